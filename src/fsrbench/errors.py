@@ -1,0 +1,44 @@
+"""Everything that a user can mend is a `FsrbenchError`, and its text is the sentence they read.
+
+Each message names the file or setting at fault and the cure. `cli.py` catches the base class once;
+nothing else turns an error into a printed line. Bugs are not wrapped: they keep their traceback.
+"""
+
+from __future__ import annotations
+
+
+class FsrbenchError(Exception):
+    """Base of all errors with a cure. `str(error)` is shown to the user as it is."""
+
+
+class SettingsError(FsrbenchError):
+    """A command-line option, config key or plugin name that cannot be used as given."""
+
+
+class InputError(FsrbenchError):
+    """A picture, folder or table that cannot be read or does not fit its pair."""
+
+
+class StoreError(FsrbenchError):
+    """A run's folder that cannot be written, is in use, or holds another study."""
+
+
+class WeightsError(FsrbenchError):
+    """A checkpoint that is missing, damaged, of the wrong shape, or not safe to load."""
+
+
+class Unavailable(FsrbenchError):
+    """Something optional cannot run here (a package or weights are absent); the text says how to get it."""
+
+
+class BadOutput(FsrbenchError):
+    """A network answered with NaN, infinity, one flat colour or the wrong size."""
+
+
+class AuditorUnreachable(FsrbenchError):
+    """An auditor gave no reply at all after its bounded retries: the arm has failed for this case."""
+
+
+def missing_package(package: str, extra: str, what: str) -> Unavailable:
+    """The error for an optional package that is not installed, with the command that installs it."""
+    return Unavailable(f"{what} needs the package {package}: pip install 'fsrbench[{extra}]'")

@@ -1,0 +1,253 @@
+"""The image contract, written once: float32 RGB, height × width × 3, values in [0, 1].
+
+Reading turns whatever people have (16-bit, grey, alpha, palette, CMYK, EXIF-rotated) into that, or says
+in one sentence what is wrong with the file. Rounding to 8-bit sRGB happens only on the way to a PNG.
+Resizing is here too, so that every layer uses the same kernels.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+import tempfile
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from fsrbench.errors import InputError, StoreError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fsrbench.values import Image
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+MAX_PIXELS = 40_000_000
+"""Default limit on one input picture: larger ones are refused before they are decoded."""
+MAX_BYTES = 200_000_000
+"""Default limit on one input file."""
+
+
+def check(image: Image, what: str = "picture") -> Image:
+    """Hold the contract at a seam; raises TypeError, since a breach is a bug and not a user's mistake."""
+    if image.dtype != np.float32 or image.ndim != 3 or image.shape[2] != 3:
+        raise TypeError(f"{what}: expected float32 H×W×3, got {image.dtype} {image.shape}")
+    if not np.isfinite(image).all() or image.min() < 0 or image.max() > 1:
+        raise TypeError(f"{what}: values outside [0, 1]")
+    return image
+
+
+# -------------------------------------------------------------------- reading
+
+
+def find(folder: Path) -> dict[str, Path]:
+    """Pictures of a folder by case id (the name without suffix), sorted by id.
+
+    Two files with one stem would write over each other's results, so they are refused by name.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder. Make it, or name another one.")
+    found: dict[str, Path] = {}
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()):
+        if path.name.startswith("."):
+            continue
+        if path.stem in found:
+            raise InputError(
+                f"{found[path.stem].name} and {path.name} in {folder} share the name {path.stem!r}, and results are "
+                "stored under it. Rename one of them."
+            )
+        found[path.stem] = path
+    return found
+
+
+def read(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> Image:
+    """Read one picture into the contract. Every way in which it can fail is an InputError that names it."""
+    from PIL import Image as Pillow
+    from PIL import ImageOps, UnidentifiedImageError
+
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            raise InputError(f"{path} is empty (0 bytes). Copy it again.")
+        if size > max_bytes:
+            raise InputError(f"{path} has {size:,} bytes; the limit is {max_bytes:,} (setting limits.max_bytes).")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there (any more).") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd EXIF; the limit below decides
+            with Pillow.open(io.BytesIO(data)) as header:
+                width, height = header.size
+                if width * height > max_pixels:
+                    raise InputError(
+                        f"{path} has {width}×{height} pixels; the limit is {max_pixels:,} (setting limits.max_pixels)."
+                    )
+                if getattr(header, "n_frames", 1) > 1:
+                    raise InputError(f"{path} is animated ({getattr(header, 'n_frames', 0)} frames). Save one frame.")
+                orientation = header.getexif().get(0x0112, 1)
+                deep = _decode_deep(data, header) if _is_deep(header, data) else None
+                if deep is not None:
+                    array = deep
+                else:
+                    header.load()
+                    picture = ImageOps.exif_transpose(header)
+                    array = np.asarray(_flatten(picture), dtype=np.float32) / np.float32(255)
+                    orientation = 1
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        raise InputError(f"{path} is not a picture that can be read, in spite of its name.") from None
+    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+        raise InputError(f"{path} is damaged or cut off ({error}). Copy it again.") from None
+    if orientation != 1:
+        array = _turn(array, orientation)
+    return check(np.ascontiguousarray(array, dtype=np.float32), str(path))
+
+
+def _is_deep(header: Any, data: bytes) -> bool:
+    """More than 8 bits a sample? Pillow opens 16-bit colour as 8-bit, so the PNG header is asked itself."""
+    if header.format == "PNG":
+        return len(data) > 24 and data[24] == 16
+    return header.mode.startswith("I") or header.mode == "F"
+
+
+def _decode_deep(data: bytes, header: Any) -> Image:
+    """Decode 16-bit PNG or TIFF at full depth. The scale is the format's, never guessed from the values."""
+    import cv2
+
+    raw = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if raw is None:
+        raise ValueError(f"{header.format} in mode {header.mode} could not be decoded")
+    peak = np.iinfo(raw.dtype).max if raw.dtype.kind in "ui" else 1.0
+    scaled = np.clip(raw.astype(np.float64) / peak, 0, 1)
+    if scaled.ndim == 2:
+        return np.repeat(scaled[:, :, None], 3, axis=2).astype(np.float32)
+    if scaled.shape[2] == 4:  # over white, as `_flatten` does
+        alpha = scaled[:, :, 3:]
+        scaled = scaled[:, :, :3] * alpha + (1 - alpha)
+    return scaled[:, :, 2::-1].astype(np.float32)
+
+
+def _flatten(picture: Any) -> Any:
+    """Any Pillow mode to RGB; what is transparent becomes white."""
+    from PIL import Image as Pillow
+
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        rgba = picture.convert("RGBA")
+        return Pillow.alpha_composite(Pillow.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _turn(array: Image, orientation: int) -> Image:
+    """Apply an EXIF orientation (2–8) to an array."""
+    if orientation in (5, 6, 7, 8):
+        array = array.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return array
+
+
+# -------------------------------------------------------------------- writing
+
+
+def to_8bit(image: Image) -> NDArray[np.uint8]:
+    """Round to 8 bits, half up: what is stored, compared and hashed."""
+    return (np.clip(image, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+
+
+def as_stored(image: Image) -> Image:
+    """The picture as it will be read back after storing: what an auditor and a metric see is the same."""
+    return to_8bit(image).astype(np.float32) / np.float32(255)
+
+
+def pixel_hash(image: Image) -> str:
+    """sha256 over size and 8-bit pixels: the same for every encoder."""
+    pixels = to_8bit(image)
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+
+
+def encode(image: Image, kind: Literal["png", "jpeg"] = "png", quality: int = 90) -> bytes:
+    """Encode as PNG (lossless, sRGB) or JPEG. Deterministic: no time, no metadata."""
+    import cv2
+
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 4] if kind == "png" else [cv2.IMWRITE_JPEG_QUALITY, quality]
+    ok, data = cv2.imencode(f".{kind}", to_8bit(image)[:, :, ::-1], options)
+    if not ok:  # pragma: no cover - only on a broken OpenCV build
+        raise TypeError(f"OpenCV could not encode a {kind} of shape {image.shape}")
+    return bytes(data)
+
+
+def data_url(image: Image) -> str:
+    """The picture as a `data:` URL, losslessly, as LVLM servers take it."""
+    return "data:image/png;base64," + base64.b64encode(encode(image)).decode()
+
+
+def write(path: Path, image: Image) -> None:
+    """Store as PNG, all or nothing."""
+    write_bytes(path, encode(image))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write to a temporary name beside the target, flush, rename: a reader never sees half a file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+# -------------------------------------------------------------------- resizing
+
+
+def resize(image: Image, width: int, height: int, kernel: Literal["bicubic", "area", "lanczos"] = "bicubic") -> Image:
+    """Resize with antialiasing (kernel widened when shrinking; bicubic with a = -0.5), clipped to [0, 1]."""
+    if image.shape[:2] == (height, width):
+        return image
+    from PIL import Image as Pillow
+
+    method = {
+        "bicubic": Pillow.Resampling.BICUBIC,
+        "area": Pillow.Resampling.BOX,
+        "lanczos": Pillow.Resampling.LANCZOS,
+    }[kernel]
+    planes = [Pillow.fromarray(image[:, :, c]).resize((width, height), method) for c in range(3)]
+    return np.clip(np.stack([np.asarray(p, dtype=np.float32) for p in planes], axis=2), 0, 1)
+
+
+def fit_square(image: Image, size: int) -> Image:
+    """Centre-crop to a square and resize: how HR faces are standardised."""
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return resize(image[top : top + side, left : left + side], size, size, "lanczos")
+
+
+def luma(image: Image) -> Image:
+    """BT.601 luma in studio range / 255 (MATLAB's Y), height × width: the convention of `psnr_y`."""
+    weights = np.array([65.481, 128.553, 24.966], dtype=np.float64) / 255
+    return (image.astype(np.float64) @ weights + 16 / 255).astype(np.float32)
+
+
+def hstack(pictures: Iterable[Image]) -> Image:
+    """Put pictures of one height side by side."""
+    return np.concatenate(list(pictures), axis=1)

@@ -1,0 +1,1 @@
+"""What is measured, one file each, declaring `METRIC` (see `plugins.Metric`)."""

@@ -1,0 +1,208 @@
+"""Plugins are found by file: one file, one declared object, no list to edit.
+
+`backends/realesrgan.py` declares `BACKEND`, `knobs/dehalo.py` declares `KNOB`, and so on. `names` reads
+file names only; `load` imports one file. Folders named in FSRBENCH_PLUGINS (separated like PATH) are
+searched after the package's own, so that a user's plugin is one file anywhere:
+`my-plugins/metrics/sharpness.py`.
+
+This file also holds the contracts. What a plugin does is in its own file; what is done with plugins
+is in the layers above.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import math
+import os
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from fsrbench.errors import SettingsError
+from fsrbench.values import Answer, Image, Knobs, KnobValue, Question
+
+if TYPE_CHECKING:
+    import numpy as np
+
+KINDS = {
+    "backends": "BACKEND",
+    "knobs": "KNOB",
+    "auditors": "AUDITOR",
+    "metrics": "METRIC",
+    "recipes": "RECIPE",
+}
+
+
+# ------------------------------------------------------------------ contracts
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where and how plugins that hold networks run; the same for all of them in one command."""
+
+    device: str = "cpu"
+    """A torch device, already resolved: never `auto`."""
+    precision: str = "fp32"
+    """fp32, fp16 or bf16."""
+    offline: bool = False
+    """Forbids downloads."""
+    detector: Path | None = None
+    """Face detector (SCRFD ONNX file) set by the user; None takes the official one where it is present."""
+    recogniser: Path | None = None
+    """Face recogniser (ArcFace ONNX file) set by the user; None takes the official one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What an opened backend returns."""
+
+    image: Image
+    """The restoration, at target size."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know about how it came about."""
+
+
+class Restorer(Protocol):
+    """An opened backend: holds its network, is called from one thread at a time."""
+
+    @property
+    def model(self) -> str:
+        """What the network is, in words fit for a table, e.g. `x4v3` or `compact-16 (embedded)`."""
+
+    def __call__(self, lr: Image, knobs: Knobs, seed: int, precision: str) -> Output:
+        """Restore one picture. `knobs` holds the values of `restore` knobs that differ from their defaults."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A restoration network and how to open it."""
+
+    summary: str
+    """One line for `--help` and the README."""
+    family: str
+    """The family it belongs to."""
+    consumes: tuple[str, ...]
+    """`restore` knobs that it acts on. (Before and after knobs act on pictures, with any backend.)"""
+    open: Callable[[Mapping[str, Any], Machine], Restorer]
+    """From the family's settings (models, model, scale, tile, …) and the machine to a restorer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One safe thing that an auditor may turn."""
+
+    meaning: str
+    """One sentence for the prompt and for people: what more of it does."""
+    families: tuple[str, ...]
+    """Families to which it is offered."""
+    stage: Literal["before", "restore", "after"]
+    """Acts on the LR, inside the network call, or on the SR."""
+    default: KnobValue
+    """No-op to the last bit."""
+    low: float | None = None
+    """Lower bound of a number."""
+    high: float | None = None
+    """Upper bound of a number."""
+    choices: tuple[KnobValue, ...] = ()
+    """For a choice: all values. A flag is the choice (False, True)."""
+    deep: bool = False
+    """A deeper hook than the paper's: offered only when a config asks for it."""
+    apply: Callable[[Image, KnobValue, Image], Image] | None = None
+    """(picture, value, LR) → picture, for `before` and `after`; `restore` knobs are the backend's."""
+
+    def clamp(self, value: Any) -> KnobValue:
+        """The nearest allowed value. Raises ValueError for what is no value of this knob at all."""
+        if self.choices and isinstance(self.default, bool):
+            if not isinstance(value, bool):
+                raise ValueError(f"{value!r} is not true or false")
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"{value!r} is not a number")
+        if self.choices:
+            return min(self.choices, key=lambda c: (abs(c - value), c))
+        assert self.low is not None and self.high is not None
+        return float(min(max(value, self.low), self.high))
+
+
+@dataclass(frozen=True, slots=True)
+class Auditor:
+    """Somebody who looks at a restoration and says what they think of it."""
+
+    summary: str
+    """One line for help and reports."""
+    open: Callable[[Mapping[str, Any], Machine], Callable[[Question], Answer]]
+    """From the arm's settings to a function that may be called from many threads.
+
+    It raises SettingsError at once when it cannot work (no key, no server named), AuditorUnreachable
+    when nothing came back for one question."""
+    privileged: bool = False
+    """May look at the reference: an upper bound, never a contender. Marked wherever it shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number for a picture. The reference is None where the metric needs none."""
+
+    label: str
+    """As printed: PSNR, LPIPS, …"""
+    better: Literal["higher", "lower"]
+    """Which way is up."""
+    reference: bool
+    """True if it needs the HR."""
+    digits: int
+    """Digits after the point in tables."""
+    open: Callable[[Machine], Callable[[Sequence[Image], Image | None], Sequence[float]]]
+    """To a function that scores all variants of one case at once, so that what belongs to the reference
+    (landmarks, features) is computed once. Raises Unavailable, with the cure, when it cannot run."""
+    unit: str = ""
+    """dB, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A degradation: what is drawn, and what the drawn values do to a picture."""
+
+    summary: str
+    """One line for `--help` and the README."""
+    draw: Callable[[np.random.Generator], dict[str, KnobValue | str]]
+    """Every random value, flat, in a fixed order; noise fields are drawn as a seed."""
+    apply: Callable[[Image, Mapping[str, Any], int], Image]
+    """(HR, drawn values, scale) → LR. No randomness of its own: the same values give the same bytes."""
+    columns: tuple[str, ...] = field(default=())
+    """Names of the drawn values, for the CSV's header."""
+
+
+# ------------------------------------------------------------------- finding
+
+
+def names(kind: str) -> list[str]:
+    """Names of all plugins of a kind, without importing any."""
+    package = _package(kind)
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
+
+
+def load(kind: str, name: str) -> Any:
+    """Import one plugin's file and return the object it declares."""
+    known = names(kind)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise SettingsError(f"There is no {kind[:-1]} named {name!r}.{hint} Known: {', '.join(known)}.")
+    module = importlib.import_module(f"fsrbench.{kind}.{name}")
+    try:
+        return getattr(module, KINDS[kind])
+    except AttributeError:
+        raise SettingsError(f"{module.__file__} declares no {KINDS[kind]}: see the README, 'Adding'.") from None
+
+
+def _package(kind: str) -> Any:
+    """The package of a kind, its path extended by the user's plugin folders."""
+    package = importlib.import_module(f"fsrbench.{kind}")
+    for root in filter(None, os.environ.get("FSRBENCH_PLUGINS", "").split(os.pathsep)):
+        folder = str(Path(root, kind).absolute())
+        if folder not in package.__path__ and Path(folder).is_dir():
+            package.__path__.append(folder)
+    return package

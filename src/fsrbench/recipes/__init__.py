@@ -1,0 +1,1 @@
+"""Degradations, one file each, declaring `RECIPE` (see `plugins.Recipe`)."""
