@@ -70,7 +70,11 @@ class Restorer(Protocol):
 
     @property
     def model(self) -> str:
-        """What the network is, in words fit for a table, e.g. `x4v3` or `compact-16 (embedded)`."""
+        """What the network is, in words fit for a table, e.g. `x4v3` or `embedded (compact, 16×32)`."""
+
+    @property
+    def weights(self) -> Mapping[str, str]:
+        """File name → sha256 of the files it was opened with; empty for a backend without weights."""
 
     def __call__(self, lr: Image, knobs: Knobs, seed: int, precision: str) -> Output:
         """Restore one picture. `knobs` holds the values of `restore` knobs that differ from their defaults."""
@@ -196,6 +200,13 @@ def load(kind: str, name: str) -> Any:
         return getattr(module, KINDS[kind])
     except AttributeError:
         raise SettingsError(f"{module.__file__} declares no {KINDS[kind]}: see the README, 'Adding'.") from None
+
+
+def shipped(folder: Literal["configs", "prompts"]) -> Path:
+    """The folder of shipped text files: inside an installed package, or at the top of a checkout."""
+    here = Path(__file__).resolve().parent
+    packaged = here / "_shipped" / folder
+    return packaged if packaged.is_dir() else here.parents[1] / folder
 
 
 def _package(kind: str) -> Any:

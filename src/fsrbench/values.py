@@ -145,6 +145,8 @@ class Trail:
     """Case id."""
     family: str
     """One of FAMILIES, or a family that a config adds."""
+    lr_sha256: str
+    """Hash of the LR's file, so that a changed input is noticed."""
     rounds: tuple[Round, ...]
     """Round 0 (pure) first, then each finished arm's rounds in order. A failed arm has none."""
 

@@ -1,0 +1,81 @@
+"""Measure the trained networks on faces they have never seen, and show them side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fsrbench import images, plugins
+from fsrbench.values import Image, derive_seed
+from training import data, loop, networks
+
+SIZE = 512
+
+
+def pairs(folder: Path, seed: int) -> dict[str, tuple[Image, Image]]:
+    """Case → (HR, LR), exactly as `fsrbench degrade --recipe paper --seed SEED` makes them."""
+    recipe = plugins.load("recipes", "paper")
+    found = {}
+    for case, path in images.find(folder).items():
+        high = images.fit_square(images.read(path), SIZE)
+        values = recipe.draw(np.random.default_rng(derive_seed(seed, "degrade", case)))
+        found[case] = high, images.as_stored(recipe.apply(high, values, data.SCALE))
+    return found
+
+
+def ssim(a: Image, b: Image) -> float:
+    """Mean SSIM over RGB (Gaussian window of 11, sigma 1.5, no padding)."""
+    import cv2
+
+    def soft(picture: Image) -> Image:
+        return np.asarray(cv2.GaussianBlur(picture, (11, 11), 1.5))[5:-5, 5:-5]
+
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    mean_a, mean_b = soft(a), soft(b)
+    var_a, var_b, both = soft(a * a) - mean_a**2, soft(b * b) - mean_b**2, soft(a * b) - mean_a * mean_b
+    c1, c2 = 0.01**2, 0.03**2
+    found = ((2 * mean_a * mean_b + c1) * (2 * both + c2)) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    return float(found.mean())
+
+
+Scores = dict[str, list[tuple[float, float]]]
+"""Bicubic or family → (PSNR, SSIM) of each case."""
+
+
+def measure(weights: Path, faces: Path, seed: int, sheet: Path | None = None) -> tuple[Scores, list[str]]:
+    """Scores of bicubic and of each network that lies in `weights`, the cases, and the contact sheet."""
+    trained = {family: weights / f"{family}.safetensors" for family in networks.NETWORKS}
+    opened = {family: networks.load(path)[0] for family, path in trained.items() if path.is_file()}
+    scores: Scores = {name: [] for name in ("bicubic", *opened)}
+    cases = pairs(faces, seed)
+    rows = []
+    for high, low in cases.values():
+        row = [images.as_stored(images.resize(low, SIZE, SIZE))]
+        row += [loop.run(network, family, low) for family, network in opened.items()]
+        for found, picture in zip(scores.values(), row, strict=True):
+            found.append((loop.psnr(picture, high), ssim(picture, high)))
+        rows.append(images.hstack([*row, high]))
+    if sheet:
+        images.write(sheet, np.concatenate(rows))
+    return scores, list(cases)
+
+
+def gains(scores: Scores) -> dict[str, tuple[float, float]]:
+    """Mean gain of each network over bicubic."""
+    means = {name: np.mean(found, axis=0) for name, found in scores.items()}
+    return {name: tuple(mean - means["bicubic"]) for name, mean in means.items() if name != "bicubic"}
+
+
+def table(scores: Scores, cases: list[str]) -> str:
+    """The scores as Markdown: PSNR in dB / SSIM."""
+    lines = ["| case | " + " | ".join(scores) + " |", "|---|" + "---|" * len(scores)]
+    for row, case in enumerate(cases):
+        lines.append(
+            f"| {case} | " + " | ".join("{:.2f} / {:.3f}".format(*found[row]) for found in scores.values()) + " |"
+        )
+    means = (np.mean(found, axis=0) for found in scores.values())
+    lines.append("| mean | " + " | ".join("{:.2f} / {:.3f}".format(*mean) for mean in means) + " |")
+    over = gains(scores).values()
+    lines.append("| over bicubic | | " + " | ".join("{:+.2f} / {:+.3f}".format(*gain) for gain in over) + " |")
+    return "\n".join(lines)

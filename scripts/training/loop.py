@@ -1,0 +1,265 @@
+"""The training loop: first for fidelity, then, for a short while, also against a critic.
+
+Counted in steps, never in time. Every step draws its batch and its noise from (seed, family, step), so a
+run that was interrupted and resumed ends with the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from fsrbench import images, plugins
+from fsrbench.values import Image, derive_seed
+from training import data, networks
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one network is trained."""
+
+    diet: data.Diet
+    """What it is fed with."""
+    pairs: int
+    """Pool of degraded pairs."""
+    batch: int
+    """Patches a step."""
+    patch: int
+    """Side of an LR patch."""
+    rate: float
+    """Learning rate of the first stage."""
+    pixel_steps: int
+    """Steps for fidelity alone; the rate falls over the last 40 %."""
+    critic_steps: int
+    """Steps with the critic after that, at a tenth of the rate."""
+    critic_width: int = 24
+    """Channels of the critic's first layer."""
+    critic_weight: float = 0.004
+    """Weight of the critic's opinion."""
+    feature_weight: float = 0.05
+    """Weight of the distance between what the critic's layers make of SR and HR."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of both stages."""
+        return self.pixel_steps + self.critic_steps
+
+    def scaled(self, steps: int) -> Plan:
+        """The same plan in another number of steps; the pool shrinks with it."""
+        share = steps / self.steps
+        critic_steps = round(self.critic_steps * share)
+        pairs = max(4, min(self.pairs, math.ceil(self.pairs * share)))
+        return replace(self, pixel_steps=steps - critic_steps, critic_steps=critic_steps, pairs=pairs)
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate: a short rise, level, a cosine fall to a tenth; then that."""
+        if step >= self.pixel_steps:
+            return self.rate * 0.1
+        rise = min(1.0, (step + 1) / 100)
+        fall = max(0.0, (step / self.pixel_steps - 0.6) / 0.4)
+        return self.rate * rise * (0.1 + 0.9 * (1 + math.cos(math.pi * fall)) / 2)
+
+
+PLANS = {
+    "general": Plan(
+        data.Diet("general", {"paper": 0.75, "realesrgan": 0.25}, 512, (0.75, 1.0), 0, False),
+        pairs=900,
+        batch=8,
+        patch=48,
+        rate=6e-4,
+        pixel_steps=4000,
+        critic_steps=900,
+    ),
+    "blind": Plan(
+        data.Diet("blind", {"paper": 0.6, "bsrgan": 0.4}, 512, (0.75, 1.0), 0, False),
+        pairs=900,
+        batch=6,
+        patch=40,
+        rate=4e-4,
+        pixel_steps=2800,
+        critic_steps=700,
+    ),
+    "prior": Plan(
+        data.Diet("prior", {"paper": 0.85, "realesrgan": 0.15}, 512, (0.92, 1.0), 3, True),
+        pairs=900,
+        batch=1,
+        patch=128,
+        rate=6e-4,
+        pixel_steps=2600,
+        critic_steps=600,
+    ),
+}
+
+
+class Trainer:
+    """Everything that changes while one network is trained, and how to store it."""
+
+    def __init__(self, family: str, plan: Plan, seed: int) -> None:
+        torch.manual_seed(derive_seed(seed, "start", family))
+        self.family, self.plan, self.seed = family, plan, seed
+        self.network = networks.build(family)
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.critic = networks.critic(plan.critic_width)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=plan.rate, betas=(0.9, 0.99))
+        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=2e-4, betas=(0.5, 0.99))
+        self.done = 0
+
+    def parts(self) -> dict[str, Any]:
+        """What has a state."""
+        return {
+            "network": self.network,
+            "average": self.average,
+            "critic": self.critic,
+            "optimiser": self.optimiser,
+            "critic_optimiser": self.critic_optimiser,
+        }
+
+    def store(self, path: Path) -> None:
+        """Write a checkpoint, all or nothing."""
+        temporary = path.with_suffix(".part")
+        torch.save({"done": self.done} | {name: part.state_dict() for name, part in self.parts().items()}, temporary)
+        temporary.replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        state = torch.load(path, weights_only=True)
+        self.done = state["done"]
+        for name, part in self.parts().items():
+            part.load_state_dict(state[name])
+
+    def step(self, pool: tuple[data.Pixels, data.Pixels]) -> dict[str, float]:
+        """One step; returns its losses."""
+        plan, number = self.plan, self.done
+        high, low = (
+            torch.from_numpy(a) for a in data.draw_batch(pool, plan.batch, plan.patch, self.seed, self.family, number)
+        )
+        torch.manual_seed(derive_seed(self.seed, "noise", self.family, str(number)))
+        for group in self.optimiser.param_groups:
+            group["lr"] = plan.rate_at(number)
+        restored = networks.restore(self.network, self.family, low)
+        losses = {"pixel": charbonnier(restored - high), "spectrum": 0.05 * spectrum_distance(restored, high)}
+        if number >= plan.pixel_steps:
+            losses |= self._criticise(restored, high)
+        total = torch.stack([losses[name] for name in losses if name != "critic"]).sum()
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 0.5)
+        self.optimiser.step()
+        self._average(min(0.998, (1 + number) / (10 + number)))
+        self.done += 1
+        return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _criticise(self, restored: torch.Tensor, high: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Teach the critic (hinge loss), then ask it."""
+        self.critic.requires_grad_(True)
+        real, fake = self.critic(high), self.critic(restored.detach())
+        judged = torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
+        self.critic_optimiser.zero_grad(set_to_none=True)
+        judged.backward()
+        self.critic_optimiser.step()
+        self.critic.requires_grad_(False)
+        seen, wanted = layers(self.critic, restored), layers(self.critic, high)
+        features = torch.stack([(a - b.detach()).abs().mean() for a, b in zip(seen[:-1], wanted[:-1], strict=True)])
+        return {
+            "critic": judged.detach(),
+            "opinion": -self.plan.critic_weight * seen[-1].mean(),
+            "features": self.plan.feature_weight * features.mean(),
+        }
+
+    @torch.no_grad()
+    def _average(self, keep: float) -> None:
+        for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(now, 1 - keep)
+
+
+def charbonnier(difference: torch.Tensor) -> torch.Tensor:
+    """L1, rounded off at zero."""
+    return torch.sqrt(difference**2 + 1e-6).mean()
+
+
+def spectrum_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """L1 between complex spectra: lost high frequencies count as much as they are strong."""
+    return (torch.fft.rfft2(a, norm="ortho") - torch.fft.rfft2(b, norm="ortho")).abs().mean()
+
+
+def layers(critic: nn.Module, picture: torch.Tensor) -> list[torch.Tensor]:
+    """The output after each activation of the critic, and its opinion."""
+    found = []
+    for layer in critic.children():
+        picture = layer(picture)
+        if not isinstance(layer, nn.Conv2d):
+            found.append(picture)
+    return [*found, picture]
+
+
+def watch(faces: list[Path], size: int, seed: int) -> list[tuple[Image, Image]]:
+    """Held-out (HR, LR) pairs under the recipe `paper`, two draws a face."""
+    recipe = plugins.load("recipes", "paper")
+    found = []
+    for path in faces:
+        high = images.fit_square(images.read(path), size)
+        for draw in "ab":
+            rng = np.random.default_rng(derive_seed(seed, "watch", path.stem, draw))
+            found.append((high, recipe.apply(high, recipe.draw(rng), data.SCALE)))
+    return found
+
+
+@torch.no_grad()
+def run(network: nn.Module, family: str, low: Image, seed: int = 0) -> Image:
+    """Restore one picture with seeded noise."""
+    torch.manual_seed(seed)
+    batch = torch.from_numpy(np.ascontiguousarray(low.transpose(2, 0, 1)))[None]
+    restored = networks.restore(network.eval(), family, batch)[0].clamp(0, 1)
+    return images.as_stored(np.ascontiguousarray(restored.numpy().transpose(1, 2, 0)))
+
+
+def psnr(a: Image, b: Image) -> float:
+    """RGB, no border cut."""
+    return float(-10 * np.log10(np.mean((a.astype(np.float64) - b) ** 2)))
+
+
+def train(
+    family: str,
+    plan: Plan,
+    faces: Path,
+    out: Path,
+    seed: int,
+    *,
+    until: int,
+    every: int,
+    resume: bool,
+    say: Callable[[str], None],
+) -> Path:
+    """Train one network up to step `until`; returns the path of its weights, written at every checkpoint."""
+    out.mkdir(parents=True, exist_ok=True)
+    weights, checkpoint = out / f"{family}.safetensors", out / f"{family}.checkpoint"
+    training, held = data.split(faces)
+    start = time.monotonic()
+    pool = data.make_pairs(training, plan.diet, plan.pairs, seed, torch.get_num_threads())
+    watched = watch(held, plan.diet.size, seed)
+    floor = np.mean([psnr(images.resize(low, *high.shape[1::-1]), high) for high, low in watched])
+    say(f"{family}: {len(training)} faces, {plan.pairs} pairs in {time.monotonic() - start:.0f} s, {floor:.2f} dB")
+    trainer = Trainer(family, plan, seed)
+    if resume:
+        trainer.resume(checkpoint)
+    sums: dict[str, list[float]] = {}
+    while trainer.done < until:
+        for name, loss in trainer.step(pool).items():
+            sums.setdefault(name, []).append(loss)
+        if trainer.done % every == 0 or trainer.done == until:
+            trainer.store(checkpoint)
+            networks.save(trainer.average.state_dict(), family, weights)
+            gain = np.mean([psnr(run(trainer.average, family, low), high) for high, low in watched]) - floor
+            means = ", ".join(f"{name} {np.mean(values):.4f}" for name, values in sums.items())
+            say(f"{trainer.done}/{plan.steps} in {time.monotonic() - start:.0f} s: held out {gain:+.2f} dB; {means}")
+            sums.clear()
+    return weights

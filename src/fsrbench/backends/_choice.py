@@ -1,0 +1,104 @@
+"""What a family's settings `models` and `model` mean, for all backends: which file, and what it is called in tables.
+
+A path wins over everything. `models: embedded` takes the small network in the package, whatever official name
+`model` holds; `models: official` takes that name, or the backend's default. Opening the file is the backend's.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fsrbench import images, weights
+from fsrbench.errors import SettingsError
+
+if TYPE_CHECKING:
+    from fsrbench.plugins import Machine
+    from fsrbench.values import Image
+
+EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One checkpoint, chosen."""
+
+    path: Path
+    """The file."""
+    sha256: str
+    """What is in it."""
+    label: str
+    """For tables: `x4v3`, `x4v3 (not the official file)`, `mine (own file)`, or `embedded`, to be completed."""
+    name: str | None
+    """The official name it goes by, in content or at least in file name; None for all others."""
+    own: bool
+    """The user gave its path: sister files are looked for beside it and nowhere else."""
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """For the study's record."""
+        return {self.path.name: self.sha256}
+
+    def model(self, *what: str) -> str:
+        """The label; for an embedded network with what it is, since there is no other name for it."""
+        return f"{EMBEDDED} ({', '.join(what)})" if self.label == EMBEDDED else self.label
+
+
+def choose(
+    family: str, settings: Mapping[str, Any], official: Mapping[str, str], default: str, machine: Machine
+) -> Choice:
+    """From a family's settings to a file. `official` maps the backend's model names to file names."""
+    model = settings.get("model")
+    models = settings.get("models", EMBEDDED)
+    if model is not None and str(model) not in official:
+        return _own(Path(str(model)).expanduser(), official)
+    if models == EMBEDDED:
+        path = weights.embedded(family)
+        return Choice(path, weights.sha256(path), EMBEDDED, None, own=False)
+    if models != "official":
+        raise SettingsError(f"models is {models!r}; it may be embedded or official.")
+    name = str(model) if model is not None else default
+    found = weights.locate(official[name], offline=machine.offline)
+    return _named(found, name, official, own=False)
+
+
+def twin(choice: Choice, file: str, machine: Machine) -> Choice | None:
+    """The sister file of an official network, or None where there is none."""
+    if choice.name is None:
+        return None
+    beside = choice.path.with_name(file)
+    if choice.own and not beside.is_file():
+        return None
+    found = weights.locate(file, explicit=beside if choice.own else None, offline=machine.offline)
+    return Choice(found.path, found.sha256, file, None, choice.own)
+
+
+def to_target(image: Image, lr: Image, target: int) -> Image:
+    """Bring a result to the size that all results of a study have."""
+    return images.resize(image, lr.shape[1] * target, lr.shape[0] * target)
+
+
+def _own(path: Path, official: Mapping[str, str]) -> Choice:
+    """A file that the user named."""
+    if not path.exists():
+        near = difflib.get_close_matches(str(path), official, 1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        known = ", ".join(official)
+        raise SettingsError(f"model is {path}, which is neither a file nor a known name ({known}).{hint}")
+    found = weights.identify(path)
+    name = next((n for n, file in official.items() if file == path.name), None)
+    if name is None and found.weight is None:
+        return Choice(path, found.sha256, f"{path.stem} (own file)", None, own=True)
+    return _named(found, name or path.stem, official, own=True)
+
+
+def _named(found: weights.Found, name: str, official: Mapping[str, str], *, own: bool) -> Choice:
+    """A file under an official name: it is called so if that is what it holds."""
+    for known, file in official.items():
+        if found.weight is not None and found.weight.name == file:
+            return Choice(found.path, found.sha256, known, known, own)
+    known_as = name if name in official else None
+    return Choice(found.path, found.sha256, f"{name} (not the official file)", known_as, own)

@@ -1,0 +1,303 @@
+"""Settings: the shipped defaults, a user's YAML over them, `--set` over that; checked once, here.
+
+A mistake is answered with the line it stands on and the nearest valid name. What the settings mean is
+said in `configs/default.yaml`; what they do is in the modules that take them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fsrbench import plugins
+from fsrbench.errors import SettingsError
+from fsrbench.values import PURE
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+"""What a family or an arm may be called: it becomes a folder."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Policy(_Model):
+    """The limits of an arm. An arm may set its own; what it leaves out is the study's."""
+
+    min_confidence: float = Field(80, ge=0, le=100)
+    accept_score: float = Field(80, ge=0, le=100)
+    retries: int = Field(1, ge=0, le=10)
+
+
+class Family(_Model):
+    """One pipeline under test."""
+
+    backend: str
+    model: str | None = None
+    tile: int = Field(0, ge=0)
+    aligned: Literal["auto"] | bool = "auto"
+    knobs: tuple[str, ...] | None = None
+    max_changes: int | None = Field(None, ge=1)
+    prompt: Path | None = None
+
+
+class Arm(BaseModel):
+    """A way to intervene. Keys that are not named here are the auditor's own settings."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    auditor: str
+    policy: Literal["paper"] = "paper"
+    limits: dict[str, float] = Field(default_factory=dict)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The auditor's own settings."""
+        return dict(self.model_extra or {})
+
+
+class Faces(_Model):
+    """Networks that find and recognise faces."""
+
+    detector: Path | None = None
+    recogniser: Path | None = None
+
+
+class Limits(_Model):
+    """Bounds on what is read."""
+
+    max_pixels: int = Field(40_000_000, ge=1)
+    max_bytes: int = Field(200_000_000, ge=1)
+
+
+class Settings(_Model):
+    """Everything that decides a result. Where and how fast it runs is not in here."""
+
+    seed: int = Field(0, ge=0)
+    models: Literal["embedded", "official"] = "embedded"
+    scale: int = Field(4, ge=1, le=8)
+    hr_size: int = Field(512, ge=16)
+    families: dict[str, Family]
+    arms: dict[str, Arm]
+    policy: Policy = Policy()
+    metrics: tuple[str, ...]
+    faces: Faces = Faces()
+    limits: Limits = Limits()
+
+    def offered(self, family: str) -> dict[str, plugins.Knob]:
+        """Knobs that an auditor may turn in a family, by name."""
+        chosen = self.families[family].knobs
+        if chosen is not None:
+            return {name: plugins.load("knobs", name) for name in chosen}
+        known = {name: plugins.load("knobs", name) for name in plugins.names("knobs")}
+        return {name: knob for name, knob in known.items() if family in knob.families and not knob.deep}
+
+    def limits_of(self, arm: str) -> Policy:
+        """The study's policy limits with the arm's own over them."""
+        return Policy.model_validate({**self.policy.model_dump(), **self.arms[arm].limits})
+
+
+def load(path: Path | None, changes: Iterable[str] = ()) -> tuple[Settings, tuple[str, ...]]:
+    """Read settings; returns them and the names of the arms that the user's own file defines."""
+    merged = _parse(plugins.shipped("configs") / "default.yaml")[0]
+    lines: dict[tuple[str, ...], int] = {}
+    own_arms: tuple[str, ...] = ()
+    if path is not None:
+        user, lines = _parse(path)
+        own_arms = tuple(user["arms"]) if isinstance(user.get("arms"), dict) else ()
+        merged = _merge(merged, user)
+    for change in changes:
+        _set(merged, change)
+    return _validate(merged, path, lines), own_arms
+
+
+def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
+    """Keep only the named arms; a name that is no arm but an auditor becomes an arm with its defaults."""
+    chosen: dict[str, Arm] = {}
+    auditors = plugins.names("auditors")
+    for name in names:
+        if name == PURE:
+            continue
+        if name not in settings.arms and name not in auditors:
+            known = sorted({*settings.arms, *auditors})
+            raise SettingsError(f"There is no arm or auditor {name!r}.{_near(name, known)} Known: {', '.join(known)}.")
+        chosen[name] = settings.arms.get(name) or Arm(auditor=name)
+    return settings.model_copy(update={"arms": dict(sorted(chosen.items()))})
+
+
+def with_lvlm(settings: Settings, *, base_url: str | None, model: str | None, policy: str | None) -> Settings:
+    """Command-line options over the arms: server and model for those that ask an LVLM, the policy for all."""
+    arms = {}
+    for name, arm in settings.arms.items():
+        asked = {"base_url": base_url, "model": model} if arm.auditor == "openai" else {}
+        over = {key: value for key, value in {**asked, "policy": policy}.items() if value is not None}
+        try:
+            arms[name] = Arm.model_validate({**arm.model_dump(), **over})
+        except ValidationError as error:
+            raise SettingsError(_sentence(error.errors()[0], None, {})) from None
+    return settings.model_copy(update={"arms": arms})
+
+
+def with_families(settings: Settings, names: Iterable[str]) -> Settings:
+    """Keep only the named families; `all` keeps every one."""
+    wanted = list(names)
+    if "all" in wanted:
+        return settings
+    for name in wanted:
+        if name not in settings.families:
+            known = [*settings.families, "all"]
+            raise SettingsError(f"There is no family {name!r}.{_near(name, known)} Known: {', '.join(known)}.")
+    kept = {n: f for n, f in settings.families.items() if n in wanted}
+    return settings.model_copy(update={"families": kept})
+
+
+# ------------------------------------------------------------------- parsing
+
+
+def _parse(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    """YAML to a mapping, and the line on which every key stands."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise SettingsError(f"The config file {path} is not there.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The config file {path} cannot be read: {error}.") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or str(error) or type(error).__name__
+        raise SettingsError(f"{path}, {where}this is not valid YAML ({problem}).") from None
+    if data is None:
+        return {}, {}
+    if not isinstance(data, dict):
+        raise SettingsError(f"{path} must hold keys and values like 'seed: 0', not a {type(data).__name__}.")
+    return data, dict(_lines(node, ()))
+
+
+def _lines(node: yaml.Node | None, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
+    children: list[tuple[str, yaml.Node, int]] = []
+    if isinstance(node, yaml.MappingNode):
+        children = [(str(k.value), v, k.start_mark.line + 1) for k, v in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        children = [(str(i), v, v.start_mark.line + 1) for i, v in enumerate(node.value)]
+    for name, child, line in children:
+        yield (*path, name), line
+        yield from _lines(child, (*path, name))
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _set(settings: dict[str, Any], change: str) -> None:
+    """Apply one `KEY.KEY=VALUE`; the value is YAML, and `a,b` is a list where the setting holds one."""
+    key, equals, text = change.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise SettingsError(f"--set {change!r}: write it as KEY=VALUE, e.g. --set policy.retries=2.")
+    try:
+        value = yaml.safe_load(text) if text.strip() else None
+    except (yaml.YAMLError, ValueError) as error:
+        raise SettingsError(f"--set {change!r}: the value is not valid YAML ({error}).") from None
+    place = settings
+    for part in parts[:-1]:
+        child = place.get(part)
+        if child is None:
+            child = {}
+        if not isinstance(child, dict):
+            raise SettingsError(f"--set {change!r}: {part} holds a single value, nothing below it can be set.")
+        place[part] = child = dict(child)
+        place = child
+    if isinstance(value, str) and ("," in value or parts[-1] in ("metrics", "knobs")):
+        value = [item.strip() for item in value.split(",") if item.strip()]
+    place[parts[-1]] = value
+
+
+# ----------------------------------------------------------------- validation
+
+
+def _validate(data: dict[str, Any], path: Path | None, lines: Mapping[tuple[str, ...], int]) -> Settings:
+    try:
+        settings = Settings.model_validate(data)
+        for kind, where, name in _plugin_names(settings):
+            _known_plugin(kind, name, where, path, lines)
+        for arm in settings.arms:
+            settings.limits_of(arm)
+    except ValidationError as error:
+        problems = [_sentence(problem, path, lines) for problem in error.errors()]
+        raise SettingsError("\n".join(dict.fromkeys(problems))) from None
+    for kind, names in (("families", settings.families), ("arms", settings.arms)):
+        for name in names:
+            if not re.match(NAME, name) or name == PURE:
+                where = _where((kind, name), path, lines)
+                raise SettingsError(f"{where}: {name!r} cannot be a name here: use letters, digits, '_', '-' and '.'.")
+    return settings
+
+
+def _plugin_names(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    for name, family in settings.families.items():
+        yield "backends", ("families", name, "backend"), family.backend
+        for knob in family.knobs or ():
+            yield "knobs", ("families", name, "knobs"), knob
+    for name, arm in settings.arms.items():
+        yield "auditors", ("arms", name, "auditor"), arm.auditor
+    for metric in settings.metrics:
+        yield "metrics", ("metrics",), metric
+
+
+def _known_plugin(
+    kind: str, name: str, where: tuple[str, ...], path: Path | None, lines: Mapping[tuple[str, ...], int]
+) -> None:
+    known = plugins.names(kind)
+    if name.partition(":")[0] not in known:
+        raise SettingsError(
+            f"{_where(where, path, lines)}: there is no {kind[:-1]} {name!r}.{_near(name, known)} "
+            f"Known: {', '.join(known)}."
+        )
+
+
+def _sentence(problem: Any, path: Path | None, lines: Mapping[tuple[str, ...], int]) -> str:
+    place = tuple(str(part) for part in problem["loc"])
+    while place and place[-1] in ("literal['auto']", "bool", "[key]"):  # pydantic's own steps, not keys
+        place = place[:-1]
+    where = _where(place, path, lines)
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(place[:-1])
+        return f"{where}: there is no such setting.{_near(place[-1], known)} Known here: {', '.join(known)}."
+    if problem["type"] == "missing":
+        return f"{where}: this setting is missing."
+    message = problem["msg"]
+    return f"{where}: {message[0].lower()}{message[1:]} (it is {problem['input']!r:.80})."
+
+
+def _where(place: tuple[str, ...], path: Path | None, lines: Mapping[tuple[str, ...], int]) -> str:
+    key = ".".join(place)
+    for depth in range(len(place), 0, -1):
+        if place[:depth] in lines:
+            return f"{path}, line {lines[place[:depth]]}, {key}"
+    return f"Setting {key}"
+
+
+def _keys_at(place: tuple[str, ...]) -> list[str]:
+    models: dict[str, type[BaseModel]] = {
+        "families": Family, "arms": Arm, "policy": Policy, "faces": Faces, "limits": Limits,
+    }  # fmt: skip
+    model = models.get(place[0], Settings) if place else Settings
+    return sorted(model.model_fields)
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), 1, cutoff=0.5)
+    return f" Did you mean {close[0]}?" if close else ""

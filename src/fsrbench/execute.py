@@ -1,0 +1,37 @@
+"""Running units of work: one after another, or several in flight at once, bounded either way.
+
+A unit is a plain function call. What it does, what it writes and what its failure means is its caller's
+business: a unit returns its outcome and does not raise for what a user can mend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
+from typing import TypeVar
+
+Unit = TypeVar("Unit")
+Outcome = TypeVar("Outcome")
+
+
+def run(work: Callable[[Unit], Outcome], units: Iterable[Unit], workers: int = 1) -> Iterator[Outcome]:
+    """Outcomes as they come, in any order. Never more than `workers` units are in memory.
+
+    An interrupt lets the units in flight finish, starts no other, and goes on to the caller.
+    """
+    if workers <= 1:
+        yield from map(work, units)
+        return
+    waiting = iter(units)
+    with ThreadPoolExecutor(workers, thread_name_prefix="fsrbench") as pool:
+        running: set[Future[Outcome]] = {pool.submit(work, unit) for unit in islice(waiting, workers)}
+        try:
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+                    running |= {pool.submit(work, unit) for unit in islice(waiting, 1)}
+        finally:
+            for future in running:
+                future.cancel()

@@ -1,0 +1,297 @@
+"""Checkpoints to networks, and pictures through them: safe loading, precision, tiles.
+
+Nothing in a checkpoint is ever run: only tensors are read, and a pickle that wants more is refused. Every way
+in which a file can be damaged is a `WeightsError` that names it. `upscale` runs a plain network (picture in,
+larger picture out); GFPGAN, which is no such network, is only loaded here and run by its backend. Where files
+come from is `weights.py`; whether an output is sane is decided in `restore.py`.
+
+A safetensors file of fsrbench's own says what it holds under the metadata key `fsrbench`: JSON with `family`,
+`architecture`, `hyperparameters` (the constructor's) and `version`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from fsrbench.errors import BadOutput, SettingsError, WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+    from fsrbench.values import Image
+
+    Tensors: TypeAlias = dict[str, torch.Tensor]
+
+PRECISIONS = ("fp32", "fp16", "bf16")
+SMALLEST_TILE = 32
+"""Halving stops here: if this does not fit, nothing will."""
+_STEP = 4
+"""Tiles start at multiples of this, so that networks which fold pixels into channels fold the same ones."""
+_CONTEXT = 32
+"""Pixels around a tile for networks whose reach is not worked out here."""
+_UNUSED_BY_GFPGAN = ("stylegan_decoder.noises.", "stylegan_decoder.style_mlp.", "toRGB.")
+"""Tensors that take no part in a restoration; fsrbench's own files leave them out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What was read from a file: tensors, in fp32, and what the file says about itself."""
+
+    path: Path
+    """Where it came from, for messages."""
+    tensors: Tensors
+    """Name → tensor, freed of wrappers such as `params_ema`."""
+    about: dict[str, Any]
+    """The `fsrbench` metadata; empty for everybody else's files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network from picture to larger picture, ready to run."""
+
+    module: Any
+    """Spandrel's descriptor: 1×3×H×W in [0, 1] to 1×3×sH×sW, padding to what the architecture needs."""
+    architecture: str
+    """`compact`, `esrgan`, …: spandrel's name in small letters."""
+    size: str
+    """Layers × channels, e.g. 16×32, where they are known."""
+    scale: int
+    """How many times larger the output is."""
+    context: int
+    """Pixels around a tile that it must see for the tile to come out as in the whole picture."""
+
+
+# -------------------------------------------------------------------- loading
+
+
+def read(path: Path) -> Checkpoint:
+    """Read the tensors of a .pth, .ckpt or .safetensors file without running anything in it."""
+    import torch
+    from spandrel import ModelLoader
+
+    suffix = path.suffix.lower()
+    if suffix not in (".pth", ".ckpt", ".safetensors"):
+        raise WeightsError(f"{path} is no .pth, .ckpt or .safetensors file, and other kinds are not read.")
+    try:
+        _refuse_text(path)
+        about = _metadata(path) if suffix == ".safetensors" else {}
+        tensors = ModelLoader("cpu").load_state_dict_from_file(path)
+    except (WeightsError, MemoryError):
+        raise
+    except Exception as error:  # zip, pickle, torch and safetensors have a dozen ways of their own to fail
+        if "forbidden" in str(error):
+            raise WeightsError(
+                f"{path} wants to run code when it is loaded ({_first_line(error)}) and is refused. "
+                "Use a file that holds tensors only, best as .safetensors."
+            ) from error
+        raise WeightsError(f"{path} is damaged or no checkpoint ({_first_line(error)}). Fetch it again.") from error
+    if not tensors or not all(isinstance(t, torch.Tensor) for t in tensors.values()):
+        raise WeightsError(f"{path} holds no plain set of tensors, so it is no network's checkpoint.")
+    return Checkpoint(path, {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}, about)
+
+
+def load(path: Path, device: str = "cpu") -> Network:
+    """Load a network from a file; its architecture is recognised from the tensors."""
+    return build(read(path), device)
+
+
+def build(checkpoint: Checkpoint, device: str = "cpu") -> Network:
+    """Make the network that a checkpoint describes."""
+    import torch
+    from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+
+    path = checkpoint.path
+    try:
+        with torch.random.fork_rng(devices=[]):  # constructors draw first weights; nobody else's draws may move
+            model = ModelLoader("cpu").load_from_state_dict(dict(checkpoint.tensors))
+    except UnsupportedModelError:
+        raise WeightsError(f"{path} is of no architecture that is known here (package spandrel).") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # each architecture fails in its own way on tensors that do not fit it
+        raise WeightsError(
+            f"{path} looks like a known network, but its tensors do not fit ({_first_line(error)})."
+        ) from error
+    architecture = model.architecture.id.lower()
+    if not isinstance(model, ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
+        raise WeightsError(f"{path} is a network of kind {architecture} that does not map an RGB picture to another.")
+    if model.purpose == "FaceSR":
+        raise WeightsError(f"{path} is a face network ({architecture}): it belongs into the family prior.")
+    model.eval().to(device)
+    model.model.requires_grad_(requires_grad=False)
+    return Network(model, architecture, _size(model.tags), model.scale, _reach(model.model, architecture))
+
+
+def mix(first: Checkpoint, second: Checkpoint, share: float) -> Checkpoint:
+    """share·first + (1 − share)·second, tensor by tensor: two trainings of one network, interpolated."""
+    if {n: t.shape for n, t in first.tensors.items()} != {n: t.shape for n, t in second.tensors.items()}:
+        raise WeightsError(f"{first.path} and {second.path} are not two versions of one network and cannot be mixed.")
+    tensors = {name: share * tensor + (1 - share) * second.tensors[name] for name, tensor in first.tensors.items()}
+    return Checkpoint(first.path, tensors, first.about)
+
+
+def load_gfpgan(path: Path, device: str = "cpu") -> tuple[torch.nn.Module, dict[str, Any]]:
+    """Load a GFPGAN (architecture `clean`) and what differs from the published one in its hyperparameters."""
+    import torch
+    from spandrel.architectures.GFPGAN import GFPGAN
+
+    checkpoint = read(path)
+    if "stylegan_decoder.constant_input.weight" not in checkpoint.tensors:
+        raise WeightsError(f"{path} is no GFPGAN checkpoint of the architecture `clean` (v1.3, v1.4).")
+    hyperparameters = dict(checkpoint.about.get("hyperparameters", {}))
+    try:
+        with torch.device("meta"):  # no first weights are drawn only to be thrown away
+            net = GFPGAN(**hyperparameters)
+        tensors = dict(checkpoint.tensors)
+        if checkpoint.about:
+            for name, empty in net.state_dict().items():
+                if name.startswith(_UNUSED_BY_GFPGAN):
+                    tensors.setdefault(name, torch.zeros(empty.shape))
+        net.load_state_dict(tensors, strict=True, assign=True)
+    except Exception as error:  # wrong hyperparameters and wrong tensors fail alike, deep inside
+        raise WeightsError(f"{path} does not fit the GFPGAN architecture ({_first_line(error)}).") from error
+    return net.eval().requires_grad_(requires_grad=False).to(device), hyperparameters
+
+
+def _refuse_text(path: Path) -> None:
+    """What a browser or git leaves in place of a large file is the most frequent damage, so it is named."""
+    with path.open("rb") as file:
+        start = file.read(64).lstrip().lower()
+    if start.startswith((b"<", b"version https://git-lfs")):
+        raise WeightsError(f"{path} holds a web page or a pointer, not a checkpoint. Download the file itself.")
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        about = json.loads((file.metadata() or {}).get("fsrbench", "{}"))
+    if not isinstance(about, dict):
+        raise TypeError("its fsrbench metadata is no JSON object")
+    return about
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".:")
+
+
+def _size(tags: list[str]) -> str:
+    """Spandrel tags networks with, e.g., 64nf (features) and 32nc (convolutions) or 23nb (blocks)."""
+    numbers = {tag.lstrip("0123456789"): tag.rstrip("abcdefghijklmnopqrstuvwxyz") for tag in tags}
+    depth = numbers.get("nc") or numbers.get("nb")
+    return f"{depth}×{numbers['nf']}" if depth and "nf" in numbers else "-".join(tags)
+
+
+def _reach(module: torch.nn.Module, architecture: str) -> int:
+    """How far an output pixel looks, in input pixels: exact for the plain chain of convolutions that compact is."""
+    import torch
+
+    if architecture != "compact":
+        return _CONTEXT
+    reach = sum(m.kernel_size[0] // 2 for m in module.modules() if isinstance(m, torch.nn.Conv2d))
+    return -(-reach // _STEP) * _STEP
+
+
+# -------------------------------------------------------------------- running
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Refuse what the device cannot do, before anything is loaded."""
+    if precision not in PRECISIONS:
+        raise SettingsError(f"There is no precision {precision!r}. Known: {', '.join(PRECISIONS)}.")
+    if precision == "fp16" and device == "cpu":
+        raise SettingsError("fp16 does not run on the CPU. Choose --precision bf16 (fast) or fp32 (exact).")
+
+
+def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[Any]:
+    """The context in which networks compute at a precision."""
+    import torch
+
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.partition(":")[0], torch.float16 if precision == "fp16" else torch.bfloat16)
+
+
+def to_tensor(image: Image, precision: str, device: str) -> torch.Tensor:
+    """A picture as 1×3×H×W on the device; channels last where half precision is fastest that way."""
+    import torch
+
+    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
+    return tensor if precision == "fp32" else tensor.contiguous(memory_format=torch.channels_last)
+
+
+def to_image(tensor: torch.Tensor) -> Image:
+    """1×3×H×W to a picture, clipped to [0, 1]. NaN stays NaN, so that it is noticed."""
+    return np.ascontiguousarray(tensor[0].float().clamp(0, 1).cpu().numpy().transpose(1, 2, 0))
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """True for every way in which PyTorch says that memory ran out."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    said = ("out of memory", "not enough memory", "can't allocate memory", "defaultcpuallocator")
+    return isinstance(error, RuntimeError) and any(words in text for words in said)
+
+
+def upscale(
+    network: Network, lr: Image, *, tile: int = 0, precision: str = "fp32", device: str = "cpu"
+) -> tuple[Image, tuple[str, ...]]:
+    """Run a network over a picture: at once, or in tiles of `tile` input pixels (0: at once).
+
+    When memory runs out the tile is halved, and a note says so. Returns the network's own scale.
+    """
+    longest = -(-max(lr.shape[:2]) // _STEP) * _STEP
+    side = min(longest, max(SMALLEST_TILE, -(-tile // _STEP) * _STEP)) if tile else longest
+    halved = False
+    while True:
+        result = _tiled(network, lr, side, precision, device)
+        if result is not None:
+            return result, ((f"out of memory: tiles of {side} pixels",) if halved else ())
+        if side <= SMALLEST_TILE:
+            raise BadOutput(
+                f"Out of memory on {device} even with tiles of {side} pixels. Free memory there, or choose another "
+                "--device or a smaller model."
+            )
+        side = max(SMALLEST_TILE, -(-side // 2 // _STEP) * _STEP)
+        halved = True
+
+
+def _tiled(network: Network, lr: Image, side: int, precision: str, device: str) -> Image | None:
+    """One pass in tiles, each seeing `context` pixels around it; None when memory ran out.
+
+    Only one tile at a time is on the device. At the picture's border a tile ends where the picture does, so
+    that the network pads there as it does for the whole picture.
+    """
+    height, width = lr.shape[:2]
+    scale, around = network.scale, network.context
+    try:
+        result = np.empty((height * scale, width * scale, 3), np.float32)
+        for y in range(0, height, side):
+            for x in range(0, width, side):
+                top, left = max(0, y - around), max(0, x - around)
+                bottom, right = min(height, y + side), min(width, x + side)
+                piece = lr[top : bottom + around, left : right + around]
+                with autocast(precision, device):
+                    out = to_image(network.module(to_tensor(piece, precision, device)))
+                inner = out[(y - top) * scale : (bottom - top) * scale, (x - left) * scale : (right - left) * scale]
+                result[y * scale : bottom * scale, x * scale : right * scale] = inner
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+    else:
+        return result
+    if device.startswith("cuda"):  # outside the handler, whose traceback still holds the tensors
+        import torch
+
+        torch.cuda.empty_cache()
+    return None

@@ -1,0 +1,202 @@
+"""Stages that recipes are put together from: kernels, blur, resize, noise, JPEG.
+
+Every stage is deterministic: what is random comes in as a drawn value or as the seed of a noise field.
+Pictures are float32 RGB; between stages they may leave [0, 1] a little (bicubic, sinc), `jpeg` and
+`finish` bring them back. Which values are drawn, from which ranges, is each recipe's own matter.
+Values may come from a table that people can edit, so each stage refuses what it cannot use (ValueError).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fsrbench.values import Image
+
+RESIZE_KERNELS = ("area", "bilinear", "bicubic")
+MAX_SIDE = 16384
+"""No stage makes a picture with a longer side: a slip in a table must not fill the memory."""
+
+
+# -------------------------------------------------------------------- drawing
+
+
+def uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """A plain float, whose repr is what the CSV holds."""
+    return float(rng.uniform(low, high))
+
+
+def pick(rng: np.random.Generator, options: Sequence[Any], weights: Sequence[float] | None = None) -> Any:
+    """One of the options, by weight. Uses exactly one number of the stream."""
+    share = rng.random()
+    if weights is None:
+        return options[min(int(share * len(options)), len(options) - 1)]
+    edges = np.cumsum(weights) / np.sum(weights)
+    return options[min(int(np.searchsorted(edges, share, side="right")), len(options) - 1)]
+
+
+def noise_seed(rng: np.random.Generator) -> int:
+    """The seed of a noise field: an integer, since a field does not fit into a table."""
+    return int(rng.integers(2**32))
+
+
+# -------------------------------------------------------------------- kernels
+
+
+def quadratic_form(size: int, sigma_x: float, sigma_y: float, angle: float, offset: float = 0.0) -> NDArray[np.float64]:
+    """The squared distance from the middle, measured in sigmas along axes turned by `angle`; size × size.
+
+    `offset` moves the middle right and down by so many pixels."""
+    if not (1 <= size <= 101 and size % 2 == 1):
+        raise ValueError(f"kernel size {size} is not an odd number from 1 to 101")
+    if not (sigma_x > 0 and sigma_y > 0):
+        raise ValueError(f"sigma {sigma_x}, {sigma_y} is not above 0")
+    ax = np.arange(size, dtype=np.float64) - size // 2 - offset
+    x, y = ax[None, :], ax[:, None]
+    along = x * math.cos(angle) + y * math.sin(angle)
+    across = y * math.cos(angle) - x * math.sin(angle)
+    return np.asarray((along / sigma_x) ** 2 + (across / sigma_y) ** 2)
+
+
+def gaussian(
+    size: int, sigma_x: float, sigma_y: float, angle: float = 0.0, beta: float = 1.0, offset: float = 0.0
+) -> NDArray[np.float32]:
+    """Bivariate Gaussian, sum 1; with `beta` other than 1 the generalised Gaussian of that shape."""
+    kernel = np.exp(-0.5 * quadratic_form(size, sigma_x, sigma_y, angle, offset) ** beta)
+    return np.asarray(kernel / kernel.sum(), dtype=np.float32)
+
+
+def plateau(size: int, sigma_x: float, sigma_y: float, angle: float, beta: float) -> NDArray[np.float32]:
+    """Flat in the middle, falling off as 1 / (1 + d^beta); sum 1."""
+    kernel = 1 / (1 + quadratic_form(size, sigma_x, sigma_y, angle) ** beta)
+    return np.asarray(kernel / kernel.sum(), dtype=np.float32)
+
+
+def sinc(size: int, cutoff: float) -> NDArray[np.float32]:
+    """Circular ideal low-pass with the cut-off in radians (π keeps nearly everything), sum 1: it rings."""
+    from scipy.special import j1
+
+    radius = np.sqrt(quadratic_form(size, 1, 1, 0))
+    radius[size // 2, size // 2] = 1  # the limit at 0 is set below
+    kernel = cutoff * j1(cutoff * radius) / (2 * math.pi * radius)
+    kernel[size // 2, size // 2] = cutoff**2 / (4 * math.pi)
+    return np.asarray(kernel / kernel.sum(), dtype=np.float32)
+
+
+# --------------------------------------------------------------------- stages
+
+
+def blur(image: Image, kernel: NDArray[np.float32]) -> Image:
+    """Correlate with a kernel; the picture is mirrored beyond its border."""
+    import cv2
+
+    return np.asarray(cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT_101))
+
+
+def resize(image: Image, height: int, width: int, kernel: str) -> Image:
+    """Resize as degradations do: `bilinear` and `bicubic` alias when they shrink, `area` does not."""
+    import cv2
+
+    if kernel not in RESIZE_KERNELS:
+        raise ValueError(f"resize kernel {kernel!r} is none of {', '.join(RESIZE_KERNELS)}")
+    height, width = max(height, 1), max(width, 1)
+    if max(height, width) > MAX_SIDE:
+        raise ValueError(f"resizing to {width}×{height} goes beyond {MAX_SIDE} pixels a side")
+    if image.shape[:2] == (height, width):
+        return image
+    method = {"area": cv2.INTER_AREA, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}[kernel]
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method))
+
+
+def resize_by(image: Image, factor: float, kernel: str) -> Image:
+    """Resize both sides by a factor."""
+    height, width = image.shape[:2]
+    return resize(image, int(height * factor), int(width * factor), kernel)
+
+
+def gaussian_noise(image: Image, sigma: float, grey: bool, seed: int) -> Image:
+    """Add Gaussian noise, sigma on the 0–255 scale; `grey` adds one field to all channels."""
+    if sigma < 0:
+        raise ValueError(f"noise sigma {sigma} is below 0")
+    height, width = image.shape[:2]
+    field = np.random.default_rng(seed).standard_normal((height, width, 1 if grey else 3), dtype=np.float32)
+    return np.clip(image + field * np.float32(sigma / 255), 0, 1)
+
+
+def poisson_noise(image: Image, scale: float, grey: bool, seed: int) -> Image:
+    """Add shot noise times `scale`, as in Real-ESRGAN: as many counts at white as the picture has
+    8-bit levels, rounded up to a power of two. `grey` makes it from the luma, for all channels."""
+    if scale < 0:
+        raise ValueError(f"Poisson scale {scale} is below 0")
+    base = np.clip(image, 0, 1)
+    signal = luma(base) if grey else base
+    levels = (signal * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    used = np.count_nonzero(np.bincount(levels.ravel(), minlength=256))
+    counts = 2.0 ** math.ceil(math.log2(used))
+    drawn = np.random.default_rng(seed).poisson(levels * (counts / 255))
+    noise = drawn.astype(np.float32) / np.float32(counts) - levels / np.float32(255)
+    return np.clip(base + noise * np.float32(scale), 0, 1)
+
+
+def noise(image: Image, values: Mapping[str, Any], name: str) -> Image:
+    """Gaussian or Poisson noise from the columns that begin with `name`."""
+    grey, seed = values[f"{name}_grey"], values[f"{name}_seed"]
+    if values[name] == "poisson":
+        return poisson_noise(image, values[f"{name}_poisson_scale"], grey, seed)
+    if values[name] == "gaussian":
+        return gaussian_noise(image, values[f"{name}_sigma"], grey, seed)
+    raise ValueError(f"{name} {values[name]!r} is none of gaussian, poisson")
+
+
+def correlated_noise(image: Image, level: float, seed: int) -> Image:
+    """Add Gaussian noise that is correlated between channels by a random covariance, as in BSRGAN.
+
+    `level` (0–255 scale) bounds the sigma of a channel. The covariance belongs to the seed as well.
+    """
+    rng = np.random.default_rng(seed)
+    axes = np.linalg.qr(rng.random((3, 3)))[0]
+    covariance = np.abs(axes.T @ np.diag(rng.random(3)) @ axes) * (level / 255) ** 2
+    root = np.linalg.cholesky(covariance + np.eye(3) * 1e-9).astype(np.float32)
+    field = rng.standard_normal(image.shape, dtype=np.float32)
+    mixed = sum((field[:, :, k : k + 1] * root[:, k] for k in range(3)), start=image)
+    return np.clip(mixed, 0, 1)
+
+
+def luma(image: Image) -> Image:
+    """Full-range BT.601 luma, height × width × 1. Added up by hand, so that no BLAS decides the last bit."""
+    red, green, blue = np.float32(0.299), np.float32(0.587), np.float32(0.114)
+    return np.asarray(image[:, :, :1] * red + image[:, :, 1:2] * green + image[:, :, 2:] * blue)
+
+
+def jpeg(image: Image, quality: int) -> Image:
+    """Through a JPEG file and back."""
+    import cv2
+
+    if not 1 <= quality <= 100:
+        raise ValueError(f"JPEG quality {quality} is not in 1–100")
+    pixels = to_levels(image)[:, :, ::-1]
+    ok, data = cv2.imencode(".jpg", np.ascontiguousarray(pixels), [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    if not ok:  # pragma: no cover - only on a broken OpenCV build
+        raise TypeError(f"OpenCV could not encode a JPEG of shape {image.shape}")
+    return from_levels(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)[:, :, ::-1])
+
+
+def finish(image: Image) -> Image:
+    """Round to 8 bits, where a recipe does not end with JPEG: an LR is a file, and a file has 8 bits."""
+    return from_levels(to_levels(image))
+
+
+def to_levels(image: Image) -> NDArray[np.uint8]:
+    """To 0–255, half up, clipped."""
+    return (np.clip(image, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+
+
+def from_levels(pixels: NDArray[np.uint8]) -> Image:
+    """Back to [0, 1], contiguous."""
+    return np.ascontiguousarray(pixels, dtype=np.float32) / np.float32(255)

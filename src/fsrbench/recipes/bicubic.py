@@ -1,0 +1,28 @@
+"""Plain bicubic downsampling: nothing is drawn. The easiest input there is, and a check of everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fsrbench import images
+from fsrbench.plugins import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fsrbench.values import Image, KnobValue
+
+
+def draw(_: np.random.Generator) -> dict[str, KnobValue | str]:
+    """Nothing to draw."""
+    return {}
+
+
+def apply(hr: Image, _: Mapping[str, Any], scale: int) -> Image:
+    """Downsample with antialiasing."""
+    height, width = hr.shape[:2]
+    return images.as_stored(images.resize(hr, max(width // scale, 1), max(height // scale, 1)))
+
+
+RECIPE = Recipe(summary="bicubic downsampling, nothing drawn", draw=draw, apply=apply)

@@ -1,0 +1,99 @@
+"""One restoration: knobs before the network, the network, knobs after it, and a look at what came out.
+
+A network that answers with NaN or one flat colour is asked once more in fp32; if that does not help, the
+case has failed. Which network it is, and how it tiles, is the backend's business.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fsrbench import images
+from fsrbench.errors import BadOutput
+from fsrbench.plugins import Knob, Output, Restorer
+from fsrbench.values import Image, Knobs, KnobValue
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A restoration in memory, before it is stored."""
+
+    image: Image
+    """As it will be read back: already rounded to 8 bits."""
+    knobs: dict[str, KnobValue]
+    """Every offered knob with its value."""
+    seed: int
+    """Seed of the backend's noise."""
+    seconds: float
+    """Wall time, waiting for the network's turn not counted."""
+    precision: str
+    """What was really used."""
+    notes: tuple[str, ...]
+    """What a reader must know."""
+
+
+class Pipeline:
+    """A backend, opened, with its knobs. Pictures may be asked for from many threads; the network runs one at a time."""
+
+    def __init__(self, restorer: Restorer, offered: Mapping[str, Knob], scale: int, precision: str) -> None:
+        self.restorer = restorer
+        self.offered = offered
+        self._scale = scale
+        self._precision = precision
+        self._turn = threading.Lock()
+
+    def restore(self, lr: Image, changes: Knobs, seed: int) -> Picture:
+        """Restore with the given knobs, all others at their defaults."""
+        knobs = {name: changes.get(name, knob.default) for name, knob in self.offered.items()}
+        moved = {name: value for name, value in knobs.items() if value != self.offered[name].default}
+        started = time.perf_counter()
+        prepared = self._turn_knobs("before", lr, moved, lr)
+        inside = {name: value for name, value in moved.items() if self.offered[name].stage == "restore"}
+        waited = time.perf_counter()
+        with self._turn:
+            waited = time.perf_counter() - waited
+            output, precision = self._call(prepared, inside, seed)
+        finished = self._turn_knobs("after", output.image, moved, lr)
+        image = images.as_stored(images.check(finished, "restoration"))
+        seconds = time.perf_counter() - started - waited
+        return Picture(image, knobs, seed, seconds, precision, output.notes)
+
+    def _call(self, lr: Image, knobs: Knobs, seed: int) -> tuple[Output, str]:
+        output = self.restorer(lr, knobs, seed, self._precision)
+        wrong = _what_is_wrong(output.image, lr, self._scale)
+        if not wrong:
+            return output, self._precision
+        output = self.restorer(lr, knobs, seed, "fp32")
+        still = _what_is_wrong(output.image, lr, self._scale)
+        if still:
+            raise BadOutput(f"{self.restorer.model} answered with {still}, also when repeated in fp32")
+        note = f"repeated in fp32: {self._precision} gave {wrong}"
+        return Output(output.image, (*output.notes, note)), "fp32"
+
+    def _turn_knobs(self, stage: str, image: Image, moved: Knobs, lr: Image) -> Image:
+        for name, value in moved.items():
+            knob = self.offered[name]
+            if knob.stage == stage and knob.apply is not None:
+                image = knob.apply(image, value, lr)
+        return image
+
+
+def _what_is_wrong(image: Image, lr: Image, scale: int) -> str:
+    """In words, why an output cannot be a restoration of `lr`; empty if nothing is wrong."""
+    height, width = lr.shape[0] * scale, lr.shape[1] * scale
+    if image.shape != (height, width, 3):
+        return f"{image.shape[1]}×{image.shape[0]} pixels instead of {width}×{height}"
+    if not np.isfinite(image).all():
+        return "NaN or infinity"
+    if _flat(image) and not _flat(lr):
+        return "one flat colour"
+    return ""
+
+
+def _flat(image: Image) -> bool:
+    return bool(np.ptp(image, axis=(0, 1)).max() < 1 / 255)

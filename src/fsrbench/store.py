@@ -1,0 +1,236 @@
+"""A run's folder: where everything lies, how it is written, and who may write.
+
+Every file is written whole or not at all. A trail is written after the pictures it names, so what a trail
+holds is done, and resuming looks at trails only. One process at a time: the lock dies with its holder.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from fsrbench import images
+from fsrbench.errors import StoreError
+from fsrbench.values import PURE, Failure, Image, Restoration, Round, Trail, to_json
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+FORMAT = 1
+"""Version of all stored files; raised when a reader of the old one would misread the new one."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and files of one run."""
+
+    root: Path
+    """The run's folder."""
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for writing. A second run on it is refused; a dead process holds nothing."""
+        from filelock import FileLock, Timeout
+
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.root / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise StoreError(f"{self.root} is being written by another fsrbench. Wait for it or use --out.") from None
+        except OSError as error:
+            raise StoreError(f"{self.root} cannot be written: {error.strerror or error}. Use --out.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    # ------------------------------------------------------------------ study
+
+    @property
+    def study_file(self) -> Path:
+        """The resolved settings of the run."""
+        return self.root / "study.yaml"
+
+    def study(self) -> dict[str, Any]:
+        """What `study.yaml` says; StoreError if this is no run's folder."""
+        try:
+            data = yaml.safe_load(self.study_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise StoreError(f"{self.root} is not a run's folder: it has no study.yaml.") from None
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise StoreError(f"{self.study_file} cannot be read: {error}.") from None
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise StoreError(f"{self.study_file} has another format than {FORMAT}: use the fsrbench that made it.")
+        return data
+
+    def write_study(self, data: Mapping[str, Any]) -> None:
+        """Write `study.yaml`, unless it says the same already."""
+        text = yaml.safe_dump({"format": FORMAT, **data}, sort_keys=False, allow_unicode=True, width=100)
+        if not self.study_file.is_file() or self.study_file.read_text(encoding="utf-8") != text:
+            images.write_bytes(self.study_file, text.encode())
+
+    # ----------------------------------------------------------------- trails
+
+    def _trail_file(self, family: str, case: str) -> Path:
+        return self.root / "trails" / family / f"{case}.json"
+
+    def trail(self, family: str, case: str) -> Trail | None:
+        """The stored trail of a case, or None."""
+        path = self._trail_file(family, case)
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path} cannot be read ({error}). Delete it: the case is then run again.") from None
+        if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
+            raise StoreError(f"{path} has another format than {FORMAT}. Delete it, or use the fsrbench that made it.")
+        return _trail_adapter().validate_python(data)
+
+    def trails(self) -> Iterator[Trail]:
+        """All stored trails, by family and case."""
+        for folder in sorted(p for p in (self.root / "trails").glob("*") if p.is_dir()):
+            for path in sorted(folder.glob("*.json"), key=lambda p: p.stem):
+                trail = self.trail(folder.name, path.stem)
+                if trail is not None:
+                    yield trail
+
+    def write_trail(self, trail: Trail) -> None:
+        """Mark what a trail holds as done."""
+        path = self._trail_file(trail.family, trail.case)
+        images.write_bytes(path, _json({"format": FORMAT, **to_json(trail)}))
+
+    # --------------------------------------------------------------- pictures
+
+    def picture_name(self, family: str, arm: str, case: str, number: int | None = None) -> str:
+        """Where a picture lies, relative to the root: the arm's last one, or that of an earlier round."""
+        folder = "pure-fsr" if arm == PURE else f"fsr+{arm}"
+        return f"{family}/{folder}/{case}.png" if number is None else f"{family}/{folder}/rounds/{case}-{number}.png"
+
+    def write_picture(self, name: str, image: Image) -> None:
+        """Store a picture under its relative name."""
+        images.write(self.root / name, image)
+
+    def picture(self, restoration: Restoration) -> Image:
+        """Read a stored picture back; refuses one that is not what the trail recorded."""
+        image = images.read(self.root / restoration.path)
+        if images.pixel_hash(image) != restoration.sha256:
+            raise StoreError(f"{self.root / restoration.path} was changed after the run. Delete its trail to redo it.")
+        return image
+
+    def write_exchange(self, family: str, arm: str, case: str, number: int, exchange: Mapping[str, Any]) -> None:
+        """Keep one exchange with an auditor."""
+        path = self.root / "audits" / family / arm / f"{case}-{number}.json"
+        images.write_bytes(path, _json({"format": FORMAT, **exchange}))
+
+    # ----------------------------------------------------------------- tables
+
+    def write_failures(self, failures: Iterable[Failure], attempted: set[tuple[str, str]]) -> list[Failure]:
+        """Rewrite `failures.csv`: of cases that were attempted now what failed now, of others what stood there."""
+        old = [Failure(**row) for row in read_csv(self.root / "failures.csv")]
+        kept = [f for f in old if (f.family, f.case) not in attempted]
+        merged = sorted({*kept, *failures}, key=lambda f: (f.family, f.case, f.arm))
+        rows = [[f.family, f.case, f.arm, f.why] for f in merged]
+        write_csv(self.root / "failures.csv", ["family", "case", "arm", "why"], rows)
+        return merged
+
+    def write_run_config(self) -> None:
+        """Rewrite `run_config.csv` from the trails: a row for each case, family, arm and round."""
+        trails = list(self.trails())
+        knobs = sorted({name for t in trails for name in t.pure.knobs})
+        rows = [_config_row(trail, step, knobs) for trail in trails for step in trail.rounds]
+        write_csv(self.root / "run_config.csv", [*_LEFT, *knobs, *_RIGHT], rows)
+
+
+_LEFT = ("family", "case", "arm", "round", "backend", "model", "precision", "seed")
+_RIGHT = (
+    "score", "confidence", "tags", "asked", "applied", "clamped", "dropped", "decision", "why", "audit", "repairs",
+    "reason", "lr_sha256", "sr_sha256", "picture", "notes", "seconds", "audit_seconds", "requests",
+    "prompt_tokens", "completion_tokens", "cost",
+)  # fmt: skip
+
+
+def _config_row(trail: Trail, step: Round, knobs: Sequence[str]) -> list[object]:
+    done, audit, decision = step.restoration, step.audit, step.decision
+    left = [trail.family, trail.case, step.arm, step.number, done.backend, done.model, done.precision, done.seed]
+    turned = [done.knobs.get(name, "") for name in knobs]
+    said: list[object] = [""] * 12
+    if audit is not None and decision is not None:
+        said = [
+            audit.score, audit.confidence, ";".join(audit.tags), _pairs(audit.hints), _pairs(decision.applied),
+            _pairs(decision.clamped), _pairs(decision.dropped), decision.action, decision.why, audit.status,
+            ";".join(audit.repairs), audit.reason,
+        ]  # fmt: skip
+    made = [trail.lr_sha256, done.sha256, done.path, "; ".join(done.notes), f"{done.seconds:.3f}"]
+    usage = audit.usage if audit else None
+    spent: list[object] = [""] * 5
+    if usage is not None:
+        spent = [f"{usage.seconds:.3f}", usage.requests, usage.prompt_tokens, usage.completion_tokens, usage.cost]
+    return [*left, *turned, *said, *made, *spent]
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return "; ".join(f"{name}={value}" for name, value in values.items())
+
+
+# ---------------------------------------------------------------------- files
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table whole. None becomes an empty field; a text that a spreadsheet would run is disarmed."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    images.write_bytes(path, text.getvalue().encode())
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Rows of a table that `write_csv` made; none if it is not there."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [{k: _uncell(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(f"{path} cannot be read: {error}. Delete it: it is made again.") from None
+
+
+def _cell(value: object) -> object:
+    """Words of an auditor end up here, and a spreadsheet must not take them for a formula."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def _uncell(value: str | None) -> str:
+    text = value or ""
+    return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _json(data: Any) -> bytes:
+    return (json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
+
+
+@cache
+def _trail_adapter() -> TypeAdapter[Trail]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Trail)

@@ -1,0 +1,70 @@
+"""A study, from settings to a finished folder: pure and every arm, on every case, in every family.
+
+The whole of it fits this screen; each step is one call into the module that does it. Evaluation comes
+after, from what is stored.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fsrbench import execute, inputs, prompts, record, unit
+from fsrbench.config import Settings
+from fsrbench.plugins import Machine
+from fsrbench.store import RunFolder
+from fsrbench.values import Failure
+
+log = logging.getLogger("fsrbench")
+Track = Callable[[str, Iterable[object], int], Iterable[object]]
+"""(title, outcomes, total) → the same outcomes, with a progress bar or without."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    folder: RunFolder
+    """Where it is."""
+    cases: int
+    """Cases in the study."""
+    done: int
+    """Units (case × family) that were worked on now; the others were finished before."""
+    failures: list[Failure]
+    """What is still missing, now and from before."""
+
+
+def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Path, *,
+        limit: int | None = None, workers: int = 1, track: Track = lambda _, outcomes, __: outcomes) -> Outcome:  # fmt: skip
+    """Run what is missing in `out`; what is there already is left as it is."""
+    folder = RunFolder(out)
+    cases, notes = inputs.pair(lr, hr, limit)
+    for note in notes:
+        log.warning(note)
+    auditors = unit.open_auditors(settings, machine)
+    asked = {family: prompts.read(family, f.prompt).sha256 for family, f in settings.families.items() if auditors}
+    attempted: set[tuple[str, str]] = set()
+    failures: list[Failure] = []
+    with folder.locked():
+        study = record.describe(settings, machine, lr, hr, asked)
+        study = record.join(folder.study() if folder.study_file.is_file() else None, study, out)
+        folder.write_study(study)
+        try:
+            for family in settings.families:
+                todo = [case for case in cases if unit.missing(folder, family, case, settings.arms)]
+                if not todo:
+                    continue
+                bench = unit.open_family(family, settings, machine, auditors, folder)
+                study = record.join(study, {**study, "weights": {family: bench.pipeline.restorer.weights}}, out)
+                folder.write_study(study)
+                outcomes = execute.run(partial(unit.run_case, bench), todo, workers)
+                for case, failed in track(family, outcomes, len(todo)):
+                    attempted.add((family, case))
+                    failures.extend(failed)
+        finally:
+            failures = folder.write_failures(failures, attempted)
+            folder.write_run_config()
+    return Outcome(folder, len(cases), len(attempted), failures)

@@ -1,0 +1,143 @@
+"""One unit of work: one case in one family, from the LR's file to its stored trail.
+
+Opening a family (its network, its arms) is here too, since a unit is what uses them. Everything that a
+user can mend ends as a `Failure` and lets the other cases go on; a bug keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fsrbench import evidence, images, plugins, policy, prompts
+from fsrbench.config import Settings
+from fsrbench.errors import FsrbenchError
+from fsrbench.plugins import Machine
+from fsrbench.restore import Picture, Pipeline
+from fsrbench.store import RunFolder, file_sha256
+from fsrbench.supervise import audit
+from fsrbench.values import PURE, Answer, Case, Failure, Image, Question, Restoration, Round, Trail, derive_seed
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A family, opened and ready for cases."""
+
+    family: str
+    """The family's name."""
+    pipeline: Pipeline
+    """Its network and knobs."""
+    arms: Mapping[str, audit.Supervisor]
+    """Its arms by name."""
+    settings: Settings
+    """The study's settings."""
+    folder: RunFolder
+    """Where results go."""
+
+
+def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Question], Answer]]:
+    """Open the auditor of every arm. One that lacks a key or a server says so here, before any work is done."""
+    opened = {}
+    for name, arm in settings.arms.items():
+        try:
+            opened[name] = plugins.load("auditors", arm.auditor).open(arm.settings, machine)
+        except FsrbenchError as error:
+            raise type(error)(f"Arm {name}: {error}") from None
+    return opened
+
+
+def open_family(
+    family: str,
+    settings: Settings,
+    machine: Machine,
+    auditors: Mapping[str, Callable[[Question], Answer]],
+    folder: RunFolder,
+) -> Bench:
+    """Load a family's network and put its arms beside it."""
+    chosen = settings.families[family]
+    own = {**chosen.model_dump(), "models": settings.models, "scale": settings.scale}
+    restorer = plugins.load("backends", chosen.backend).open(own, machine)
+    pipeline = Pipeline(restorer, settings.offered(family), settings.scale, machine.precision)
+    arms = {}
+    if auditors:
+        look = evidence.open_gatherer(machine)
+        prompt = prompts.read(family, chosen.prompt)
+        for name, ask in auditors.items():
+            limits = policy.Limits(**settings.limits_of(name).model_dump(), max_changes=chosen.max_changes)
+            arms[name] = audit.Supervisor(name, ask, look, limits, prompt)
+    return Bench(family, pipeline, arms, settings, folder)
+
+
+def missing(folder: RunFolder, family: str, case: Case, arms: Mapping[str, object] | set[str]) -> bool:
+    """Is anything of this case still to be done?"""
+    trail = folder.trail(family, case.id)
+    return trail is None or not set(arms) <= set(trail.arms)
+
+
+def run_case(bench: Bench, case: Case) -> tuple[str, list[Failure]]:
+    """Do what is missing of one case: the pure restoration, then each arm. Returns its id and what failed."""
+    try:
+        lr = images.read(case.lr, **bench.settings.limits.model_dump())
+        trail, pure = _pure(bench, case, lr)
+    except FsrbenchError as error:
+        return case.id, [Failure(bench.family, case.id, PURE, str(error))]
+    failures = []
+    for name in bench.arms:
+        if name in trail.arms:
+            continue
+        try:
+            trail = _intervene(bench, case, lr, trail, pure, name)
+        except FsrbenchError as error:
+            failures.append(Failure(bench.family, case.id, name, str(error)))
+    return case.id, failures
+
+
+def _pure(bench: Bench, case: Case, lr: Image) -> tuple[Trail, Picture]:
+    """Round 0: read back where it is done, made and stored where it is not."""
+    digest = file_sha256(case.lr)
+    trail = bench.folder.trail(bench.family, case.id)
+    if trail is not None:
+        if trail.lr_sha256 != digest:
+            raise FsrbenchError(
+                f"{case.lr} is not the picture that was restored in this folder. Use another --out, or put it back."
+            )
+        done = trail.pure
+        image = bench.folder.picture(done)
+        return trail, Picture(image, done.knobs, done.seed, done.seconds, done.precision, done.notes)
+    pure = bench.pipeline.restore(lr, {}, derive_seed(bench.settings.seed, bench.family, case.id))
+    path = bench.folder.picture_name(bench.family, PURE, case.id)
+    trail = Trail(case.id, bench.family, digest, (Round(PURE, 0, _store(bench, pure, path)),))
+    bench.folder.write_trail(trail)
+    return trail, pure
+
+
+def _intervene(bench: Bench, case: Case, lr: Image, trail: Trail, pure: Picture, arm: str) -> Trail:
+    """Run one arm and store its rounds; its last picture is the arm's result."""
+    steps = audit.intervene(bench.arms[arm], bench.pipeline, bench.family, case.id, lr, pure)
+    final = steps[-1].picture
+    rounds = []
+    for number, step in enumerate(steps, start=1):
+        path = bench.folder.picture_name(
+            bench.family, arm, case.id, None if step.picture is final else number
+        )
+        stored = _store(bench, step.picture, path)
+        rounds.append(Round(arm, number, stored, step.audit, step.decision))
+        bench.folder.write_exchange(bench.family, arm, case.id, number, step.exchange)
+    trail = Trail(trail.case, trail.family, trail.lr_sha256, (*trail.rounds, *rounds))
+    bench.folder.write_trail(trail)
+    return trail
+
+
+def _store(bench: Bench, picture: Picture, path: str) -> Restoration:
+    bench.folder.write_picture(path, picture.image)
+    return Restoration(
+        backend=bench.settings.families[bench.family].backend,
+        model=bench.pipeline.restorer.model,
+        knobs=picture.knobs,
+        seed=picture.seed,
+        path=path,
+        sha256=images.pixel_hash(picture.image),
+        seconds=round(picture.seconds, 4),
+        precision=picture.precision,
+        notes=picture.notes,
+    )

@@ -1,0 +1,61 @@
+"""Shared fixtures. The shared folder lies beside the project; what needs it is skipped, with the reason, where it is absent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fsrbench import images
+from fsrbench.values import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("FSRBENCH_SHARED", ROOT.parent / "shared"))
+
+
+def _folder(*parts: str) -> Path:
+    folder = SHARED.joinpath(*parts)
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there: put the shared folder beside the project or name it in FSRBENCH_SHARED")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_weights() -> Path:
+    return _folder("weights")
+
+
+@pytest.fixture(scope="session")
+def eval_faces() -> Path:
+    return _folder("data", "eval-faces")
+
+
+@pytest.fixture(scope="session")
+def face(eval_faces: Path) -> Image:
+    """One real face, 512×512."""
+    return images.fit_square(images.read(eval_faces / "ffhq_00000.png"), 512)
+
+
+@pytest.fixture(autouse=True)
+def _no_outside_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test sees the user's cache, keys or settings, and none may download."""
+    for name in [n for n in os.environ if n.startswith(("OPENAI_", "FSRBENCH_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("FSRBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("FSRBENCH_OFFLINE", "1")
+
+
+def draw_face(size: int = 96, seed: int = 0) -> Image:
+    """A picture with edges, gradients and texture, made without any file: for tests of plumbing, not of quality."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:size, 0:size] / size - 0.5
+    base = np.stack([0.75 - x * 0.2, 0.6 - y * 0.2, 0.5 + x * y], axis=2)
+    head = (x / 0.35) ** 2 + (y / 0.45) ** 2 < 1
+    base[~head] *= 0.4
+    for ex in (-0.14, 0.14):
+        base[(x - ex) ** 2 + (y + 0.1) ** 2 < 0.004] = 0.1
+    base[(np.abs(x) < 0.12) & (np.abs(y - 0.22) < 0.025)] = (0.6, 0.15, 0.2)
+    base += rng.normal(0, 0.01 + 0.01 * rng.random(), (size, size, 1))
+    return np.clip(base, 0, 1).astype(np.float32)

@@ -1,0 +1,133 @@
+"""Settings: a mistake is answered with its line and the nearest name; what is not said stays the default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fsrbench import config, plugins
+from fsrbench.errors import SettingsError
+from fsrbench.plugins import shipped
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine é.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_defaults_are_the_shipped_file() -> None:
+    loaded, own = config.load(None)
+    stated = yaml.safe_load((shipped("configs") / "default.yaml").read_text(encoding="utf-8"))
+    assert loaded == config.Settings.model_validate(stated)
+    assert own == ()
+    assert (loaded.policy.min_confidence, loaded.policy.retries) == (80, 1)
+
+
+def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
+    loaded, own = config.load(write(tmp_path, "policy: {retries: 2}\narms: {mine: {auditor: heuristic}}\n"))
+    assert loaded.policy.retries == 2
+    assert loaded.policy.accept_score == 80
+    assert own == ("mine",)
+    assert {"lvlm", "heuristic", "mine"} == set(loaded.arms)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("seed: 0\npolcy: {retries: 1}\n", 2, ["polcy", "Did you mean policy?"]),
+        ("seed: 0\n\npolicy:\n  retires: 1\n", 4, ["policy.retires", "Did you mean retries?"]),
+        ("policy: {retries: many}\n", 1, ["policy.retries", "integer", "'many'"]),
+        ("policy:\n  min_confidence: 120\n", 2, ["policy.min_confidence", "100", "120"]),
+        ("families:\n  general: {backend: realesgran}\n", 2, ["Did you mean realesrgan?"]),
+        ("arms:\n  a:\n    auditor: opnai\n", 3, ["Did you mean openai?"]),
+        ("metrics:\n- psnr\n- sim\n", 1, ["metric 'sim'", "Did you mean ssim?"]),
+        ("arms:\n  ../x: {auditor: heuristic}\n", 2, ["cannot be a name"]),
+        ("arms:\n  a: {auditor: heuristic, limits: {retry: 1}}\n", 2, ["retry", "Did you mean retries?"]),
+        ("families: {prior: {aligned: sometimes}}\n", 1, ["families.prior.aligned"]),
+        ("seed: [1\n", 2, ["not valid YAML"]),
+    ],
+)
+def test_mistakes_name_file_line_and_nearest(tmp_path: Path, text: str, line: int, words: list[str]) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(SettingsError) as caught:
+        config.load(path)
+    message = str(caught.value)
+    assert path.name in message
+    assert f"line {line}" in message
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize("change", ["policy.retries", "=1", "a..b=1", "seed.x=1", "policy.retries=[", "polcy.retries=1"])
+def test_mistakes_in_set(change: str) -> None:
+    with pytest.raises(SettingsError):
+        config.load(None, [change])
+
+
+def test_set_reaches_every_key() -> None:
+    loaded, _ = config.load(
+        None, ["families.general.model=/a b/é.pth", "metrics=psnr,ssim", "metrics=niqe", "families.blind.knobs=scale",
+               "arms.x.auditor=heuristic", "arms.x.limits.retries=3", "faces.detector=d.onnx"],
+    )  # fmt: skip
+    assert loaded.families["general"].model == "/a b/é.pth"
+    assert loaded.metrics == ("niqe",)
+    assert set(loaded.offered("blind")) == {"scale"}
+    assert loaded.limits_of("x").retries == 3
+    assert loaded.limits_of("lvlm").retries == 1
+    assert loaded.faces.detector == Path("d.onnx")
+
+
+def test_the_paper_config_loads() -> None:
+    loaded, own = config.load(shipped("configs") / "paper.yaml")
+    assert loaded.models == "official"
+    assert own == ("lvlm",)
+
+
+def test_the_papers_knobs_are_offered_and_deep_ones_only_when_named() -> None:
+    loaded, _ = config.load(None)
+    assert set(loaded.offered("general")) == {"color_balance", "dehalo", "detail_damping"}
+    assert set(loaded.offered("blind")) == {"scale", "denoise", "deblock"}
+    assert set(loaded.offered("prior")) == {"restore_weight", "only_center_face"}
+    deep, _ = config.load(None, ["families.prior.knobs=restore_weight,sft_strength"])
+    assert set(deep.offered("prior")) == {"restore_weight", "sft_strength"}
+    none, _ = config.load(None, ["families.prior.knobs=[]"])
+    assert none.offered("prior") == {}
+    assert all(k.deep for n in ("sft_strength", "noise_strength", "denoise_strength") for k in [plugins.load("knobs", n)])
+
+
+def test_arms_and_families_are_chosen_by_name() -> None:
+    loaded, _ = config.load(None)
+    assert list(config.with_arms(loaded, ["heuristic", "pure"]).arms) == ["heuristic"]
+    assert config.with_arms(loaded, ["scripted"]).arms["scripted"].auditor == "scripted"
+    assert list(config.with_families(loaded, ["blind"]).families) == ["blind"]
+    with pytest.raises(SettingsError, match="Did you mean heuristic"):
+        config.with_arms(loaded, ["heuristik"])
+    with pytest.raises(SettingsError, match="Did you mean blind"):
+        config.with_families(loaded, ["blnd"])
+
+
+def test_options_reach_the_arms_that_take_them() -> None:
+    chosen = config.with_arms(config.load(None)[0], ["lvlm", "heuristic"])
+    changed = config.with_lvlm(chosen, base_url="http://127.0.0.1:1/v1", model="m", policy="paper")
+    assert changed.arms["lvlm"].settings == {"base_url": "http://127.0.0.1:1/v1", "model": "m"}
+    assert changed.arms["heuristic"].settings == {}
+    with pytest.raises(SettingsError, match="policy"):
+        config.with_lvlm(chosen, base_url=None, model=None, policy="strict")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=200), st.integers(0, 2000), st.integers(0, 60))
+def test_a_mutated_file_is_loaded_or_refused_in_words(tmp_path: Path, noise: str, at: int, cut: int) -> None:
+    text = (shipped("configs") / "default.yaml").read_text(encoding="utf-8")
+    at %= len(text)
+    path = tmp_path / "mutated.yaml"
+    path.write_bytes((text[:at] + noise + text[at + cut :]).encode("utf-8", "surrogatepass"))
+    try:
+        config.load(path)
+    except SettingsError as error:
+        assert str(error)

@@ -1,0 +1,154 @@
+"""The networks that ship in the package: whole, small, described, loadable, and better than bicubic."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsrbench
+from conftest import ROOT, draw_face
+from fsrbench import images
+
+FOLDER = Path(fsrbench.__file__).parent / "embedded"
+FAMILIES = ("general", "blind", "prior")
+SCRIPT = ROOT / "scripts" / "train_embedded.py"
+
+
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The training package beside the script."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    importlib.import_module("training.judge")
+    return importlib.import_module("training")
+
+
+def read(family: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    from safetensors import safe_open
+
+    with safe_open(FOLDER / f"{family}.safetensors", framework="pt") as file:
+        return json.loads(file.metadata()["fsrbench"]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def test_all_three_fit_into_eight_megabytes() -> None:
+    assert sum((FOLDER / f"{family}.safetensors").stat().st_size for family in FAMILIES) <= 8_000_000
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_card_names_the_hash_and_size_of_what_ships(family: str) -> None:
+    data = (FOLDER / f"{family}.safetensors").read_bytes()
+    row = re.search(rf"^\| `{family}\.safetensors` \|.*$", (FOLDER / "MODEL_CARD.md").read_text("utf-8"), re.M)
+    assert row
+    assert hashlib.sha256(data).hexdigest() in row[0]
+    assert f"{len(data):,}" in row[0]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_metadata_says_how_to_build_it(family: str) -> None:
+    import torch
+
+    about, state = read(family)
+    assert about.keys() == {"family", "architecture", "hyperparameters", "version", "licence"}
+    assert about["family"] == family
+    assert about["version"] == 1
+    assert about["licence"] == "CC-BY-NC-4.0"
+    for tensor in state.values():
+        assert tensor.dtype == torch.float16
+        assert torch.isfinite(tensor).all()
+
+
+@pytest.mark.parametrize(("family", "architecture"), [("general", "Compact"), ("blind", "ESRGAN")])
+def test_spandrel_detects_the_first_two(family: str, architecture: str) -> None:
+    import torch
+    from spandrel import ModelLoader
+
+    about, state = read(family)
+    found = ModelLoader(torch.device("cpu")).load_from_file(FOLDER / f"{family}.safetensors")
+    assert (found.architecture.id, found.scale) == (architecture, 4)
+    with torch.inference_mode():
+        assert found.model.float()(torch.rand(1, 3, 8, 12)).shape == (1, 3, 32, 48)
+    built = getattr(importlib.import_module(f"spandrel.architectures.{architecture}"), architecture)(
+        **about["hyperparameters"]
+    )
+    built.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+
+
+def test_the_prior_is_a_gfpgan_whose_noise_moves_pixels_only_when_asked() -> None:
+    import torch
+    from spandrel.architectures.GFPGAN import GFPGAN
+
+    about, state = read("prior")
+    network = GFPGAN(**about["hyperparameters"]).eval()
+    network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    picture = torch.rand(1, 3, 512, 512) * 2 - 1
+    with torch.inference_mode():
+        still = [network(picture, return_rgb=False, randomize_noise=False)[0] for _ in range(2)]
+        drawn = network(picture, return_rgb=False)[0]
+    assert still[0].shape == (1, 3, 512, 512)
+    assert torch.equal(*still)
+    assert not torch.equal(still[0], drawn)
+
+
+def test_training_starts_at_interpolation_and_not_at_noise(training: Any) -> None:
+    import torch
+
+    torch.manual_seed(0)
+    low = images.resize(draw_face(512), 128, 128)
+    plain = images.resize(low, 512, 512)
+    for family in ("general", "prior"):
+        start = training.loop.run(training.networks.build(family), family, low)
+        assert training.loop.psnr(start, plain) > 26
+
+
+def test_held_out_faces_are_not_trained_on(training: Any, tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"{number:02}.png").touch()
+    trained, held = training.data.split(tmp_path)
+    assert len(trained) == 36
+    assert [p.stem for p in held] == ["09", "19", "29", "39"]
+    assert not set(trained) & set(held)
+
+
+def test_a_batch_is_cut_at_the_same_place_from_both(training: Any) -> None:
+    ramp = np.arange(32, dtype=np.uint8)
+    low = np.broadcast_to(ramp[:, None] + 40 * (ramp[None] % 3), (2, 3, 32, 32)).astype(np.uint8)
+    high = low.repeat(4, axis=2).repeat(4, axis=3)
+    hr, lr = training.data.draw_batch((high, low), 5, 8, 0, "general", 3)
+    np.testing.assert_array_equal(hr, lr.repeat(4, axis=2).repeat(4, axis=3))
+    again = training.data.draw_batch((high, low), 5, 8, 0, "general", 3)
+    np.testing.assert_array_equal(lr, again[1])
+    assert not np.array_equal(lr, training.data.draw_batch((high, low), 5, 8, 0, "general", 4)[1])
+
+
+@pytest.mark.slow
+def test_each_gains_half_a_decibel_on_faces_never_seen(training: Any, eval_faces: Path) -> None:
+    gains = training.judge.gains(training.judge.measure(FOLDER, eval_faces, 0)[0])
+    for family in FAMILIES:
+        assert gains[family][0] >= 0.5, gains
+
+
+@pytest.mark.slow
+def test_the_same_steps_give_the_same_weights_also_when_interrupted(tmp_path: Path) -> None:
+    faces = tmp_path / "faces"
+    for seed in range(3):
+        images.write(faces / f"{seed}.png", draw_face(520, seed))
+
+    def train(out: str, *options: str) -> str:
+        base = [sys.executable, str(SCRIPT), "--family", "general", "--faces", str(faces), "--out", str(tmp_path / out)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+        subprocess.run([*base, "--steps", "6", "--every", "2", *options], check=True, env=environment, timeout=600)
+        return hashlib.sha256((tmp_path / out / "general.safetensors").read_bytes()).hexdigest()
+
+    once = train("once")
+    assert train("twice") == once
+    assert train("halves", "--until", "2") != once
+    assert train("halves", "--resume") == once
