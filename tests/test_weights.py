@@ -142,7 +142,7 @@ def test_a_stale_part_does_not_spoil_the_file(server: Server, stale: bytes) -> N
 
 def test_gives_up_and_keeps_the_part(server: Server) -> None:
     server.script = ["cut"] * 20
-    with pytest.raises(WeightsError, match=r"broke off after .*fsrbench weights pull test\.pth"):
+    with pytest.raises(WeightsError, match=r"closed connection.*fsrbench weights pull test\.pth"):
         weights.locate(NAME)
     assert len(server.asked) == weights.ATTEMPTS
     assert CONTENT.startswith(part().read_bytes())
@@ -267,7 +267,7 @@ def test_order_explicit_folder_cache(server: Server, monkeypatch: pytest.MonkeyP
 def test_damaged_cache_is_an_error(server: Server) -> None:
     path = weights.locate(NAME).path
     path.write_bytes(CONTENT[:-1])
-    with pytest.raises(WeightsError, match="wrong sha256.*Delete it"):
+    with pytest.raises(WeightsError, match=r"wrong sha256.*Delete it"):
         weights.locate(NAME)
 
 

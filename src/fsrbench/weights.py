@@ -356,7 +356,7 @@ def _attempt(
             return "the server sent another range than the one asked for"
         done = have if append else 0
         with part.open("ab" if append else "wb") as file:
-            for chunk in response.iter_bytes(_CHUNK):
+            for chunk in response.iter_bytes():
                 done += len(chunk)
                 if done > weight.bytes:
                     break

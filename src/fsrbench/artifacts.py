@@ -1,0 +1,166 @@
+"""Artifacts measured by plain signal processing: a picture (and the input it was made from) to a number.
+
+Every measure is a pure function of the restoration and its input; none sees a reference. The numbers go
+into the auditor's QA summary, and the heuristic auditor decides on them; where a threshold lies is its
+business, not decided here. A picture too small to be measured gives NaN.
+
+Pixel distances in here (blocks of 8, details of 1 to 4 pixels) fit restorations of about 512×512 that are
+4 times as large as their input; other sizes are measured in the same way but stand on another scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsrbench import images
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fsrbench.values import Image
+
+    Plane = NDArray[np.float32]
+
+MIN_SIDE = 32
+"""Below this no measure of structure has anything to stand on."""
+
+
+def blockiness(sr: Image, lr: Image) -> float:
+    """How much stronger steps are on the 8×8 grid of JPEG than off it, as a logarithm.
+
+    Looked for in the SR itself and, for blocks that the network has enlarged with the input, in the SR
+    shrunk to the input's size; the larger counts. About 0 on a clean picture (|value| < 0.1), 0.5 for
+    JPEG at quality 90 and up to about 3. A grid that does not start at the corner is not found.
+    """
+    scale = max(1, round(sr.shape[1] / lr.shape[1]))
+    found = [_grid_steps(_luma(sr), scale)]
+    if scale > 1:
+        found.append(_grid_steps(_luma(images.resize(sr, lr.shape[1], lr.shape[0], "area")), 1))
+    usable = [value for value in found if math.isfinite(value)]
+    return max(usable) if usable else math.nan
+
+
+def ringing(sr: Image, lr: Image) -> float:
+    """The steepest fall of the spectrum beyond the natural one: the band limit or resonance that makes edges ring.
+
+    A picture's power falls smoothly with frequency. Where a filter has cut it off, or lifted a narrow band,
+    every edge carries an oscillation at that frequency, and the spectrum has a cliff above it. Measured in
+    nepers of power over about 0.06 cycles a pixel, radially and along both axes. The input's own limit (an
+    upsampled picture always ends there) is left out. About -0.2–1 on a clean picture, 1–1.5 after plain bicubic
+    enlargement by 2, 2 and more where ringing is seen.
+    """
+    if min(sr.shape[:2]) < 2 * MIN_SIDE:
+        return math.nan
+    frequency, radial, axial = _spectra(_luma(sr))
+    centre = frequency[1:-1]
+    own_limit = 0.5 * lr.shape[1] / sr.shape[1]
+    looked_at = (centre > 0.1) & (np.abs(centre - own_limit) > 0.035)
+    octaves = np.log(frequency[2:] / frequency[:-2])
+    falls = [spectrum[:-2] - spectrum[2:] - slope * octaves for spectrum, slope in ((radial, 4.0), (axial, 3.0))]
+    return float(max(fall[looked_at].max() for fall in falls))
+
+
+def oversharpening(sr: Image, lr: Image) -> float:
+    """Detail and overshoot beyond what a face of this kind shows, as a logarithm.
+
+    Two signs in one number: fine detail (1 pixel) is strong beside coarser detail (2 to 4 pixels), and edges
+    swing past the brightest and darkest value that the input has nearby. About -2.5 for a smooth restoration,
+    0.1–0.5 for a sharp photograph, 1 and more where edges are visibly overdone.
+    """
+    import cv2
+
+    if min(sr.shape[:2]) < MIN_SIDE:
+        return math.nan
+    plane, small = _luma(sr), _luma(lr)
+    blurred = [cv2.GaussianBlur(plane, (0, 0), sigma) for sigma in (1.0, 2.0, 4.0)]
+    fine = float(np.square(plane - blurred[0]).mean())
+    coarse = float(np.square(blurred[1] - blurred[2]).mean())
+    around = np.ones((3, 3), np.uint8)
+    size = (plane.shape[1], plane.shape[0])
+    ceiling = cv2.resize(cv2.dilate(small, around), size, interpolation=cv2.INTER_LINEAR)
+    floor = cv2.resize(cv2.erode(small, around), size, interpolation=cv2.INTER_LINEAR)
+    beyond = np.maximum(plane - ceiling, 0) + np.maximum(floor - plane, 0)
+    overshoot = math.sqrt(float(np.square(beyond).mean()))
+    return 2 / 3 * math.log((fine + 1e-2) / (coarse + 1e-2)) + 1 / 3 * math.log(overshoot + 1e-2)
+
+
+def color_shift(sr: Image, lr: Image) -> float:
+    """Mean distance in colour (a and b of CIELAB) between SR and input, both averaged over an 8×8 grid of cells.
+
+    0 is none. 0.5–1.3 comes from the input's own noise and compression; 2 and more is seen side by side.
+    """
+    import cv2
+
+    cells = [cv2.cvtColor(images.resize(picture, 8, 8, "area"), cv2.COLOR_RGB2Lab)[:, :, 1:] for picture in (sr, lr)]
+    return float(np.linalg.norm(cells[0] - cells[1], axis=2).mean())
+
+
+def noise(sr: Image, lr: Image) -> float:  # noqa: ARG001 - all measures are called alike
+    """Standard deviation of noise on the 0–255 scale: the median response to a filter blind to planes and edges.
+
+    0 for a picture without noise; texture that covers more than half of it counts as noise too.
+    """
+    import cv2
+
+    if min(sr.shape[:2]) < 3:
+        return math.nan
+    kernel = np.outer([1, -2, 1], [1, -2, 1]).astype(np.float32)
+    response = cv2.filter2D(_luma(sr), cv2.CV_32F, kernel)[1:-1, 1:-1]
+    return float(np.median(np.abs(response))) / (0.6745 * 6)
+
+
+MEASURES: Mapping[str, Callable[[Image, Image], float]] = {
+    "blockiness": blockiness,
+    "ringing": ringing,
+    "oversharpening": oversharpening,
+    "color_shift": color_shift,
+    "noise": noise,
+}
+"""All of them by name; the first four are the tags of an audit."""
+
+
+def _luma(image: Image) -> Plane:
+    """Brightness on the 0–255 scale."""
+    plane: Plane = image @ np.array([76.245, 149.685, 29.07], np.float32)
+    return plane
+
+
+def _grid_steps(plane: Plane, scale: int) -> float:
+    """log(step on the grid / step off it), both ways; off the grid only where an enlargement repeats itself alike."""
+    if min(plane.shape) < MIN_SIDE:
+        return math.nan
+    ratios = []
+    for across in (plane, plane.T):
+        # A third difference is blind to gradients; its mean along 8 pixels of a block's side, to noise and texture.
+        third = 3 * (across[:, 1:-2] - across[:, 2:-1]) - across[:, :-3] + across[:, 3:]
+        sides = third[: len(third) // 8 * 8].reshape(len(third) // 8, 8, -1).mean(axis=1)
+        steps = np.minimum(np.abs(sides), 8).mean(axis=0)  # capped, so that the face's own edges do not decide
+        phase = (np.arange(steps.size) + 2) % 8
+        alike = [p for p in range(1, 8) if p % scale == 0] or list(range(1, 8))
+        off = np.mean([steps[phase == p].mean() for p in alike])
+        ratios.append(math.log((float(steps[phase == 0].mean()) + 0.02) / (float(off) + 0.02)))
+    return sum(ratios) / 2
+
+
+def _spectra(plane: Plane) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Frequencies (cycles a pixel) with the log power around the centre and along the axes (mean of both)."""
+    height, width = plane.shape
+    window = np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
+    power = np.square(np.abs(np.fft.rfft2((plane - plane.mean()) * window))) / (height * width)
+    down, right = np.abs(np.fft.fftfreq(height))[:, None], np.fft.rfftfreq(width)[None]
+    edges = np.linspace(0.04, 0.5, 17)
+
+    def log_means(values: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+        place = np.digitize(frequency.ravel(), edges)
+        sums = np.bincount(place, values.ravel(), len(edges) + 1)[1:-1]
+        counts = np.bincount(place, minlength=len(edges) + 1)[1:-1]
+        means: NDArray[np.float64] = np.log(sums / np.maximum(counts, 1) + 1e-2)
+        return means
+
+    radial = log_means(power, np.hypot(down, right))
+    axial = (log_means(power.mean(axis=0), right) + log_means(power.mean(axis=1), down)) / 2
+    return (edges[1:] + edges[:-1]) / 2, radial, axial
