@@ -1,4 +1,4 @@
-"""Shared fixtures. The shared folder lies beside the project; what needs it is skipped, with the reason, where it is absent."""
+"""Shared fixtures. The shared folder lies beside the project; where it is absent, what needs it is skipped and says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports run downward only, nothing heavy is imported where `--help` would pay for it, plugins do not know each other."""
+"""Imports run downward only, nothing heavy loads where `--help` would pay, plugins do not know each other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAYERS = (
     ("degrade", "restore", "evidence", "policy", "supervise"),
     ("config", "inputs", "record", "store", "unit", "study", "evaluate"),
     ("panels", "tables", "publish", "demo", "doctor"),
-    ("cli", "__main__"),
+    ("options", "cli", "__main__"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 HEAVY = {
@@ -76,7 +76,9 @@ def test_imports_run_downward(path: Path) -> None:
 
 def test_no_import_cycles() -> None:
     graph = {
-        name_of(p): {m.split(".")[1] for m in imported(p, top_only=True) if m.startswith("fsrbench.") and len(m.split(".")) > 1}
+        name_of(p): {
+            m.split(".")[1] for m in imported(p, top_only=True) if m.startswith("fsrbench.") and len(m.split(".")) > 1
+        }
         for p in FILES
     }
     seen: dict[str, int] = {}

@@ -74,7 +74,9 @@ def test_used_up_retries_stop() -> None:
     assert decision.applied == {}
 
 
-JSON = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers(), max_size=2))
+JSON = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers(), max_size=2)
+)
 
 
 @given(

@@ -30,9 +30,9 @@ class _Model(BaseModel):
 class Policy(_Model):
     """The limits of an arm. An arm may set its own; what it leaves out is the study's."""
 
-    min_confidence: float = Field(80, ge=0, le=100)
-    accept_score: float = Field(80, ge=0, le=100)
-    retries: int = Field(1, ge=0, le=10)
+    min_confidence: float = Field(default=80, ge=0, le=100)
+    accept_score: float = Field(default=80, ge=0, le=100)
+    retries: int = Field(default=1, ge=0, le=10)
 
 
 class Family(_Model):
@@ -40,10 +40,10 @@ class Family(_Model):
 
     backend: str
     model: str | None = None
-    tile: int = Field(0, ge=0)
+    tile: int = Field(default=0, ge=0)
     aligned: Literal["auto"] | bool = "auto"
     knobs: tuple[str, ...] | None = None
-    max_changes: int | None = Field(None, ge=1)
+    max_changes: int | None = Field(default=None, ge=1)
     prompt: Path | None = None
 
 
@@ -72,17 +72,17 @@ class Faces(_Model):
 class Limits(_Model):
     """Bounds on what is read."""
 
-    max_pixels: int = Field(40_000_000, ge=1)
-    max_bytes: int = Field(200_000_000, ge=1)
+    max_pixels: int = Field(default=40_000_000, ge=1)
+    max_bytes: int = Field(default=200_000_000, ge=1)
 
 
 class Settings(_Model):
     """Everything that decides a result. Where and how fast it runs is not in here."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     models: Literal["embedded", "official"] = "embedded"
-    scale: int = Field(4, ge=1, le=8)
-    hr_size: int = Field(512, ge=16)
+    scale: int = Field(default=4, ge=1, le=8)
+    hr_size: int = Field(default=512, ge=16)
     families: dict[str, Family]
     arms: dict[str, Arm]
     policy: Policy = Policy()
@@ -131,7 +131,7 @@ def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
     return settings.model_copy(update={"arms": dict(sorted(chosen.items()))})
 
 
-def with_lvlm(settings: Settings, *, base_url: str | None, model: str | None, policy: str | None) -> Settings:
+def with_options(settings: Settings, *, base_url: str | None, model: str | None, policy: str | None) -> Settings:
     """Command-line options over the arms: server and model for those that ask an LVLM, the policy for all."""
     arms = {}
     for name, arm in settings.arms.items():
@@ -231,8 +231,8 @@ def _set(settings: dict[str, Any], change: str) -> None:
 def _validate(data: dict[str, Any], path: Path | None, lines: Mapping[tuple[str, ...], int]) -> Settings:
     try:
         settings = Settings.model_validate(data)
-        for kind, where, name in _plugin_names(settings):
-            _known_plugin(kind, name, where, path, lines)
+        for kind, place, name in _plugin_names(settings):
+            _known_plugin(kind, name, place, path, lines)
         for arm in settings.arms:
             settings.limits_of(arm)
     except ValidationError as error:

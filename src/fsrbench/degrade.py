@@ -12,15 +12,15 @@ import hashlib
 import io
 import math
 import re
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench import images, plugins
+from fsrbench import execute, images, plugins
 from fsrbench.errors import InputError, SettingsError
 from fsrbench.values import derive_seed
 
@@ -31,6 +31,7 @@ TABLE = "degradations.csv"
 FORMAT = 1
 HEAD = ("format", "case", "source", "hr_sha256", "recipe", "scale", "hr_size", "seed")
 TAIL = ("lr_sha256", "note")
+"""(title, items, how many) → the same items, counted on a progress bar as they are taken."""
 SMALLEST_LR = 8
 """Shorter sides of an LR are refused: no network and no metric can do anything with them."""
 
@@ -103,11 +104,11 @@ def degrade(
     workers: int = 1,
     max_pixels: int = images.MAX_PIXELS,
     max_bytes: int = images.MAX_BYTES,
-    progress: Callable[[int, int], None] | None = None,
+    track: execute.Track = execute.untracked,
 ) -> DegradeReport:
     """Degrade every picture of `hr` into `lr`. With `table`, recipe, scale, size, seed and values are its rows'.
 
-    One bad picture is reported and the rest go on. `progress` is told (finished, all) after each.
+    One bad picture is reported and the rest go on. `track` shows progress as they are finished.
     """
     if workers < 1:
         raise SettingsError(f"workers is {workers}; it must be at least 1.")
@@ -127,21 +128,13 @@ def degrade(
     done: list[str] = []
     failed: list[tuple[str, str]] = []
     try:
-        with ThreadPoolExecutor(workers) as pool:
-            running = {pool.submit(_make, job, folders): job.case for job in jobs}
-            try:
-                for number, future in enumerate(as_completed(running), 1):
-                    case = running[future]
-                    try:
-                        rows[case] = future.result()
-                        done.append(case)
-                    except InputError as error:
-                        failed.append((case, str(error)))
-                    if progress is not None:
-                        progress(number, len(jobs))
-            except BaseException:  # Ctrl-C, a full disk: start nothing more
-                pool.shutdown(cancel_futures=True)
-                raise
+        outcomes = execute.run(partial(_attempt, folders), jobs, workers)
+        for case, outcome in track("degrade", outcomes, len(jobs)):
+            if isinstance(outcome, str):
+                failed.append((case, outcome))
+            else:
+                rows[case] = outcome
+                done.append(case)
     finally:
         if done:  # what was made is recorded also when the rest did not come about
             _write_rows(lr / TABLE, rows)
@@ -153,6 +146,8 @@ def check_sizes(scale: int, hr_size: int) -> None:
     """Sizes that cannot be made are refused before anything is read."""
     if scale < 1 or hr_size < 1:
         raise SettingsError(f"scale {scale} and hr-size {hr_size} must both be at least 1.")
+    if hr_size**2 > images.MAX_PIXELS:
+        raise SettingsError(f"hr-size {hr_size} is beyond {images.MAX_PIXELS:,} pixels a picture. Take a smaller one.")
     if hr_size % scale:
         near = max(round(hr_size / scale), 1) * scale
         raise SettingsError(f"hr-size {hr_size} cannot be divided by scale {scale}. Take {near}.")
@@ -163,6 +158,14 @@ def check_sizes(scale: int, hr_size: int) -> None:
 
 
 # ------------------------------------------------------------------ one picture
+
+
+def _attempt(folders: _Folders, job: _Job) -> tuple[str, dict[str, str] | str]:
+    """A picture's row of the table, or why there is none."""
+    try:
+        return job.case, _make(job, folders)
+    except InputError as error:
+        return job.case, str(error)
 
 
 def _make(job: _Job, folders: _Folders) -> dict[str, str]:

@@ -14,8 +14,8 @@ import numpy as np
 
 from fsrbench import config, degrade, faces, images, panels, publish, study
 from fsrbench.errors import Unavailable
+from fsrbench.execute import Track
 from fsrbench.plugins import Machine
-from fsrbench.study import Track
 
 PORTRAITS = {
     "grace_hopper": (
@@ -40,7 +40,7 @@ def run(out: Path, machine: Machine, workers: int, track: Track) -> tuple[study.
     degrade.degrade(high, low, recipe="paper", scale=4, hr_size=512, seed=0, workers=workers)
     settings = config.with_arms(config.load(None)[0], ["heuristic"])
     outcome = study.run(settings, machine, low, high, out, workers=workers, track=track)
-    summary = publish.run(outcome.folder, machine, None, workers, track)
+    summary = publish.run(outcome.folder, machine, workers, track)
     drawn = [images.read(p) for p in sorted(out.glob("*/panels/*.png"))]
     images.write(out / "contact_sheet.png", panels.sheet(drawn))
     return outcome, summary, out / "contact_sheet.png"

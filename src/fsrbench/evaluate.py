@@ -23,7 +23,6 @@ from fsrbench.values import PURE, Case, Score, Trail
 
 HEADER = ["family", "case", "arm", "metric", "value", "note"]
 Scorer = Callable[[Sequence[Any], Any], Sequence[float]]
-Track = Callable[[str, Iterable[object], int], Iterable[object]]
 
 
 @dataclass(frozen=True)
@@ -56,15 +55,15 @@ class Evaluation:
     """Family → models that made its pictures, for tables and panels."""
     hr_size: int = 512
     """Size to which references are standardised."""
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     """Bounds on what is read."""
 
 
 # ------------------------------------------------------------------- subjects
 
 
-def of_run(folder: RunFolder, metrics: Sequence[str] | None = None) -> tuple[Evaluation, Settings]:
-    """What a run's folder holds, with the run's own settings (and other metrics, if named)."""
+def of_run(folder: RunFolder, own: Settings | None = None) -> tuple[Evaluation, Settings]:
+    """What a run's folder holds, and the run's settings; with `own`, its metrics are measured instead."""
     study = folder.study()
     settings = Settings.model_validate(study["settings"])
     lr, hr = Path(study["inputs"]["lr"]), study["inputs"]["hr"]
@@ -76,11 +75,11 @@ def of_run(folder: RunFolder, metrics: Sequence[str] | None = None) -> tuple[Eva
     for subject in subjects:
         if subject.trail and (model := subject.trail.pure.model) not in labels.setdefault(subject.family, []):
             labels[subject.family].append(model)
-    chosen = load_metrics(metrics or settings.metrics)
+    chosen = load_metrics((own or settings).metrics)
     return Evaluation(subjects, chosen, labels, settings.hr_size, settings.limits), settings
 
 
-def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, metrics: Sequence[str], hr_size: int) -> Evaluation:
+def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: Settings) -> Evaluation:
     """What plain folders hold: one picture a case in each, matched by file name; `pure` is the baseline."""
     if PURE not in arms:
         raise InputError("One of the folders must be the baseline: --arm pure=DIR.")
@@ -89,10 +88,16 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, metrics: Se
     if not found[PURE]:
         raise InputError(f"{arms[PURE]} holds no pictures.")
     subjects = [
-        Subject(name, case, None, references.get(case), {arm: found[arm][case] for arm in _pure_first(arms) if case in found[arm]})
+        Subject(
+            name,
+            case,
+            None,
+            references.get(case),
+            {arm: found[arm][case] for arm in _pure_first(arms) if case in found[arm]},
+        )
         for case in found[PURE]
     ]
-    return Evaluation(subjects, load_metrics(metrics), {}, hr_size)
+    return Evaluation(subjects, load_metrics(settings.metrics), {}, settings.hr_size, settings.limits)
 
 
 def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
@@ -122,12 +127,12 @@ def _pure_first(arms: Iterable[str]) -> list[str]:
 
 
 def measure(
-    what: Evaluation, machine: Machine, workers: int = 1, track: Track = lambda _, outcomes, __: outcomes
+    what: Evaluation, machine: Machine, workers: int = 1, track: execute.Track = execute.untracked
 ) -> list[Score]:
     """Score every variant of every subject; sorted, so that order and workers change nothing."""
     scorers = {name: _open(metric, machine) for name, metric in what.metrics.items()}
     outcomes = execute.run(partial(_measure_one, what, scorers), what.subjects, workers)
-    scores = [score for found in track("evaluate", outcomes, len(what.subjects)) for score in found]  # type: ignore[attr-defined]
+    scores = [score for found in track("evaluate", outcomes, len(what.subjects)) for score in found]
     order = {name: i for i, name in enumerate(what.metrics)}
     return sorted(scores, key=lambda s: (s.family, s.case, s.arm != PURE, s.arm, order[s.metric]))
 
@@ -155,7 +160,9 @@ def _measure_one(what: Evaluation, scorers: Mapping[str, Scorer | str], subject:
             lacking = str(error)
     scores = []
     for name, scorer in scorers.items():
-        note = scorer if isinstance(scorer, str) else lacking if what.metrics[name].reference and reference is None else ""
+        note = (
+            scorer if isinstance(scorer, str) else lacking if what.metrics[name].reference and reference is None else ""
+        )
         values: Sequence[float | None] = [None] * len(pictures)
         if not note and not isinstance(scorer, str):
             try:
@@ -206,7 +213,10 @@ def summarise(what: Evaluation, scores: Sequence[Score], failures: Sequence[Mapp
             families[family][metric] = entry
     return {
         "format": 1,
-        "metrics": {n: {"label": m.label, "better": m.better, "digits": m.digits, "unit": m.unit} for n, m in what.metrics.items()},
+        "metrics": {
+            n: {"label": m.label, "better": m.better, "digits": m.digits, "unit": m.unit}
+            for n, m in what.metrics.items()
+        },
         "models": what.labels,
         "families": families,
         "counts": {family: _counts(family, what.subjects, failures) for family in families},
@@ -228,14 +238,22 @@ def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Mapping
     own = [s for s in subjects if s.family == family]
     failed = [f for f in failures if f["family"] == family]
     counts: dict[str, Any] = {"cases": len(own), "failed": sum(f["arm"] == PURE for f in failed), "arms": {}}
-    for arm in sorted({a for s in own for a in s.variants if a != PURE} | {f["arm"] for f in failed if f["arm"] != PURE}):
+    for arm in sorted(
+        {a for s in own for a in s.variants if a != PURE} | {f["arm"] for f in failed if f["arm"] != PURE}
+    ):
         rounds = [s.trail.arms[arm] for s in own if s.trail and arm in s.trail.arms]
         tokens = [step.audit.usage for steps in rounds for step in steps if step.audit]
         counts["arms"][arm] = {
             "done": sum(arm in s.variants for s in own),
             "failed": sum(f["arm"] == arm for f in failed),
             "invalid": sum(any(step.audit and step.audit.status == "invalid" for step in steps) for steps in rounds),
-            "changed": sum(steps[-1].restoration.sha256 != s.trail.pure.sha256 for s in own if s.trail for steps in [s.trail.arms.get(arm)] if steps),
+            "changed": sum(
+                steps[-1].restoration.sha256 != s.trail.pure.sha256
+                for s in own
+                if s.trail
+                for steps in [s.trail.arms.get(arm)]
+                if steps
+            ),
             "requests": sum(u.requests for u in tokens),
             "tokens": sum(u.prompt_tokens + u.completion_tokens for u in tokens),
         }

@@ -9,10 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 Unit = TypeVar("Unit")
 Outcome = TypeVar("Outcome")
+
+
+class Track(Protocol):
+    """Shows how far something is: hands on what passes through, and may draw a bar meanwhile."""
+
+    def __call__(self, title: str, items: Iterable[Outcome], total: int) -> Iterable[Outcome]:
+        """`items` unchanged, of which there will be `total`."""
+
+
+def untracked(_title: str, items: Iterable[Outcome], _total: int) -> Iterable[Outcome]:
+    """The tracker that shows nothing."""
+    return items
 
 
 def run(work: Callable[[Unit], Outcome], units: Iterable[Unit], workers: int = 1) -> Iterator[Outcome]:

@@ -48,7 +48,8 @@ def check(image: Image, what: str = "picture") -> Image:
 def find(folder: Path) -> dict[str, Path]:
     """Pictures of a folder by case id (the name without suffix), sorted by id.
 
-    Two files with one stem would write over each other's results, so they are refused by name.
+    Two files with one stem would write over each other's results, so they are refused by name; stems that
+    differ in case only would do so on macOS and Windows.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder. Make it, or name another one.")
@@ -56,13 +57,13 @@ def find(folder: Path) -> dict[str, Path]:
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()):
         if path.name.startswith("."):
             continue
-        if path.stem in found:
+        twin = found.setdefault(path.stem.casefold(), path)
+        if twin is not path:
             raise InputError(
-                f"{found[path.stem].name} and {path.name} in {folder} share the name {path.stem!r}, and results are "
+                f"{twin.name} and {path.name} in {folder} share the name {path.stem!r}, and results are "
                 "stored under it. Rename one of them."
             )
-        found[path.stem] = path
-    return found
+    return {path.stem: path for path in sorted(found.values(), key=lambda p: p.stem)}
 
 
 def read(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> Image:
@@ -70,28 +71,13 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
     from PIL import Image as Pillow
     from PIL import ImageOps, UnidentifiedImageError
 
-    try:
-        size = path.stat().st_size
-        if size == 0:
-            raise InputError(f"{path} is empty (0 bytes). Copy it again.")
-        if size > max_bytes:
-            raise InputError(f"{path} has {size:,} bytes; the limit is {max_bytes:,} (setting limits.max_bytes).")
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path} is not there (any more).") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    data = _read_file(path, max_bytes)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd EXIF; the limit below decides
             with Pillow.open(io.BytesIO(data)) as header:
                 width, height = header.size
-                if width * height > max_pixels:
-                    raise InputError(
-                        f"{path} has {width}×{height} pixels; the limit is {max_pixels:,} (setting limits.max_pixels)."
-                    )
-                if getattr(header, "n_frames", 1) > 1:
-                    raise InputError(f"{path} is animated ({getattr(header, 'n_frames', 0)} frames). Save one frame.")
+                _refuse(path, width * height, max_pixels, getattr(header, "n_frames", 1))
                 orientation = header.getexif().get(0x0112, 1)
                 deep = _decode_deep(data, header) if _is_deep(header, data) else None
                 if deep is not None:
@@ -101,8 +87,6 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
                     picture = ImageOps.exif_transpose(header)
                     array = np.asarray(_flatten(picture), dtype=np.float32) / np.float32(255)
                     orientation = 1
-    except InputError:
-        raise
     except UnidentifiedImageError:
         raise InputError(f"{path} is not a picture that can be read, in spite of its name.") from None
     except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
@@ -112,11 +96,34 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
     return check(np.ascontiguousarray(array, dtype=np.float32), str(path))
 
 
+def _read_file(path: Path, max_bytes: int) -> bytes:
+    try:
+        size = path.stat().st_size
+        data = path.read_bytes() if size <= max_bytes else b""
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there (any more).") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if size > max_bytes:
+        raise InputError(f"{path} has {size:,} bytes; the limit is {max_bytes:,} (setting limits.max_bytes).")
+    if not data:
+        raise InputError(f"{path} is empty (0 bytes). Copy it again.")
+    return data
+
+
+def _refuse(path: Path, pixels: int, max_pixels: int, frames: int) -> None:
+    """What is refused before it is decoded."""
+    if pixels > max_pixels:
+        raise InputError(f"{path} has {pixels:,} pixels; the limit is {max_pixels:,} (setting limits.max_pixels).")
+    if frames > 1:
+        raise InputError(f"{path} is animated ({frames} frames). Save one frame.")
+
+
 def _is_deep(header: Any, data: bytes) -> bool:
     """More than 8 bits a sample? Pillow opens 16-bit colour as 8-bit, so the PNG header is asked itself."""
     if header.format == "PNG":
         return len(data) > 24 and data[24] == 16
-    return header.mode.startswith("I") or header.mode == "F"
+    return str(header.mode).startswith(("I", "F"))
 
 
 def _decode_deep(data: bytes, header: Any) -> Image:
@@ -126,7 +133,7 @@ def _decode_deep(data: bytes, header: Any) -> Image:
     raw = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if raw is None:
         raise ValueError(f"{header.format} in mode {header.mode} could not be decoded")
-    peak = np.iinfo(raw.dtype).max if raw.dtype.kind in "ui" else 1.0
+    peak = {"uint8": 255.0, "uint16": 65535.0}.get(str(raw.dtype), 1.0)
     scaled = np.clip(raw.astype(np.float64) / peak, 0, 1)
     if scaled.ndim == 2:
         return np.repeat(scaled[:, :, None], 3, axis=2).astype(np.float32)

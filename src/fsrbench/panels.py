@@ -69,7 +69,8 @@ def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: M
     for line in lines:
         _write_line(pen, GAP, y, line)
         y += 26
-    return np.asarray(canvas, dtype=np.float32) / np.float32(255)
+    drawn: Image = np.asarray(canvas, dtype=np.float32) / np.float32(255)
+    return drawn
 
 
 def sheet(panels: Sequence[Image]) -> Image:
@@ -93,13 +94,9 @@ def _columns(subject: Subject, what: Evaluation) -> list[Column]:
             columns.append(Column("LR", f"{lr.shape[1]}×{lr.shape[0]}", _enlarge(lr, width, height), True))
         except FsrbenchError:
             pass  # it was restored once; a panel without its input is still a panel
-    for arm, image in pictures.items():
-        if arm == PURE:
-            model = ", ".join(what.labels.get(subject.family, []))
-            columns.append(Column("Pure", " · ".join(filter(None, (subject.family, model))), image))
-        else:
-            name = "LVLM" if arm == "lvlm" else arm
-            columns.append(Column(f"+{name}", _outcome(subject, arm), image))
+    model = ", ".join(what.labels.get(subject.family, []))
+    columns.append(Column("Pure", " · ".join(filter(None, (subject.family, model))), pictures.pop(PURE)))
+    columns += [Column(_title(arm), _outcome(subject, arm), image) for arm, image in pictures.items()]
     if subject.hr is not None:
         try:
             hr = inputs.reference(subject.hr, (height, width), what.hr_size, **bounds)
@@ -107,6 +104,10 @@ def _columns(subject: Subject, what: Evaluation) -> list[Column]:
         except FsrbenchError:
             pass  # why it does not fit stands in scores.csv
     return columns
+
+
+def _title(arm: str) -> str:
+    return "+LVLM" if arm == "lvlm" else f"+{arm}"
 
 
 def _outcome(subject: Subject, arm: str) -> str:
@@ -157,7 +158,8 @@ def _said(step: Round) -> str:
     if audit.status == "invalid":
         return f"   round {step.number}: unusable reply ({audit.reason}); {decision.why}"
     tags = f", sees {', '.join(audit.tags)}" if audit.tags else ""
-    return f"   round {step.number}: score {audit.score:g}, confidence {audit.confidence or 0:g}{tags} → {decision.action}: {decision.why}"
+    said = f"score {audit.score:g}, confidence {audit.confidence or 0:g}{tags}"
+    return f"   round {step.number}: {said} → {decision.action}: {decision.why}"
 
 
 # -------------------------------------------------------------------- drawing
@@ -187,7 +189,7 @@ def _pillow(image: Image, width: int, height: int, pixelated: bool) -> Any:
 
 def _write_line(pen: ImageDraw.ImageDraw, x: float, y: float, spans: Sequence[Span]) -> None:
     """Coloured pieces of one line, cut where the panel ends."""
-    room = pen.im.size[0] - GAP  # type: ignore[attr-defined]
+    room = pen.im.size[0] - GAP
     for text, colour in spans:
         fitted = _shorten(pen, text, room - x, size=15)
         pen.text((x, y), fitted, fill=colour, font=_font(15))

@@ -127,7 +127,8 @@ class Knob:
             raise ValueError(f"{value!r} is not a number")
         if self.choices:
             return min(self.choices, key=lambda c: (abs(c - value), c))
-        assert self.low is not None and self.high is not None
+        if self.low is None or self.high is None:
+            raise TypeError("a knob without choices must declare low and high")
         return float(min(max(value, self.low), self.high))
 
 
@@ -163,6 +164,8 @@ class Metric:
     (landmarks, features) is computed once. Raises Unavailable, with the cure, when it cannot run."""
     unit: str = ""
     """dB, …"""
+    named: Callable[[str], Metric] | None = None
+    """For one that stands for many: from the part after the colon (`pyiqa:musiq`) to the metric that is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,11 @@ def names(kind: str) -> list[str]:
 
 
 def load(kind: str, name: str) -> Any:
-    """Import one plugin's file and return the object it declares."""
+    """Import one plugin's file and return the object it declares.
+
+    `NAME:ARGUMENT` asks a plugin that stands for many (its `named`) for the one that is meant.
+    """
+    name, _, argument = name.partition(":")
     known = names(kind)
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
@@ -197,9 +204,14 @@ def load(kind: str, name: str) -> Any:
         raise SettingsError(f"There is no {kind[:-1]} named {name!r}.{hint} Known: {', '.join(known)}.")
     module = importlib.import_module(f"fsrbench.{kind}.{name}")
     try:
-        return getattr(module, KINDS[kind])
+        declared = getattr(module, KINDS[kind])
     except AttributeError:
         raise SettingsError(f"{module.__file__} declares no {KINDS[kind]}: see the README, 'Adding'.") from None
+    if not argument:
+        return declared
+    if getattr(declared, "named", None) is None:
+        raise SettingsError(f"The {kind[:-1]} {name} takes no ':{argument}': leave that out.")
+    return declared.named(argument)
 
 
 def shipped(folder: Literal["configs", "prompts"]) -> Path:

@@ -12,15 +12,16 @@ from typing import Any
 
 from fsrbench import evaluate, execute, images, panels, tables
 from fsrbench.errors import FsrbenchError
-from fsrbench.evaluate import Evaluation, Subject, Track
+from fsrbench.evaluate import Evaluation, Subject
+from fsrbench.execute import Track
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder, read_csv
 from fsrbench.values import Score
 
 
-def run(folder: RunFolder, machine: Machine, metrics: Sequence[str] | None, workers: int, track: Track) -> dict[str, Any]:
-    """Evaluate a run's folder and write all of it; returns the summary."""
-    what, _ = evaluate.of_run(folder, metrics)
+def run(folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict[str, Any]:
+    """Evaluate a run's folder as its settings say, and write all of it; returns the summary."""
+    what, _ = evaluate.of_run(folder)
     return publish(what, folder.root, machine, workers, track)
 
 

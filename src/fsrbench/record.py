@@ -23,7 +23,9 @@ PACKAGES = ("torch", "torchvision", "spandrel", "numpy", "scipy", "opencv-python
 """Packages whose version may move a pixel or a number."""
 
 
-def describe(settings: Settings, machine: Machine, lr: Path, hr: Path | None, prompts: Mapping[str, str]) -> dict[str, Any]:
+def describe(
+    settings: Settings, machine: Machine, lr: Path, hr: Path | None, prompts: Mapping[str, str]
+) -> dict[str, Any]:
     """Everything a reader needs to make the run again. `prompts` is family → hash of its prompt file."""
     plain = settings.model_dump(mode="json")
     for name in settings.arms:
@@ -57,7 +59,9 @@ def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> d
         for part in ("prompts", "weights"):
             joined[part] = dict(sorted({**old.get(part, {}), **new[part]}.items()))
         joined["inputs"] = {**new["inputs"], "hr": new["inputs"]["hr"] or old["inputs"]["hr"]}
-    parts = {key: value for key, value in joined.items() if key not in ("inputs", "fingerprint", "versions", "fsrbench")}
+    parts = {
+        key: value for key, value in joined.items() if key not in ("inputs", "fingerprint", "versions", "fsrbench")
+    }
     text = json.dumps(parts, sort_keys=True)
     return {**joined, "fingerprint": hashlib.sha256(text.encode()).hexdigest()}
 

@@ -38,7 +38,7 @@ class Picture:
 
 
 class Pipeline:
-    """A backend, opened, with its knobs. Pictures may be asked for from many threads; the network runs one at a time."""
+    """A backend, opened, with its knobs. Many threads may ask; the network runs for one at a time."""
 
     def __init__(self, restorer: Restorer, offered: Mapping[str, Knob], scale: int, precision: str) -> None:
         self.restorer = restorer

@@ -7,7 +7,6 @@ after, from what is stored.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +18,6 @@ from fsrbench.store import RunFolder
 from fsrbench.values import Failure
 
 log = logging.getLogger("fsrbench")
-Track = Callable[[str, Iterable[object], int], Iterable[object]]
-"""(title, outcomes, total) → the same outcomes, with a progress bar or without."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Outcome:
 
 
 def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Path, *,
-        limit: int | None = None, workers: int = 1, track: Track = lambda _, outcomes, __: outcomes) -> Outcome:  # fmt: skip
+        limit: int | None = None, workers: int = 1, track: execute.Track = execute.untracked) -> Outcome:  # fmt: skip
     """Run what is missing in `out`; what is there already is left as it is."""
     folder = RunFolder(out)
     cases, notes = inputs.pair(lr, hr, limit)

@@ -32,9 +32,9 @@ def markdown(summary: Summary) -> str:
         "of a pair; it is not evidence that the difference is real."
     )
     parts += ["## What happened to the cases", _counts(summary)]
-    missing = list(missing(summary))
-    if missing:
-        parts += ["## Not available", "\n".join(f"- {line}" for line in missing)]
+    lacking = list(missing(summary))
+    if lacking:
+        parts += ["## Not available", "\n".join(f"- {line}" for line in lacking)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -51,7 +51,7 @@ def terminal(summary: Summary) -> Table:
     for family, rows in _rows(summary, names):
         for label, n, cells in rows:
             table.add_row(family, label, str(n), *(cell.replace("**", "") for cell in cells))
-            family = ""  # noqa: PLW2901 - named once, as in print
+            family = ""  # named once, as in print
         table.add_section()
     return table
 
@@ -153,6 +153,6 @@ def missing(summary: Summary) -> Iterator[str]:
 
 def _escape(text: str) -> str:
     """Text from outside, inside a Markdown table."""
-    for mark in "\\|<>`*_[]":
-        text = text.replace(mark, "\\" + mark) if mark != "<" else text.replace("<", "&lt;")
-    return text.replace("\n", " ")
+    for mark in "\\|`*_[]":
+        text = text.replace(mark, "\\" + mark)
+    return text.replace("<", "&lt;").replace("\n", " ")

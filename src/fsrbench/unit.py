@@ -117,9 +117,7 @@ def _intervene(bench: Bench, case: Case, lr: Image, trail: Trail, pure: Picture,
     final = steps[-1].picture
     rounds = []
     for number, step in enumerate(steps, start=1):
-        path = bench.folder.picture_name(
-            bench.family, arm, case.id, None if step.picture is final else number
-        )
+        path = bench.folder.picture_name(bench.family, arm, case.id, None if step.picture is final else number)
         stored = _store(bench, step.picture, path)
         rounds.append(Round(arm, number, stored, step.audit, step.decision))
         bench.folder.write_exchange(bench.family, arm, case.id, number, step.exchange)

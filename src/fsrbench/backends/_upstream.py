@@ -14,6 +14,7 @@ import re
 import sys
 import tempfile
 import types
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,7 +45,9 @@ def load(package: str, module: str, backend: str) -> Any:
     """Import a module of one of the original packages, with its printing turned off."""
     _supply_missing_name()
     try:
-        found = importlib.import_module(module)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of 2022, importing by names that move: nothing that a user can mend
+            found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in (package, "basicsr", "facexlib"):
             raise

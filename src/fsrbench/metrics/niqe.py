@@ -37,12 +37,12 @@ _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 def niqe(image: Image) -> float:
     """NIQE of one picture; NaN where it has no texture to speak of (flat pictures)."""
     height, width = image.shape[:2]
-    down, right = height // _BLOCK, width // _BLOCK
-    if down * right < 2:
+    down, across = height // _BLOCK, width // _BLOCK
+    if down * across < 2:
         raise Unavailable(
             f"NIQE needs at least two blocks of {_BLOCK}×{_BLOCK} pixels; this picture has {width}×{height}."
         )
-    plane = _luma(image)[: down * _BLOCK, : right * _BLOCK]
+    plane = _luma(image)[: down * _BLOCK, : across * _BLOCK]
     fine = _features(_normalised(plane), _BLOCK)
     coarse = _features(_normalised(_half(plane / np.float32(255)) * np.float32(255)), _BLOCK // 2)
     features = np.concatenate([fine, coarse], axis=1)
@@ -63,7 +63,7 @@ def _luma(image: Image) -> NDArray[np.float32]:
 
     rgb = images.to_8bit(image) / np.float32(255)
     y = cv2.transform(rgb.astype(np.float64), np.array([[65.481, 128.553, 24.966, 16.0]])) / 255
-    return np.round(y.astype(np.float32) * np.float32(255))
+    return np.asarray(np.round(y.astype(np.float32) * np.float32(255)), np.float32)
 
 
 def _normalised(plane: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -79,7 +79,7 @@ def _normalised(plane: NDArray[np.float32]) -> NDArray[np.float32]:
 
     mean = blurred(plane)
     deviation = np.sqrt(np.abs(blurred(np.square(plane)) - np.square(mean)))
-    return (plane - mean) / (deviation + np.float32(1))
+    return np.asarray((plane - mean) / (deviation + np.float32(1)), np.float32)
 
 
 def _half(plane: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -105,14 +105,14 @@ def _half(plane: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _features(plane: NDArray[np.float32], side: int) -> NDArray[np.float64]:
     """18 numbers for each block: shape and spread of its coefficients and of their products with neighbours."""
-    down, right = plane.shape[0] // side, plane.shape[1] // side
-    blocks = plane.reshape(down, side, right, side).swapaxes(1, 2).reshape(-1, side, side)
-    alpha, left, spread = _fit(blocks)
-    columns = [alpha, (left + spread) / 2]
+    down, across = plane.shape[0] // side, plane.shape[1] // side
+    blocks = plane.reshape(down, side, across, side).swapaxes(1, 2).reshape(-1, side, side)
+    alpha, left, right = _fit(blocks)
+    columns = [alpha, (left + right) / 2]
     for shift in _NEIGHBOURS:
-        alpha, left, spread = _fit(blocks * np.roll(blocks, shift, axis=(1, 2)))
+        alpha, left, right = _fit(blocks * np.roll(blocks, shift, axis=(1, 2)))
         gamma1, gamma2, _ = _gammas(alpha)
-        columns += [alpha, (spread - left) * gamma2 / gamma1, left, spread]
+        columns += [alpha, (right - left) * gamma2 / gamma1, left, right]
     return np.stack(columns, axis=1)
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fsrbench.values import Image
 
 RESIZE_KERNELS = ("area", "bilinear", "bicubic")
+UNIT = np.arange(256, dtype=np.float32) / np.float32(255)
+"""8-bit levels as values of the image contract."""
 MAX_SIDE = 16384
 """No stage makes a picture with a longer side: a slip in a table must not fill the memory."""
 
@@ -49,14 +51,21 @@ def noise_seed(rng: np.random.Generator) -> int:
 # -------------------------------------------------------------------- kernels
 
 
+def within(value: float, low: float, high: float, what: str) -> float:
+    """The value, which must be inside the bounds: far wider than any recipe's range, only to keep nonsense out."""
+    if not low <= value <= high:
+        raise ValueError(f"{what} {value} is not from {low} to {high}")
+    return value
+
+
 def quadratic_form(size: int, sigma_x: float, sigma_y: float, angle: float, offset: float = 0.0) -> NDArray[np.float64]:
     """The squared distance from the middle, measured in sigmas along axes turned by `angle`; size × size.
 
     `offset` moves the middle right and down by so many pixels."""
-    if not (1 <= size <= 101 and size % 2 == 1):
-        raise ValueError(f"kernel size {size} is not an odd number from 1 to 101")
-    if not (sigma_x > 0 and sigma_y > 0):
-        raise ValueError(f"sigma {sigma_x}, {sigma_y} is not above 0")
+    if within(size, 1, 101, "kernel size") % 2 == 0:
+        raise ValueError(f"kernel size {size} is not odd")
+    within(sigma_x, 1e-3, 1e3, "blur sigma")
+    within(sigma_y, 1e-3, 1e3, "blur sigma")
     ax = np.arange(size, dtype=np.float64) - size // 2 - offset
     x, y = ax[None, :], ax[:, None]
     along = x * math.cos(angle) + y * math.sin(angle)
@@ -68,13 +77,13 @@ def gaussian(
     size: int, sigma_x: float, sigma_y: float, angle: float = 0.0, beta: float = 1.0, offset: float = 0.0
 ) -> NDArray[np.float32]:
     """Bivariate Gaussian, sum 1; with `beta` other than 1 the generalised Gaussian of that shape."""
-    kernel = np.exp(-0.5 * quadratic_form(size, sigma_x, sigma_y, angle, offset) ** beta)
+    kernel = np.exp(-0.5 * quadratic_form(size, sigma_x, sigma_y, angle, offset) ** within(beta, 0.1, 10, "beta"))
     return np.asarray(kernel / kernel.sum(), dtype=np.float32)
 
 
 def plateau(size: int, sigma_x: float, sigma_y: float, angle: float, beta: float) -> NDArray[np.float32]:
     """Flat in the middle, falling off as 1 / (1 + d^beta); sum 1."""
-    kernel = 1 / (1 + quadratic_form(size, sigma_x, sigma_y, angle) ** beta)
+    kernel = 1 / (1 + quadratic_form(size, sigma_x, sigma_y, angle) ** within(beta, 0.1, 10, "beta"))
     return np.asarray(kernel / kernel.sum(), dtype=np.float32)
 
 
@@ -82,6 +91,7 @@ def sinc(size: int, cutoff: float) -> NDArray[np.float32]:
     """Circular ideal low-pass with the cut-off in radians (π keeps nearly everything), sum 1: it rings."""
     from scipy.special import j1
 
+    within(cutoff, 0.1, math.pi, "sinc cut-off")
     radius = np.sqrt(quadratic_form(size, 1, 1, 0))
     radius[size // 2, size // 2] = 1  # the limit at 0 is set below
     kernel = cutoff * j1(cutoff * radius) / (2 * math.pi * radius)
@@ -117,23 +127,24 @@ def resize(image: Image, height: int, width: int, kernel: str) -> Image:
 def resize_by(image: Image, factor: float, kernel: str) -> Image:
     """Resize both sides by a factor."""
     height, width = image.shape[:2]
+    within(factor, 1e-3, 1e3, "resize factor")
     return resize(image, int(height * factor), int(width * factor), kernel)
 
 
 def gaussian_noise(image: Image, sigma: float, grey: bool, seed: int) -> Image:
     """Add Gaussian noise, sigma on the 0–255 scale; `grey` adds one field to all channels."""
-    if sigma < 0:
-        raise ValueError(f"noise sigma {sigma} is below 0")
+    within(sigma, 0, 255, "noise sigma")
     height, width = image.shape[:2]
     field = np.random.default_rng(seed).standard_normal((height, width, 1 if grey else 3), dtype=np.float32)
-    return np.clip(image + field * np.float32(sigma / 255), 0, 1)
+    field *= np.float32(sigma / 255)
+    noisy = image + field if grey else np.add(field, image, out=field)
+    return np.clip(noisy, 0, 1, out=noisy)
 
 
 def poisson_noise(image: Image, scale: float, grey: bool, seed: int) -> Image:
     """Add shot noise times `scale`, as in Real-ESRGAN: as many counts at white as the picture has
     8-bit levels, rounded up to a power of two. `grey` makes it from the luma, for all channels."""
-    if scale < 0:
-        raise ValueError(f"Poisson scale {scale} is below 0")
+    within(scale, 0, 100, "Poisson scale")
     base = np.clip(image, 0, 1)
     signal = luma(base) if grey else base
     levels = (signal * np.float32(255) + np.float32(0.5)).astype(np.uint8)
@@ -178,13 +189,13 @@ def jpeg(image: Image, quality: int) -> Image:
     """Through a JPEG file and back."""
     import cv2
 
-    if not 1 <= quality <= 100:
-        raise ValueError(f"JPEG quality {quality} is not in 1–100")
-    pixels = to_levels(image)[:, :, ::-1]
-    ok, data = cv2.imencode(".jpg", np.ascontiguousarray(pixels), [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    within(quality, 1, 100, "JPEG quality")
+    pixels = cv2.cvtColor(to_levels(image), cv2.COLOR_RGB2BGR)
+    ok, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     if not ok:  # pragma: no cover - only on a broken OpenCV build
         raise TypeError(f"OpenCV could not encode a JPEG of shape {image.shape}")
-    return from_levels(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)[:, :, ::-1])
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+    return from_levels(np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), dtype=np.uint8))
 
 
 def finish(image: Image) -> Image:
@@ -194,9 +205,13 @@ def finish(image: Image) -> Image:
 
 def to_levels(image: Image) -> NDArray[np.uint8]:
     """To 0–255, half up, clipped."""
-    return (np.clip(image, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    levels = image * np.float32(255)
+    levels += np.float32(0.5)
+    return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
 
 def from_levels(pixels: NDArray[np.uint8]) -> Image:
-    """Back to [0, 1], contiguous."""
-    return np.ascontiguousarray(pixels, dtype=np.float32) / np.float32(255)
+    """Back to [0, 1]."""
+    import cv2
+
+    return np.asarray(cv2.LUT(pixels, UNIT), dtype=np.float32)

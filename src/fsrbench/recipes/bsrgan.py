@@ -106,6 +106,8 @@ def _kernel(values: Mapping[str, Any], name: str, left: int) -> NDArray[np.float
     kind, size, share_x, share_y, angle = (
         values[f"{name}_{part}"] for part in ("kernel", "size", "share_x", "share_y", "angle")
     )
+    stages.within(share_x, 0, 1, f"{name}_share_x")
+    stages.within(share_y, 0, 1, f"{name}_share_y")
     if kind == "aniso":
         sigma_x, sigma_y = (math.sqrt(max((4 + left) * share, 1e-6)) for share in (share_x, share_y))
     elif kind == "iso":
@@ -117,7 +119,7 @@ def _kernel(values: Mapping[str, Any], name: str, left: int) -> NDArray[np.float
 
 def _down(image: Image, values: Mapping[str, Any], left: int) -> Image:
     """To somewhere between the present size and half of the target, or blurred and every n-th pixel kept."""
-    kind, share = values["down1"], values["down1_share"]
+    kind, share = values["down1"], stages.within(values["down1_share"], 0, 1, "down1_share")
     if kind != "shifted":
         return np.clip(stages.resize_by(image, 1 / (1 + share * (2 * left - 1)), kind), 0, 1)
     sigma = 0.1 + share * (0.6 * left - 0.1)

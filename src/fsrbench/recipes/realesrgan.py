@@ -113,7 +113,7 @@ def apply(hr: Image, values: Mapping[str, Any], scale: int) -> Image:
     image = stages.jpeg(image, values["jpeg1_quality"])
     if values["blur2_on"]:
         image = stages.blur(image, _kernel(values, "2"))
-    factor = values["resize2_factor"] / scale
+    factor = stages.within(values["resize2_factor"], 1e-3, 1e3, "resize factor") / scale
     image = stages.resize(image, int(hr.shape[0] * factor), int(hr.shape[1] * factor), values["resize2_kernel"])
     image = stages.noise(image, values, "noise2")
     if values["final_order"] == "sinc-jpeg":

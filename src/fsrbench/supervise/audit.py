@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fsrbench import policy, prompts
-from fsrbench.restore import Pipeline, Picture
+from fsrbench.restore import Picture, Pipeline
 from fsrbench.values import Answer, Audit, Decision, Evidence, Image, Question, derive_seed
 
 
@@ -45,7 +45,9 @@ class Supervisor:
     """The family's prompt."""
 
 
-def intervene(supervisor: Supervisor, pipeline: Pipeline, family: str, case: str, lr: Image, pure: Picture) -> list[Step]:
+def intervene(
+    supervisor: Supervisor, pipeline: Pipeline, family: str, case: str, lr: Image, pure: Picture
+) -> list[Step]:
     """Run one arm on one case, from its pure restoration to the picture it ends with.
 
     Raises AuditorUnreachable when nothing was answered: the arm has then failed for this case.

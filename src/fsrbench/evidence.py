@@ -1,0 +1,130 @@
+"""What an auditor may look at, made from the input and its restoration alone.
+
+Nothing here takes a `Case` or a reference, so none can reach an auditor on this way. Landmarks are looked
+for on the restoration. What cannot be measured here (weights absent, picture too small) is None, never a
+number. How the numbers are explained to a model is in `prompts.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from fsrbench import artifacts, faces, images, plugins
+from fsrbench.errors import Unavailable, WeightsError
+from fsrbench.values import Evidence, Patch
+
+if TYPE_CHECKING:
+    from fsrbench.plugins import Machine
+    from fsrbench.values import Image
+
+    Measure = Callable[[Sequence[Image], Image | None], Sequence[float]]
+
+T = TypeVar("T")
+MAX_LR = 256
+"""Longest side of the input as an auditor sees it; a larger one is shrunk."""
+SAME = 100.0
+"""Consistency in dB of two pictures that are alike to the last bit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The opened tools that evidence is made with; None where one cannot run here."""
+
+    detector: faces.Detector | None
+    """Finds the face on the restoration."""
+    niqe: Measure | None
+    """Naturalness, of the restoration alone."""
+    identity: Measure | None
+    """ArcFace similarity to the enlarged input."""
+    lpips: Measure | None
+    """Perceptual distance to the enlarged input."""
+
+
+def open_gatherer(machine: Machine) -> Callable[[Image, Image], Evidence]:
+    """Open the tools once and return (LR, SR) → Evidence, which may be called from many threads."""
+    tools = Tools(
+        detector=_or_none(lambda: faces.open_detector(machine)),
+        niqe=_metric("niqe", machine),
+        identity=_metric("arcface", machine),
+        lpips=_metric("lpips", machine),
+    )
+    lock = Lock()
+
+    def look(lr: Image, sr: Image) -> Evidence:
+        with lock:  # one case at a time: the tools share networks, and their threads share the cores
+            return gather(lr, sr, tools)
+
+    return look
+
+
+def gather(lr: Image, sr: Image, tools: Tools) -> Evidence:
+    """Everything an auditor may see of one restoration."""
+    images.check(lr, "input")
+    sr = images.as_stored(images.check(sr, "restoration"))
+    found = tools.detector(sr) if tools.detector else ()
+    landmarks = found[0].landmarks if found else None
+    boxes = faces.regions((sr.shape[0], sr.shape[1]), landmarks)
+    patches = tuple(Patch(name, sr[y0:y1, x0:x1], (x0, y0, x1, y1)) for name, (x0, y0, x1, y1) in boxes.items())
+    enlarged = images.resize(lr, sr.shape[1], sr.shape[0])
+    qa: dict[str, float | None] = {
+        "niqe": _measured(tools.niqe, sr, None),
+        "consistency": consistency(lr, sr),
+        "identity": _measured(tools.identity, sr, enlarged),
+        "lpips": _measured(tools.lpips, sr, enlarged),
+    }
+    qa |= {name: _finite(measure(sr, lr)) for name, measure in artifacts.MEASURES.items()}
+    qa["input_blockiness"] = _finite(artifacts.blockiness(lr, lr))
+    qa["input_noise"] = _finite(artifacts.noise(lr, lr))
+    return Evidence(_shrunk(lr), sr, patches, "landmarks" if found else "canonical FFHQ places", qa)
+
+
+def consistency(lr: Image, sr: Image) -> float:
+    """PSNR in dB of the restoration, shrunk to the input's size, against the input; at most SAME."""
+    shrunk = images.resize(sr, lr.shape[1], lr.shape[0])
+    error = float(np.square(shrunk.astype(np.float64) - lr).mean())
+    return SAME if error == 0 else min(SAME, -10 * math.log10(error))
+
+
+def _shrunk(lr: Image) -> Image:
+    """The input with its longest side at most MAX_LR."""
+    height, width = lr.shape[:2]
+    factor = MAX_LR / max(height, width)
+    if factor >= 1:
+        return lr
+    return images.resize(lr, max(1, round(width * factor)), max(1, round(height * factor)), "area")
+
+
+def _metric(name: str, machine: Machine) -> Measure | None:
+    """A metric, opened, or None where it cannot run (its own reason is told by `evaluate` and `doctor`)."""
+
+    def opened() -> Measure:
+        measure: Measure = plugins.load("metrics", name).open(machine)
+        return measure
+
+    return _or_none(opened)
+
+
+def _or_none(opened: Callable[[], T]) -> T | None:
+    try:
+        return opened()
+    except (Unavailable, WeightsError):
+        return None
+
+
+def _measured(measure: Measure | None, sr: Image, reference: Image | None) -> float | None:
+    if measure is None:
+        return None
+    try:
+        return _finite(float(measure([sr], reference)[0]))
+    except Unavailable:  # this picture cannot be measured: too small, or no face found in it
+        return None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

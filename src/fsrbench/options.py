@@ -1,0 +1,87 @@
+"""The options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from typer import Argument, Option
+
+HIGH, LOW, OUTPUTS = Path("inputs/high_res_imgs"), Path("inputs/low_res_imgs"), Path("outputs")
+
+
+class Models(StrEnum):
+    """Which networks."""
+
+    embedded = "embedded"
+    official = "official"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the networks."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    bf16 = "bf16"
+
+
+def _more(flag: str, help_: str, metavar: str | None = None) -> Option:  # type: ignore[valid-type]
+    """An option that may be left out, or be given several times."""
+    return Option(flag, help=help_, metavar=metavar, show_default=False)
+
+
+Config: TypeAlias = Annotated[Path | None, _more("--config", "YAML with settings over the defaults.", "FILE")]
+Set: TypeAlias = Annotated[
+    list[str] | None, _more("--set", "Change one setting, e.g. policy.retries=2. Repeatable.", "KEY=VALUE")
+]
+Seed: TypeAlias = Annotated[
+    int | None, Option("--seed", min=0, help="Seed of everything random (default: 0).", show_default=False)
+]
+Workers: TypeAlias = Annotated[int, Option("--workers", min=1, help="Cases in flight. Results do not depend on it.")]
+Device: TypeAlias = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps, …", metavar="NAME")]
+Arithmetic: TypeAlias = Annotated[Precision, Option("--precision", help="Arithmetic of the networks.")]
+Offline: TypeAlias = Annotated[bool, Option("--offline", help="Never download weights.")]
+AsJson: TypeAlias = Annotated[bool, Option("--json", help="Print the result as JSON on standard output.")]
+High: TypeAlias = Annotated[
+    Path, Option("--hr", help="Folder of high-resolution faces: the references.", metavar="DIR")
+]
+Low: TypeAlias = Annotated[Path, Option("--lr", help="Folder of low-resolution faces.", metavar="DIR")]
+Families: TypeAlias = Annotated[
+    list[str] | None, _more("--family", "general, blind, prior or all (the default). Repeatable.", "NAME")
+]
+Arms: TypeAlias = Annotated[
+    list[str] | None, _more("--arm", "Add an arm: one of the config's, or an auditor's name. Repeatable.", "NAME")
+]
+Lvlm: TypeAlias = Annotated[bool, Option("--lvlm", help="Add the arm lvlm: a vision-language model audits.")]
+Limit: TypeAlias = Annotated[int | None, Option("--limit", min=1, help="Only the first N cases.", show_default=False)]
+WhichModels: TypeAlias = Annotated[
+    Models | None, Option("--models", help="Networks to use (default: the config's).", show_default=False)
+]
+Policy: TypeAlias = Annotated[str | None, _more("--policy", "Policy of the arms: paper.", "NAME")]
+BaseUrl: TypeAlias = Annotated[str | None, _more("--base-url", "LVLM server (or OPENAI_BASE_URL).", "URL")]
+LvlmModel: TypeAlias = Annotated[str | None, _more("--lvlm-model", "LVLM (or FSRBENCH_LVLM_MODEL).", "NAME")]
+RunOut: TypeAlias = Annotated[
+    Path | None, _more("--out", "The run's folder (default: outputs/…, said at the start).", "DIR")
+]
+NoEvaluate: TypeAlias = Annotated[bool, Option("--no-evaluate", help="Restore and audit only.")]
+RunFolder: TypeAlias = Annotated[Path | None, Argument(help="A run's folder.", metavar="RUN", show_default=False)]
+PlainHigh: TypeAlias = Annotated[Path | None, _more("--hr", "For plain folders: the references.", "DIR")]
+PlainArms: TypeAlias = Annotated[
+    list[str] | None, _more("--arm", "For plain folders: pure=DIR, and one for each arm.", "NAME=DIR")
+]
+PlainOut: TypeAlias = Annotated[
+    Path | None, _more("--out", "For plain folders: where to write (default: outputs/evaluation).", "DIR")
+]
+Recipe: TypeAlias = Annotated[
+    str, Option("--recipe", help="paper, realesrgan, bsrgan, bicubic, or your own.", metavar="NAME")
+]
+Scale: TypeAlias = Annotated[int, Option("--scale", min=1, max=8, help="HR size / LR size.")]
+HrSize: TypeAlias = Annotated[int, Option("--hr-size", min=16, help="HR is cropped square and brought to this size.")]
+DrawSeed: TypeAlias = Annotated[int, Option("--seed", min=0, help="Seed of every drawn value.")]
+From: TypeAlias = Annotated[
+    Path | None, _more("--from", "Make the pictures of an earlier degradations.csv again.", "CSV")
+]
+Download: TypeAlias = Annotated[list[str] | None, _more("--download", "Fetch one, or 'all'. Repeatable.", "NAME")]
+DemoOut: TypeAlias = Annotated[Path, Option("--out", help="Where to write.", metavar="DIR")]
+Version: TypeAlias = Annotated[bool, Option("--version", help="Print the version and exit.")]

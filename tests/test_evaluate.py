@@ -1,0 +1,132 @@
+"""Evaluation of plain folders, what is missing, and the arithmetic of summaries."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import draw_face
+from fsrbench import config, evaluate, images, publish, tables
+from fsrbench.errors import InputError
+from fsrbench.execute import untracked
+from fsrbench.plugins import Machine
+
+MACHINE = Machine(offline=True)
+
+
+def chosen(metrics: list[str], hr_size: int) -> config.Settings:
+    return config.load(None, [f"metrics={','.join(metrics)}", f"hr_size={hr_size}"])[0]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, dict[str, Path]]:
+    rng = np.random.default_rng(0)
+    arms = {"pure": tmp_path / "pure", "lvlm": tmp_path / "lv lm"}
+    for number in range(3):
+        hr = draw_face(192, number)
+        images.write(tmp_path / "hr" / f"{number}.png", hr)
+        for arm, sigma in (("pure", 0.02), ("lvlm", 0.05)):
+            noisy = np.clip(hr + rng.normal(0, sigma, hr.shape), 0, 1).astype(np.float32)
+            images.write(arms[arm] / f"{number}.png", noisy)
+    return tmp_path / "hr", arms
+
+
+def test_plain_folders(folders: tuple[Path, dict[str, Path]], tmp_path: Path) -> None:
+    what = evaluate.of_folders(folders[0], folders[1], "mine", chosen(["psnr", "ssim"], 192))
+    summary = publish.publish(what, tmp_path / "out", MACHINE, 2, untracked)
+    psnr = summary["families"]["mine"]["psnr"]
+    scores = evaluate.read_scores(tmp_path / "out" / "scores.csv")
+    pure = {s.case: s.value for s in scores if (s.metric, s.arm) == ("psnr", "pure")}
+    arm = {s.case: s.value for s in scores if (s.metric, s.arm) == ("psnr", "lvlm")}
+    assert psnr["n"] == 3
+    assert psnr["pure"] == pytest.approx(np.mean(list(pure.values())), abs=1e-6)
+    assert psnr["arms"]["lvlm"]["delta"] == pytest.approx(np.mean([arm[c] - pure[c] for c in pure]), abs=1e-6)
+    assert psnr["arms"]["lvlm"]["delta"] < -5
+    assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8")) == summary
+    assert len(list((tmp_path / "out" / "mine" / "panels").glob("*.png"))) == 3
+
+
+def test_a_case_that_an_arm_lacks_does_not_enter_its_delta(folders: tuple[Path, dict[str, Path]]) -> None:
+    (folders[1]["lvlm"] / "1.png").unlink()
+    what = evaluate.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], 192))
+    summary = evaluate.summarise(what, evaluate.measure(what, MACHINE))
+    entry = summary["families"]["mine"]["psnr"]
+    assert (entry["n"], entry["arms"]["lvlm"]["n"]) == (3, 2)
+    assert entry["arms"]["lvlm"]["pure"] != entry["pure"]
+
+
+def test_missing_is_said_and_never_zero(folders: tuple[Path, dict[str, Path]], tmp_path: Path) -> None:
+    (folders[0] / "2.png").unlink()
+    names = ["psnr", "niqe", "lpips", "arcface"]
+    what = evaluate.of_folders(folders[0], folders[1], "mine", chosen(names, 192))
+    summary = publish.publish(what, tmp_path / "out", MACHINE, 1, untracked)
+    own = summary["families"]["mine"]
+    assert (own["psnr"]["n"], own["psnr"]["na"]) == (2, 1)
+    assert own["psnr"]["why_na"] == ["no reference for this case"]
+    assert own["niqe"]["n"] == 3
+    for name in ("lpips", "arcface"):
+        assert own[name]["pure"] is None
+        assert own[name]["arms"]["lvlm"] == {"n": 0, "pure": None, "mean": None, "delta": None}
+        assert "fsrbench weights --download" in " ".join(own[name]["why_na"])
+    text = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert "n/a" in text
+    assert "fsrbench weights --download" in text
+    missing = [s for s in evaluate.read_scores(tmp_path / "out" / "scores.csv") if s.metric == "lpips"]
+    assert all(s.value is None and s.note for s in missing)
+
+
+def test_a_damaged_picture_costs_its_case_only(folders: tuple[Path, dict[str, Path]], tmp_path: Path) -> None:
+    (folders[1]["lvlm"] / "0.png").write_bytes(b"broken")
+    what = evaluate.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], 192))
+    summary = publish.publish(what, tmp_path / "out", MACHINE, 1, untracked)
+    assert summary["families"]["mine"]["psnr"]["arms"]["lvlm"]["n"] == 2
+    assert "0.png" in summary["families"]["mine"]["psnr"]["why_na"][0]
+
+
+def test_a_reference_of_another_size_is_explained(folders: tuple[Path, dict[str, Path]]) -> None:
+    images.write(folders[0] / "0.png", draw_face(100))
+    what = evaluate.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], 80))
+    why = [s.note for s in evaluate.measure(what, MACHINE) if s.case == "0"]
+    assert "100×100" in why[0]
+    assert "192×192" in why[0]
+
+
+def test_identical_pictures_have_no_finite_psnr(folders: tuple[Path, dict[str, Path]]) -> None:
+    what = evaluate.of_folders(folders[0], {"pure": folders[0]}, "same", chosen(["psnr", "ssim"], 192))
+    scores = {(s.metric, s.case): s for s in evaluate.measure(what, MACHINE)}
+    assert scores["psnr", "0"].value is None
+    assert "inf" in scores["psnr", "0"].note
+    assert scores["ssim", "0"].value == 1.0
+
+
+def test_a_baseline_is_needed(folders: tuple[Path, dict[str, Path]]) -> None:
+    with pytest.raises(InputError, match="pure=DIR"):
+        evaluate.of_folders(folders[0], {"lvlm": folders[1]["lvlm"]}, "mine", chosen(["psnr"], 192))
+
+
+def test_words_from_outside_cannot_break_a_table() -> None:
+    assert tables._escape("a|b <script>\n*x*") == "a\\|b &lt;script> \\*x\\*"
+
+
+SUMMARY = {
+    "metrics": {"psnr": {"label": "PSNR", "better": "higher", "digits": 3, "unit": "dB"},
+                "lpips": {"label": "LPIPS", "better": "lower", "digits": 3, "unit": ""}},
+    "models": {"general": ["compact (embedded)"]},
+    "families": {"general": {
+        "psnr": {"n": 2, "pure": 30.0, "na": 0, "why_na": [], "arms": {"lvlm": {"n": 2, "pure": 30.0, "mean": 29.5, "delta": -0.5}}},
+        "lpips": {"n": 0, "pure": None, "na": 2, "why_na": ["no weights"], "arms": {"lvlm": {"n": 0, "pure": None, "mean": None, "delta": None}}},
+    }},
+    "counts": {"general": {"cases": 2, "failed": 1, "arms": {"lvlm": {"done": 2, "failed": 1, "invalid": 0, "changed": 2, "requests": 4, "tokens": 99}}}},
+}  # fmt: skip
+
+
+def test_summary_as_people_read_it() -> None:
+    text = tables.markdown(SUMMARY)
+    assert "| general · compact (embedded) | Pure FSR | 2 | **30.000** |" in text
+    assert "| general · compact (embedded) | FSR+LVLM | 2 | 29.500 (−0.500) |" in text
+    assert "| general · compact (embedded) | FSR+LVLM | 2 | n/a |" in text
+    assert "- general LPIPS: no weights" in text
+    assert "| general | lvlm | 2 | 1 | 0 | 2 | 4 | 99 |" in text

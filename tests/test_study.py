@@ -1,0 +1,329 @@
+"""The paired run, on the plain backend: what is written, that it is the same every time, and that nothing is lost."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import draw_face
+from fsrbench import config, images, publish, study
+from fsrbench.errors import StoreError
+from fsrbench.execute import untracked
+from fsrbench.plugins import Machine
+from fsrbench.store import RunFolder
+from fsrbench.values import PURE
+
+PLAIN = [
+    "families.general.backend=bicubic",
+    "families.blind.backend=bicubic",
+    "families.prior.backend=bicubic",
+    "metrics=psnr,ssim",
+]
+MACHINE = Machine()
+TIMINGS = {"seconds", "audit_seconds"}
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> tuple[Path, Path]:
+    """Three HR faces and their LR, in folders with a space and an accent."""
+    high, low = tmp_path / "hé r", tmp_path / "lé r"
+    for number in range(3):
+        hr = draw_face(96, number)
+        images.write(high / f"face {number}.png", hr)
+        images.write(low / f"face {number}.png", images.resize(hr, 24, 24))
+    return low, high
+
+
+def scripted(*replies: dict[str, Any]) -> str:
+    return f"arms.s={json.dumps({'auditor': 'scripted', 'replies': list(replies)})}"
+
+
+ACCEPT = {"score": 95, "confidence": 95, "tags": [], "hints": {}, "reason": "good"}
+ASK = {"score": 30, "confidence": 95, "tags": ["ringing"], "hints": {"dehalo": 9.0, "nose": 1}, "reason": "halo, =1+1"}
+
+
+def go(
+    faces: tuple[Path, Path],
+    out: Path,
+    *changes: str,
+    arms: tuple[str, ...] = ("s",),
+    families: tuple[str, ...] = ("general",),
+    workers: int = 1,
+) -> study.Outcome:
+    settings, _ = config.load(None, [*PLAIN, *changes])
+    settings = config.with_arms(config.with_families(settings, families), arms)
+    return study.run(settings, MACHINE, faces[0], faces[1], out, workers=workers)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def everything(out: Path) -> dict[str, object]:
+    """All files of a run, timings blanked."""
+
+    def calm(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: 0 if "seconds" in k or "latency" in k else calm(v) for k, v in value.items()}
+        return [calm(v) for v in value] if isinstance(value, list) else value
+
+    found: dict[str, object] = {}
+    for path in sorted(p for p in out.rglob("*") if p.is_file() and p.name != ".lock"):
+        name = path.relative_to(out).as_posix()
+        if path.suffix == ".json":
+            found[name] = calm(json.loads(path.read_text(encoding="utf-8")))
+        elif path.name == "run_config.csv":
+            found[name] = [{k: v for k, v in row.items() if k not in TIMINGS} for row in rows(path)]
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+# ------------------------------------------------------------- what it writes
+
+
+def test_an_arm_that_accepts_has_the_bytes_of_pure_and_delta_zero(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert go(faces, out, scripted(ACCEPT)).failures == []
+    for path in (out / "general" / "pure-fsr").glob("*.png"):
+        assert (out / "general" / "fsr+s" / path.name).read_bytes() == path.read_bytes()
+    summary = publish.run(RunFolder(out), MACHINE, 1, untracked)
+    for entry in summary["families"]["general"].values():
+        assert entry["arms"]["s"]["delta"] == 0
+        assert entry["arms"]["s"]["n"] == 3
+
+
+def test_out_of_bounds_is_clamped_recorded_and_visible(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    go(faces, out, scripted(ASK))
+    found = rows(out / "run_config.csv")
+    assert [(r["case"], r["arm"], r["round"]) for r in found[:3]] == [
+        ("face 0", "pure", "0"),
+        ("face 0", "s", "1"),
+        ("face 0", "s", "2"),
+    ]
+    pure, first, last = found[:3]
+    assert pure["dehalo"] == "0.0"
+    bound = config.load(None)[0].offered("general")["dehalo"].high
+    assert float(first["dehalo"]) == bound
+    assert first["clamped"] == f"dehalo=9.0 → {bound:g}"
+    assert first["dropped"] == "nose=not a knob of this family"
+    assert (first["decision"], last["decision"]) == ("retry", "accept")  # the second time the hint changes nothing
+    assert first["score"] == "30"
+    assert first["sr_sha256"] != pure["sr_sha256"]
+    assert pure["score"] == ""
+
+
+def test_every_exchange_is_kept(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    go(faces, out, scripted(ASK))
+    assert len(list((out / "audits" / "general" / "s").glob("*.json"))) == 6
+
+
+def test_panels_scores_and_tables_are_written(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    go(faces, out, scripted(ASK), families=("general", "blind"))
+    publish.run(RunFolder(out), MACHINE, 2, untracked)
+    for family in ("general", "blind"):
+        assert len(list((out / family / "panels").glob("*.png"))) == 3
+    scores = rows(out / "scores.csv")
+    assert len(scores) == 2 * 3 * 2 * 2
+    assert all(r["value"] and not r["note"] for r in scores)
+    text = (out / "summary.md").read_text(encoding="utf-8")
+    assert "PSNR ↑" in text
+    assert "FSR+s" in text
+
+
+# ---------------------------------------------------------- always the same
+
+
+def test_workers_and_file_order_change_no_byte(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    go(faces, tmp_path / "a", scripted(ASK), families=("general", "blind"))
+    publish.run(RunFolder(tmp_path / "a"), MACHINE, 1, untracked)
+    for folder in faces:  # the same files, created in the opposite order
+        content = {p.name: p.read_bytes() for p in folder.iterdir()}
+        shutil.rmtree(folder)
+        folder.mkdir()
+        for name in sorted(content, reverse=True):
+            (folder / name).write_bytes(content[name])
+    go(faces, tmp_path / "b", scripted(ASK), families=("general", "blind"), workers=2)
+    publish.run(RunFolder(tmp_path / "b"), MACHINE, 2, untracked)
+    assert everything(tmp_path / "a") == everything(tmp_path / "b")
+
+
+def test_running_again_does_nothing(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert go(faces, out, scripted(ASK)).done == 3
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*.png")}
+    assert go(faces, out, scripted(ASK)).done == 0
+    assert before == {p: p.stat().st_mtime_ns for p in out.rglob("*.png")}
+
+
+def test_an_arm_and_a_family_may_be_added_and_pure_is_reused(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    go(faces, out, arms=())
+    before = {p: p.stat().st_mtime_ns for p in (out / "general" / "pure-fsr").glob("*")}
+    assert go(faces, out, scripted(ASK)).done == 3
+    assert before == {p: p.stat().st_mtime_ns for p in (out / "general" / "pure-fsr").glob("*")}
+    go(faces, out, scripted(ASK), families=("blind",))
+    whole = tmp_path / "whole"
+    go(faces, whole, scripted(ASK), families=("general", "blind"))
+    assert everything(out) == everything(whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("seed=1", "seed: 0 there, 1 now"),
+        ("policy.retries=0", "retries"),
+        ("families.general.tile=64", "families.general.tile"),
+    ],
+)
+def test_a_change_that_would_mix_results_is_refused(
+    faces: tuple[Path, Path], tmp_path: Path, change: str, words: str
+) -> None:
+    out = tmp_path / "out"
+    go(faces, out, scripted(ASK))
+    before = everything(out)
+    with pytest.raises(StoreError, match="other settings") as caught:
+        go(faces, out, scripted(ASK), change)
+    assert words in str(caught.value)
+    assert everything(out) == before
+
+
+def test_a_second_run_on_the_folder_is_refused(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "out").locked(), pytest.raises(StoreError, match="being written"):
+        go(faces, tmp_path / "out", scripted(ACCEPT))
+
+
+# ------------------------------------------------------------------- failures
+
+
+def test_an_unreachable_auditor_fails_the_arm_and_the_next_run_takes_it_up(
+    faces: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    outcome = go(faces, out, scripted({"unreachable": True}))
+    assert [(f.case, f.arm) for f in outcome.failures] == [(f"face {n}", "s") for n in range(3)]
+    summary = publish.run(RunFolder(out), MACHINE, 1, untracked)
+    assert summary["counts"]["general"]["arms"]["s"]["failed"] == 3
+    assert "s" not in summary["families"]["general"]["psnr"]["arms"]
+    assert not (out / "general" / "fsr+s").exists()
+
+
+def test_an_unusable_reply_is_counted_and_the_baseline_stands(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    settings, _ = config.load(None, [*PLAIN, 'arms.s={"auditor": "scripted", "replies": ["I cannot say."]}'])
+    settings = config.with_arms(config.with_families(settings, ["general"]), ["s"])
+    assert study.run(settings, MACHINE, *faces, out).failures == []
+    assert {r["audit"] for r in rows(out / "run_config.csv") if r["arm"] == "s"} == {"invalid"}
+    summary = publish.run(RunFolder(out), MACHINE, 1, untracked)
+    assert summary["counts"]["general"]["arms"]["s"]["invalid"] == 3
+    assert summary["families"]["general"]["psnr"]["arms"]["s"]["delta"] == 0
+
+
+def test_bad_inputs_are_named_and_the_rest_is_done(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (faces[0] / "empty.png").write_bytes(b"")
+    (faces[0] / "text.png").write_text("no", encoding="utf-8")
+    outcome = go(faces, out, scripted(ACCEPT))
+    assert [(f.case, f.arm) for f in outcome.failures] == [("empty", PURE), ("text", PURE)]
+    failed = rows(out / "failures.csv")
+    assert "0 bytes" in failed[0]["why"]
+    assert "not a picture" in failed[1]["why"]
+    assert len(list((out / "general" / "pure-fsr").glob("*.png"))) == 3
+    shutil.copy(faces[0] / "face 0.png", faces[0] / "empty.png")  # mended
+    outcome = go(faces, out, scripted(ACCEPT))
+    assert [f.case for f in outcome.failures] == ["text"]
+
+
+def test_a_replaced_input_is_noticed(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    go(faces, out, arms=())
+    shutil.copy(faces[0] / "face 1.png", faces[0] / "face 0.png")
+    outcome = go(faces, out, scripted(ACCEPT))
+    assert [(f.case, "not the picture" in f.why) for f in outcome.failures] == [("face 0", True)]
+
+
+def test_a_picture_changed_after_the_run_is_noticed(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    go(faces, out, arms=())
+    shutil.copy(out / "general/pure-fsr/face 1.png", out / "general/pure-fsr/face 0.png")
+    assert "changed after the run" in go(faces, out, scripted(ACCEPT)).failures[0].why
+
+
+# --------------------------------------------------------------- killed early
+
+KILLABLE = """
+import os, sys, signal
+from pathlib import Path
+from fsrbench import config, images, study
+from fsrbench.plugins import Machine
+low, high, out, writes, *changes = sys.argv[1:]
+left = int(writes)
+whole = images.os.replace
+def replace(a, b):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    whole(a, b)
+images.os.replace = replace
+settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["s"])
+study.run(settings, Machine(), Path(low), Path(high), Path(out), workers=2)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
+@pytest.mark.parametrize("writes", [1, 3, 6, 10, 14])
+def test_killed_in_the_middle_and_run_again_is_as_if_never_killed(
+    faces: tuple[Path, Path], tmp_path: Path, writes: int
+) -> None:
+    out, changes = tmp_path / "out", [*PLAIN, scripted(ASK)]
+    command = [sys.executable, "-c", KILLABLE, *map(str, faces), str(out), str(writes), *changes]
+    assert subprocess.run(command, capture_output=True, timeout=120).returncode == -signal.SIGKILL
+    go(faces, out, scripted(ASK))
+    go(faces, tmp_path / "whole", scripted(ASK))
+    left_over = list(out.rglob("*.part"))
+    for part in left_over:  # what a kill cannot clean up is hidden and harmless
+        part.unlink()
+    assert everything(out) == everything(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_an_interrupt_says_so_and_the_same_command_goes_on(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "fsrbench", "run", "--family", "general", "--lr", str(faces[0]), "--hr", str(faces[1]),
+               "--out", str(out), *(f for change in PLAIN for f in ("--set", change))]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: (out / "study.yaml").exists())
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    if process.returncode != 0:  # it may have been faster than the signal
+        assert process.returncode == 130
+        assert "the same command goes on" in said
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert len(rows(out / "run_config.csv")) == 3
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise TimeoutError
