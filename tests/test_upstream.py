@@ -91,14 +91,14 @@ def test_denoise_strength_turns_the_same_way(upstream: Any, shared_weights: Path
         assert np.abs(mixed - run(native, lr).image).max() > 3 / 255
 
 
-def made_rrdb(path: Path, upstream: Any, *, blocks: int, features: int, folded: bool = False) -> Path:
-    """x4plus's architecture: conv_last looks at features only, so the picture is brought in by making it louder."""
+def made_rrdb(path: Path, lr: Image, *, blocks: int, features: int, folded: bool = False) -> Path:
+    """An RRDBNet with random weights, its last layer set so that what it makes of `lr` fills the range."""
     from basicsr.archs.rrdbnet_arch import RRDBNet
 
     torch.manual_seed(0)
     net = RRDBNet(3, 3, scale=2 if folded else 4, num_feat=features, num_block=blocks).eval()
     with torch.inference_mode():
-        out = net(torch.from_numpy(draw_face(48).transpose(2, 0, 1))[None])
+        out = net(torch.from_numpy(lr.transpose(2, 0, 1))[None])
         state = net.state_dict()
         gain = 0.2 / out.std()
         state["conv_last.weight"] *= gain
@@ -109,14 +109,15 @@ def made_rrdb(path: Path, upstream: Any, *, blocks: int, features: int, folded: 
 
 @pytest.mark.slow
 def test_x4plus_architecture(upstream: Any, tmp_path: Path, lr: Image) -> None:
-    path = made_rrdb(tmp_path / "RealESRGAN_x4plus.pth", upstream, blocks=23, features=64)
+    lr = lr[8:40, 16:56]
+    path = made_rrdb(tmp_path / "RealESRGAN_x4plus.pth", lr, blocks=23, features=64)
     native, original = opened("realesrgan", path), opened("upstream_realesrgan", path)
     assert native._network.size == "23×64"
     assert_equal(run(native, lr).image, run(original, lr).image)
 
 
 def test_x2plus_architecture(upstream: Any, tmp_path: Path, lr: Image) -> None:
-    path = made_rrdb(tmp_path / "RealESRGAN_x2plus.pth", upstream, blocks=2, features=16, folded=True)
+    path = made_rrdb(tmp_path / "RealESRGAN_x2plus.pth", lr, blocks=2, features=16, folded=True)
     native, original = (opened(name, path, scale=2) for name in ("realesrgan", "upstream_realesrgan"))
     one, other = (restorer(lr[:61, :63], {}, 0, "fp32").image for restorer in (native, original))
     assert_equal(one, other)
@@ -147,7 +148,7 @@ def bsrgan_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def test_bsrgan(upstream: Any, tmp_path: Path, lr: Image) -> None:
-    made = torch.load(made_rrdb(tmp_path / "made.pth", upstream, blocks=3, features=64), weights_only=True)
+    made = torch.load(made_rrdb(tmp_path / "made.pth", lr, blocks=2, features=32), weights_only=True)
     torch.save(bsrgan_names(made["params_ema"]), tmp_path / "BSRGAN.pth")
     native, original = (opened(name, tmp_path / "BSRGAN.pth") for name in ("bsrgan", "upstream_bsrgan"))
     assert original.model == native.model == "x4 (not the official file)"
@@ -189,10 +190,7 @@ def test_gfpgan_at_full_width(upstream: Any, full_gfpgan: Path) -> None:
     restored = native(face, {}, 1, "fp32").image
     del native
     original = opened("upstream_gfpgan", full_gfpgan, scale=1)
-    first = original(face, {}, 1, "fp32").image
-    assert_equal(restored, first)
-    # the package's `weight` is dead, and stays so here
-    assert original(face, {"restore_weight": 0.1}, 1, "fp32").image.tobytes() == first.tobytes()
+    assert_equal(restored, original(face, {}, 1, "fp32").image)
 
 
 NARROW = {"narrow": 0.0625, "num_style_feat": 32, "num_mlp": 2, "channel_multiplier": 1}
@@ -223,9 +221,8 @@ def test_dead_weight_upstream_and_seeded_noise(upstream: Any, narrow_gfpgan: Pat
     assert torch.equal(before, torch.get_rng_state())
     assert one.tobytes() == again.tobytes()
     assert np.abs(one - other).max() > 1 / 255
+    # the package's `weight` is dead; that the native one is alive, test_backends.py shows
     assert run(restorer, lr, 1, restore_weight=0.1).image.tobytes() == one.tobytes()
-    native = opened("gfpgan", narrow_gfpgan)
-    assert np.abs(run(native, lr, restore_weight=0.1).image - run(native, lr).image).max() > 0.1
 
 
 @pytest.mark.slow

@@ -123,6 +123,9 @@ def build(checkpoint: Checkpoint, device: str = "cpu") -> Network:
         raise WeightsError(f"{path} is a network of kind {architecture} that does not map an RGB picture to another.")
     if model.purpose == "FaceSR":
         raise WeightsError(f"{path} is a face network ({architecture}): it belongs into the family prior.")
+    if model.size_requirements.multiple_of > 1 and architecture == "esrgan":
+        # It pads to the pixels that it folds by itself, as Real-ESRGAN does; spandrel's rule would mirror more.
+        model.size_requirements = type(model.size_requirements)(minimum=4)
     model.eval().to(device)
     model.model.requires_grad_(requires_grad=False)
     return Network(model, architecture, _size(model.tags), model.scale, _reach(model.model, architecture))

@@ -1,0 +1,141 @@
+"""An auditor made of plain signal processing: the embedded default, and the control that an LVLM has to beat.
+
+It reads the measured artifacts of the evidence. Each becomes the chance that the artifact is there, by a
+logistic curve around a threshold; tags, score, confidence and hints follow from these chances. It sees no
+faces and no likeness, so its score speaks of artifacts only. The same evidence gets the same answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fsrbench import artifacts
+from fsrbench.auditors import _settings
+from fsrbench.plugins import Auditor
+from fsrbench.values import TAGS, Answer, Audit, Question
+
+if TYPE_CHECKING:
+    from fsrbench.plugins import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """How a measured value is read."""
+
+    threshold: float
+    """Value at which the artifact is as likely as not."""
+    width: float
+    """Scale of the logistic curve: three widths off, it is 95 % sure."""
+    strong: float
+    """Excess over the threshold from which it cannot be worse."""
+    remedies: tuple[str, ...]
+    """Knobs against it, best first; a leading minus turns the knob down. The first that is offered is used."""
+
+
+CURVES = {
+    "blockiness": Curve(0.2, 0.03, 1.5, ("deblock", "detail_damping", "-restore_weight")),
+    "ringing": Curve(1.6, 0.2, 3.0, ("dehalo", "-scale", "-restore_weight")),
+    "oversharpening": Curve(1.25, 0.15, 1.0, ("detail_damping", "dehalo", "-scale", "-restore_weight")),
+    "color_shift": Curve(1.6, 0.12, 8.0, ("color_balance", "-restore_weight")),
+}
+"""Set on clean and spoilt training faces, photographs and restorations; checked on others."""
+CLEAN_SCORE = 95.0
+"""Best score: what is not measured may be wrong too."""
+FAITHFUL = 25.0
+"""Consistency with the input, in dB, below which the score falls."""
+
+
+def _open(settings: Mapping[str, Any], _machine: Machine) -> Callable[[Question], Answer]:
+    _settings.check(settings, {})
+    return audit
+
+
+def audit(question: Question) -> Answer:
+    """Judge one restoration."""
+    measured = {tag: _measure(tag, question) for tag in TAGS}
+    chances = {tag: _chance(tag, value) for tag, value in measured.items() if value is not None}
+    severity = {tag: chance * _weight(tag, measured[tag]) for tag, chance in chances.items()}
+    clean = math.prod(1 - chance for chance in chances.values())
+    tags = tuple(tag for tag, chance in chances.items() if chance >= 0.5)
+    # Tagged: as sure as the surest tag's chance that something is there at all. A tag that was not measurable halves it.
+    confidence = 100 * max(clean, 1 - clean) * 0.5 ** (len(TAGS) - len(chances))
+    score = CLEAN_SCORE * math.prod(1 - 0.6 * value for value in severity.values())
+    consistency = question.evidence.qa.get("consistency")
+    if consistency is not None and consistency < FAITHFUL:
+        score *= max(0.5, 1 - 0.02 * (FAITHFUL - consistency))
+    said = Audit(
+        status="ok",
+        score=round(score, 1),
+        confidence=round(confidence, 1),
+        tags=tags,
+        hints=_hints(question, tags, severity),
+        reason=_reason(measured, tags, consistency),
+    )
+    record = {tag: None if value is None else round(value, 4) for tag, value in measured.items()}
+    chances = {tag: round(chance, 4) for tag, chance in chances.items()}
+    return Answer(said, {"auditor": "heuristic", "measured": record, "chances": chances, "consistency": consistency})
+
+
+def _measure(tag: str, question: Question) -> float | None:
+    """From the QA summary; measured here where the summary lacks it. None where the picture is too small."""
+    evidence = question.evidence
+    if tag in evidence.qa:
+        return evidence.qa[tag]
+    value = artifacts.MEASURES[tag](evidence.sr, evidence.lr)
+    return value if math.isfinite(value) else None
+
+
+def _chance(tag: str, value: float) -> float:
+    distance = (value - CURVES[tag].threshold) / CURVES[tag].width
+    return 1 / (1 + math.exp(-min(max(distance, -30), 30)))
+
+
+def _weight(tag: str, value: float | None) -> float:
+    """How bad it is if it is there: 0.4 at the threshold, 1 where it is strong."""
+    excess = ((value or 0.0) - CURVES[tag].threshold) / CURVES[tag].strong
+    return 0.4 + 0.6 * min(max(excess, 0), 1)
+
+
+def _hints(question: Question, tags: tuple[str, ...], severity: Mapping[str, float]) -> dict[str, Any]:
+    """One remedy for each tag, the worst first, as far from where the knob stands to its bound as the artifact is bad."""
+    offered = question.schema["properties"]["hints"]["properties"]
+    hints: dict[str, Any] = {}
+    for tag in sorted(tags, key=lambda tag: -severity[tag]):
+        for remedy in CURVES[tag].remedies:
+            name = remedy.removeprefix("-")
+            if name not in offered or name in hints:
+                continue
+            aim = _aim(offered[name], question.knobs.get(name), remedy.startswith("-"), severity[tag])
+            if aim is not None:
+                hints[name] = aim
+                break
+    return hints
+
+
+def _aim(knob: Mapping[str, Any], current: Any, down: bool, share: float) -> float | int | None:
+    """A new value; None where the knob is at its end already, or stands somewhere unknown."""
+    if current is None or isinstance(current, bool):
+        return None
+    choices = [choice for choice in knob.get("enum", ()) if choice is not None]
+    if choices:
+        end = min(choices) if down else max(choices)
+        return end if end != current and share >= 0.5 else None
+    end = knob["minimum"] if down else knob["maximum"]
+    aim = round(current + share * (end - current), 2)
+    return aim if aim != current else None
+
+
+def _reason(measured: Mapping[str, float | None], tags: tuple[str, ...], consistency: float | None) -> str:
+    def said(tag: str) -> str:
+        value = measured[tag]
+        return f"{tag} not measurable" if value is None else f"{tag} {value:.2f} (from {CURVES[tag].threshold:g})"
+
+    found = f"Found {', '.join(tags)}" if tags else "No artifact found"
+    low = f"; consistency {consistency:.1f} dB is low" if consistency is not None and consistency < FAITHFUL else ""
+    return f"{found}: {', '.join(said(tag) for tag in TAGS)}{low}."
+
+
+AUDITOR = Auditor("signal processing: blockiness, ringing, oversharpening and colour shift; needs no model", _open)

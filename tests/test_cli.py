@@ -1,0 +1,120 @@
+"""The command as a user types it: exit status, one sentence for what can be mended, JSON where a program reads."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, draw_face
+from fsrbench import images
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PLAIN = ["--set", "families.general.backend=bicubic", "--set", "metrics=psnr,ssim"]
+
+
+def fsrbench(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error::SyntaxWarning", "-m", "fsrbench", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=cwd, timeout=300)
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """A folder laid out as the defaults expect, with a space and an accent in its path."""
+    root = tmp_path / "mes données"
+    for number in range(2):
+        images.write(root / "inputs" / "high_res_imgs" / f"face {number}.png", draw_face(96, number))
+    return root
+
+
+def test_help_of_every_command() -> None:
+    top = fsrbench("--help")
+    assert top.returncode == 0
+    commands = re.findall(r"^  ([a-z]+)  ", top.stdout, re.MULTILINE)
+    assert commands == ["demo", "degrade", "run", "evaluate", "weights", "doctor"]
+    for command in commands:
+        said = fsrbench(command, "--help")
+        assert said.returncode == 0
+        assert "Example: fsrbench" in said.stdout
+        assert f"| `{command}` |" in README
+
+
+def test_version() -> None:
+    assert re.fullmatch(r"fsrbench \d+\.\d+\.\d+\n", fsrbench("--version").stdout)
+
+
+def test_degrade_run_evaluate(faces: Path) -> None:
+    made = fsrbench("degrade", "--hr-size", 96, "--json", cwd=faces)
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["done"] == ["face 0", "face 1"]
+    ran = fsrbench("run", "--family", "general", "--set", "hr_size=96", *PLAIN, "--json", cwd=faces)
+    assert ran.returncode == 0, ran.stderr
+    assert "Writing to outputs" in ran.stderr
+    again = fsrbench("evaluate", "outputs/low_res_imgs-embedded-seed0", "--json", cwd=faces)
+    assert json.loads(again.stdout) == json.loads(ran.stdout)
+    assert json.loads(ran.stdout)["families"]["general"]["psnr"]["n"] == 2
+
+
+def test_a_failed_case_is_exit_status_3(faces: Path) -> None:
+    fsrbench("degrade", "--hr-size", 96, cwd=faces)
+    (faces / "inputs" / "low_res_imgs" / "cut.png").write_bytes(images.encode(draw_face(24))[:60])
+    ran = fsrbench("run", "--family", "general", "--set", "hr_size=96", *PLAIN, cwd=faces)
+    assert ran.returncode == 3
+    assert "cut.png" in ran.stderr
+    assert "failures.csv" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "--lr", "nowhere"], "nowhere is not a folder"),
+        (["run", "--family", "blnd"], "Did you mean blind"),
+        (["run", "--arm", "heuristik"], "Did you mean heuristic"),
+        (["run", "--set", "polcy.retries=1"], "Did you mean policy"),
+        (["run", "--lvlm"], "FSRBENCH_LVLM_MODEL"),
+        (["run", "--config", "missing.yaml"], "missing.yaml is not there"),
+        (["degrade", "--recipe", "papr"], "Did you mean paper"),
+        (["degrade", "--hr-size", "97"], "97 cannot be divided"),
+        (["evaluate"], "Name a run's folder"),
+        (["evaluate", "inputs"], "no study.yaml"),
+        (["evaluate", "--arm", "pure"], "NAME=DIR"),
+        (["weights", "--download", "GFPGANv9.pth"], "GFPGANv9.pth"),
+        (["run", "--device", "quantum"], "quantum"),
+        (["run", "--precision", "fp8"], "fp8"),
+        (["run", "--limit", "0"], "--limit"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_status_2(faces: Path, words: list[str], said: str) -> None:
+    (faces / "inputs" / "low_res_imgs").mkdir()
+    images.write(faces / "inputs" / "low_res_imgs" / "a.png", draw_face(24))
+    done = fsrbench(*words, cwd=faces)
+    assert done.returncode == 2, done.stderr
+    assert said in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_an_empty_folder_names_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "lr").mkdir()
+    done = fsrbench("run", "--lr", "lr", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "fsrbench degrade" in done.stderr
+
+
+def test_pairs_that_do_not_close_are_said(faces: Path) -> None:
+    fsrbench("degrade", "--hr-size", 96, cwd=faces)
+    (faces / "inputs" / "high_res_imgs" / "face 0.png").rename(faces / "inputs" / "high_res_imgs" / "other.png")
+    ran = fsrbench("run", "--family", "general", "--set", "hr_size=96", *PLAIN, cwd=faces)
+    assert "1 case without a reference" in ran.stderr
+    assert "1 reference without an LR" in ran.stderr
+
+
+def test_weights_and_doctor_change_nothing_and_answer() -> None:
+    listed = json.loads(fsrbench("weights", "--json").stdout)
+    assert {"GFPGANv1.4.pth", "BSRGAN.pth", "w600k_r50.onnx"} <= {row["name"] for row in listed}
+    findings = json.loads(fsrbench("doctor", "--json").stdout)
+    assert {"torch", "device", "OPENAI_API_KEY"} <= {f["what"] for f in findings}
