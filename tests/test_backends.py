@@ -151,7 +151,7 @@ def test_what_cannot_be_chosen(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(SettingsError, match="fp16"):
             opened(backend, Machine(precision="fp16"))
     monkeypatch.delenv("FSRBENCH_WEIGHTS")
-    with pytest.raises(WeightsError, match=r"fsrbench weights pull GFPGANv1\.4\.pth"):
+    with pytest.raises(WeightsError, match=r"fsrbench weights --download GFPGANv1\.4\.pth"):
         opened("gfpgan", models="official")
 
 

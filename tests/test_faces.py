@@ -75,7 +75,7 @@ def test_what_is_no_detector_is_refused_by_name(shared_weights: Path, tmp_path: 
 
 
 def test_an_absent_detector_names_the_cure() -> None:
-    with pytest.raises(WeightsError, match="fsrbench weights pull"):
+    with pytest.raises(WeightsError, match="fsrbench weights --download"):
         faces.open_detector(Machine(offline=True))
 
 

@@ -121,7 +121,7 @@ def test_out_of_bounds_is_clamped_recorded_and_visible(faces: tuple[Path, Path],
     assert first["clamped"] == f"dehalo=9.0 → {bound:g}"
     assert first["dropped"] == "nose=not a knob of this family"
     assert (first["decision"], last["decision"]) == ("retry", "accept")  # the second time the hint changes nothing
-    assert first["score"] == "30"
+    assert float(first["score"]) == 30
     assert first["sr_sha256"] != pure["sr_sha256"]
     assert pure["score"] == ""
 

@@ -142,7 +142,7 @@ def test_a_stale_part_does_not_spoil_the_file(server: Server, stale: bytes) -> N
 
 def test_gives_up_and_keeps_the_part(server: Server) -> None:
     server.script = ["cut"] * 20
-    with pytest.raises(WeightsError, match=r"closed connection.*fsrbench weights pull test\.pth"):
+    with pytest.raises(WeightsError, match=r"closed connection.*fsrbench weights --download test\.pth"):
         weights.locate(NAME)
     assert len(server.asked) == weights.ATTEMPTS
     assert CONTENT.startswith(part().read_bytes())
@@ -183,7 +183,7 @@ def test_mirror_replaces_the_folder(server: Server, monkeypatch: pytest.MonkeyPa
 def test_offline_forbids_and_names_the_cure(server: Server, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     if how == "environment":
         monkeypatch.setenv("FSRBENCH_OFFLINE", "1")
-    with pytest.raises(WeightsError, match=r"fsrbench weights pull test\.pth") as caught:
+    with pytest.raises(WeightsError, match=r"fsrbench weights --download test\.pth") as caught:
         weights.locate(NAME, offline=how == "argument")
     assert str(weights.cache()) in str(caught.value)
     assert server.asked == []

@@ -76,8 +76,8 @@ PLANS = {
         batch=8,
         patch=48,
         rate=6e-4,
-        pixel_steps=4000,
-        critic_steps=900,
+        pixel_steps=2600,
+        critic_steps=500,
     ),
     "blind": Plan(
         data.Diet("blind", {"paper": 0.6, "bsrgan": 0.4}, 512, (0.75, 1.0), 0, False),
@@ -85,8 +85,8 @@ PLANS = {
         batch=6,
         patch=40,
         rate=4e-4,
-        pixel_steps=2800,
-        critic_steps=700,
+        pixel_steps=2000,
+        critic_steps=400,
     ),
     "prior": Plan(
         data.Diet("prior", {"paper": 0.85, "realesrgan": 0.15}, 512, (0.92, 1.0), 3, True),
@@ -94,8 +94,8 @@ PLANS = {
         batch=1,
         patch=128,
         rate=6e-4,
-        pixel_steps=2600,
-        critic_steps=600,
+        pixel_steps=1500,
+        critic_steps=300,
     ),
 }
 

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from fsrbench import images
+
 LICENCE = "CC-BY-NC-4.0"
 FORMAT = 1
 
@@ -155,7 +157,7 @@ def critic(width: int) -> nn.Module:
 
 def save(state: dict[str, torch.Tensor], family: str, path: Path) -> None:
     """Store in half precision with what is needed to build the network again."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as pack
 
     architecture, arguments = NETWORKS[family]
     about = {
@@ -166,9 +168,7 @@ def save(state: dict[str, torch.Tensor], family: str, path: Path) -> None:
         "licence": LICENCE,
     }
     half = {name: tensor.detach().to(torch.float16).contiguous() for name, tensor in state.items()}
-    temporary = path.with_suffix(".part")
-    save_file(half, temporary, metadata={"fsrbench": json.dumps(about, sort_keys=True)})
-    temporary.replace(path)
+    images.write_bytes(path, pack(half, metadata={"fsrbench": json.dumps(about, sort_keys=True)}))
 
 
 def load(path: Path) -> tuple[nn.Module, str]:

@@ -28,11 +28,19 @@ class _Model(BaseModel):
 
 
 class Policy(_Model):
-    """The limits of an arm. An arm may set its own; what it leaves out is the study's."""
+    """How far auditors are followed."""
 
     min_confidence: float = Field(default=80, ge=0, le=100)
     accept_score: float = Field(default=80, ge=0, le=100)
     retries: int = Field(default=1, ge=0, le=10)
+
+
+class ArmPolicy(_Model):
+    """An arm's own limits; what is null is the study's."""
+
+    min_confidence: float | None = Field(default=None, ge=0, le=100)
+    accept_score: float | None = Field(default=None, ge=0, le=100)
+    retries: int | None = Field(default=None, ge=0, le=10)
 
 
 class Family(_Model):
@@ -54,7 +62,7 @@ class Arm(BaseModel):
 
     auditor: str
     policy: Literal["paper"] = "paper"
-    limits: dict[str, float] = Field(default_factory=dict)
+    limits: ArmPolicy = ArmPolicy()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -100,7 +108,7 @@ class Settings(_Model):
 
     def limits_of(self, arm: str) -> Policy:
         """The study's policy limits with the arm's own over them."""
-        return Policy.model_validate({**self.policy.model_dump(), **self.arms[arm].limits})
+        return self.policy.model_copy(update=self.arms[arm].limits.model_dump(exclude_none=True))
 
 
 def load(path: Path | None, changes: Iterable[str] = ()) -> tuple[Settings, tuple[str, ...]]:
@@ -233,8 +241,6 @@ def _validate(data: dict[str, Any], path: Path | None, lines: Mapping[tuple[str,
         settings = Settings.model_validate(data)
         for kind, place, name in _plugin_names(settings):
             _known_plugin(kind, name, place, path, lines)
-        for arm in settings.arms:
-            settings.limits_of(arm)
     except ValidationError as error:
         problems = [_sentence(problem, path, lines) for problem in error.errors()]
         raise SettingsError("\n".join(dict.fromkeys(problems))) from None
@@ -291,11 +297,12 @@ def _where(place: tuple[str, ...], path: Path | None, lines: Mapping[tuple[str, 
 
 
 def _keys_at(place: tuple[str, ...]) -> list[str]:
+    """Valid keys below a place in the settings."""
     models: dict[str, type[BaseModel]] = {
         "families": Family, "arms": Arm, "policy": Policy, "faces": Faces, "limits": Limits,
     }  # fmt: skip
-    model = models.get(place[0], Settings) if place else Settings
-    return sorted(model.model_fields)
+    model: type[BaseModel] = models.get(place[0], Settings) if place else Settings
+    return sorted((ArmPolicy if model is Arm and place[-1] == "limits" else model).model_fields)
 
 
 def _near(name: str, known: Iterable[str]) -> str:

@@ -205,6 +205,19 @@ def _reach(module: torch.nn.Module, architecture: str) -> int:
 # -------------------------------------------------------------------- running
 
 
+def resolve_device(name: str) -> str:
+    """A device that is there: `auto` takes CUDA, then Apple's MPS, then the CPU."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingsError(f"--device {name}: {str(error).splitlines()[0]} Use auto or cpu.") from None
+    return name
+
+
 def check_precision(precision: str, device: str) -> None:
     """Refuse what the device cannot do, before anything is loaded."""
     if precision not in PRECISIONS:

@@ -17,7 +17,7 @@ from string import Template
 from typing import Any
 
 from fsrbench.errors import SettingsError
-from fsrbench.plugins import Knob
+from fsrbench.plugins import Knob, shipped
 from fsrbench.reply import MAX_REASON
 from fsrbench.values import TAGS, Evidence, Knobs, KnobValue
 
@@ -81,7 +81,7 @@ class Prompt:
 
 def read(family: str, path: Path | None = None) -> Prompt:
     """Read a family's prompt: the file that the config names, else the one that comes with the package."""
-    source = path or folder() / f"{family}.md"
+    source = path or shipped("prompts") / f"{family}.md"
     try:
         text = source.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -110,12 +110,6 @@ def read(family: str, path: Path | None = None) -> Prompt:
     if absent:
         raise SettingsError(f"The prompt {source} lacks {' and '.join(absent)}, without which no reply can be used.")
     return Prompt(text, hashlib.sha256(text.encode()).hexdigest())
-
-
-def folder() -> Path:
-    """Where the families' prompts lie: inside the installed package, or at the top of the repository."""
-    packaged = Path(__file__).parent / "_shipped" / "prompts"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "prompts"
 
 
 def picture_labels(evidence: Evidence) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def describe(
 
 def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """The record that covers what is in the folder and what will be added; StoreError if they disagree."""
-    joined = dict(new)
+    joined = {**new, "settings": dict(new["settings"])}
     if old is not None:
         differing = sorted(_differences(old, new))
         if differing:
@@ -52,12 +52,10 @@ def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> d
                 + "\n".join(f"  {line}" for line in differing)
                 + "\nUse another --out, or the settings of the run."
             )
-        joined["settings"] = dict(new["settings"])
         for part in ("families", "arms"):
-            both = {**old["settings"][part], **new["settings"][part]}
-            joined["settings"][part] = dict(sorted(both.items()))
+            joined["settings"][part] = {**old["settings"][part], **new["settings"][part]}
         for part in ("prompts", "weights"):
-            joined[part] = dict(sorted({**old.get(part, {}), **new[part]}.items()))
+            joined[part] = {**old[part], **new[part]}
         joined["inputs"] = {**new["inputs"], "hr": new["inputs"]["hr"] or old["inputs"]["hr"]}
     parts = {
         key: value for key, value in joined.items() if key not in ("inputs", "fingerprint", "versions", "fsrbench")

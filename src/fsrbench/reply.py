@@ -243,7 +243,7 @@ def _percent(name: str, value: Any, repairs: list[str]) -> float:
         if said:
             whole = int(said[2])
             repairs.append(f"score out of {whole}")
-            value = float(said[1]) * 100 / whole
+            value = round(float(said[1]) * 100 / whole, 6)
         elif _NUMBER.fullmatch(value[:MAX_TEXT]):
             repairs.append("number as string")
             value = float(value)

@@ -60,7 +60,7 @@ def audit(question: Question) -> Answer:
     severity = {tag: chance * _weight(tag, measured[tag]) for tag, chance in chances.items()}
     clean = math.prod(1 - chance for chance in chances.values())
     tags = tuple(tag for tag, chance in chances.items() if chance >= 0.5)
-    # Tagged: as sure as the surest tag's chance that something is there at all. A tag that was not measurable halves it.
+    # The chance that "there is none" or "there is some" is right. Each tag that could not be measured halves it.
     confidence = 100 * max(clean, 1 - clean) * 0.5 ** (len(TAGS) - len(chances))
     score = CLEAN_SCORE * math.prod(1 - 0.6 * value for value in severity.values())
     consistency = question.evidence.qa.get("consistency")
@@ -100,7 +100,7 @@ def _weight(tag: str, value: float | None) -> float:
 
 
 def _hints(question: Question, tags: tuple[str, ...], severity: Mapping[str, float]) -> dict[str, Any]:
-    """One remedy for each tag, the worst first, as far from where the knob stands to its bound as the artifact is bad."""
+    """One remedy for each tag, worst first: the worse it is, the further the knob goes from where it stands."""
     offered = question.schema["properties"]["hints"]["properties"]
     hints: dict[str, Any] = {}
     for tag in sorted(tags, key=lambda tag: -severity[tag]):

@@ -32,13 +32,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_KAIR_NAMES = (
+_OTHER_NAMES = (
     (r"^RRDB_trunk\.(\d+)\.RDB(\d)\.", r"body.\1.rdb\2."),
     (r"^trunk_conv\.", "conv_body."),
     (r"^upconv(\d)\.", r"conv_up\1."),
     (r"^HRconv\.", "conv_hr."),
+    (r"^model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0\.", r"body.\1.rdb\2.conv\3."),
+    (r"^model\.1\.sub\.\d+\.(weight|bias)$", r"conv_body.\1"),
+    (r"^model\.0\.", "conv_first."),
+    (r"^model\.3\.", "conv_up1."),
+    (r"^model\.6\.", "conv_up2."),
+    (r"^model\.8\.", "conv_hr."),
+    (r"^model\.10\.", "conv_last."),
 )
-"""BSRGAN's names for the tensors of RRDBNet, and basicsr's."""
+"""BSRGAN's names for the tensors of RRDBNet, then ESRGAN's first ones (spandrel's, at x4), each with basicsr's."""
 
 
 def load(package: str, module: str, backend: str) -> Any:
@@ -114,7 +121,7 @@ def network(checkpoint: Checkpoint, backend: str) -> tuple[torch.nn.Module, Tens
 
 
 def _basicsr_name(name: str) -> str:
-    for pattern, replacement in _KAIR_NAMES:
+    for pattern, replacement in _OTHER_NAMES:
         name = re.sub(pattern, replacement, name)
     return name
 

@@ -75,7 +75,7 @@ def _network(machine: Machine) -> Any:
         network.net.load_state_dict({name: tensors[f"features.{name.partition('.')[2]}"] for name in state})
     except (KeyError, RuntimeError):
         raise WeightsError(
-            f"{path} does not hold torchvision's AlexNet. Run: fsrbench weights pull {_BACKBONE}"
+            f"{path} does not hold torchvision's AlexNet. Run: fsrbench weights --download {_BACKBONE}"
         ) from None
     return network.requires_grad_(requires_grad=False).to(machine.device)
 

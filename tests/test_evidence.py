@@ -1,0 +1,110 @@
+"""evidence.py: made of LR and SR only, honest about what could not be measured."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import draw_face
+
+from fsrbench import evidence, images
+from fsrbench.errors import Unavailable
+from fsrbench.plugins import Machine
+from fsrbench.values import Case, Evidence, Image
+
+BARE = Machine(offline=True)
+NOTHING = evidence.Tools(None, None, None, None)
+
+
+def pair(size: int = 192) -> tuple[Image, Image]:
+    sr = draw_face(size)
+    return images.as_stored(images.resize(sr, size // 4, size // 4)), sr
+
+
+@pytest.fixture(scope="module")
+def look() -> Callable[[Image, Image], Evidence]:
+    return evidence.open_gatherer(BARE)
+
+
+def test_without_weights_it_says_so(look: Callable[[Image, Image], Evidence]) -> None:
+    lr, sr = pair()
+    seen = look(lr, sr)
+    assert seen.places == "canonical FFHQ places"
+    assert seen.qa["identity"] is None
+    assert seen.qa["lpips"] is None
+    assert seen.qa["niqe"] is not None
+    assert 3 <= len(seen.patches) <= 5
+    for patch in seen.patches:
+        x0, y0, x1, y1 = patch.box
+        assert np.array_equal(patch.image, images.as_stored(sr)[y0:y1, x0:x1])
+        assert patch.image.size
+    assert np.array_equal(seen.sr, images.as_stored(sr))
+    assert np.array_equal(seen.lr, lr)
+
+
+def test_threads_see_the_same(look: Callable[[Image, Image], Evidence]) -> None:
+    lr, sr = pair()
+    with ThreadPoolExecutor(3) as pool:
+        seen = list(pool.map(lambda _: look(lr, sr).qa, range(3)))
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_landmarks_place_the_patches(shared_weights: Path, face: Image) -> None:
+    machine = Machine(
+        offline=True,
+        detector=shared_weights / "scrfd_2.5g_bnkps.onnx",
+        recogniser=shared_weights / "mobilefacenet_arcface.onnx",
+    )
+    lr = images.as_stored(images.resize(face, 128, 128))
+    seen = evidence.open_gatherer(machine)(lr, face)
+    assert seen.places == "landmarks"
+    assert {patch.name for patch in seen.patches} == {"left_eye", "right_eye", "nose", "mouth", "skin"}
+    identity = seen.qa["identity"]
+    assert identity is not None
+    assert identity > 0.5
+
+
+def test_consistency_is_psnr_at_the_input_size() -> None:
+    lr, sr = pair()
+    shrunk = images.resize(sr, lr.shape[1], lr.shape[0])
+    expected = -10 * math.log10(float(np.mean((shrunk.astype(np.float64) - lr) ** 2)))
+    assert evidence.consistency(lr, sr) == pytest.approx(expected)
+    assert evidence.consistency(sr, sr) == evidence.SAME
+
+
+@pytest.mark.parametrize(("size", "shown"), [((300, 512), (150, 256)), ((256, 20), (256, 20)), ((2, 1000), (1, 256))])
+def test_a_large_input_is_shown_smaller(size: tuple[int, int], shown: tuple[int, int]) -> None:
+    lr = np.zeros((*size, 3), np.float32)
+    assert evidence.gather(lr, lr, NOTHING).lr.shape[:2] == shown
+
+
+@pytest.mark.parametrize("size", [1, 4, 40])
+def test_tiny_pictures_have_evidence_too(size: int) -> None:
+    sr = np.full((size, size, 3), 0.5, np.float32)
+    seen = evidence.gather(sr[: max(1, size // 4), : max(1, size // 4)], sr, NOTHING)
+    assert all(value is None or math.isfinite(value) for value in seen.qa.values())
+    assert all(patch.image.size for patch in seen.patches)
+
+
+def test_a_metric_that_cannot_measure_this_picture_gives_none() -> None:
+    def no_face(variants: object, reference: object) -> list[float]:
+        raise Unavailable("no face")
+
+    lr, sr = pair()
+    tools = evidence.Tools(None, lambda variants, reference: [math.nan], no_face, None)
+    seen = evidence.gather(lr, sr, tools)
+    assert seen.qa["niqe"] is None
+    assert seen.qa["identity"] is None
+
+
+def test_no_reference_can_come_in() -> None:
+    """Every function takes pictures called LR and SR; none names a case or a reference but the enlarged input."""
+    assert not hasattr(evidence, Case.__name__)
+    for name in ("gather", "open_gatherer", "consistency"):
+        parameters = set(inspect.signature(getattr(evidence, name)).parameters)
+        assert parameters <= {"lr", "sr", "tools", "machine"}
