@@ -1,4 +1,4 @@
-"""Shared fixtures. The shared folder lies beside the project; where it is absent, what needs it is skipped and says so."""
+"""Shared fixtures. The shared folder lies beside the project; what needs it is skipped, and says so, without it."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import draw_face
 
+from conftest import draw_face
 from fsrbench import artifacts, images
 from fsrbench.values import Image
 

@@ -111,15 +111,24 @@ def test_words_from_outside_cannot_break_a_table() -> None:
     assert tables._escape("a|b <script>\n*x*") == "a\\|b &lt;script> \\*x\\*"
 
 
+NOTHING = {"n": 0, "pure": None, "mean": None, "delta": None}
+ARM = {"done": 2, "failed": 1, "invalid": 0, "changed": 2, "requests": 4, "tokens": 99}
 SUMMARY = {
-    "metrics": {"psnr": {"label": "PSNR", "better": "higher", "digits": 3, "unit": "dB"},
-                "lpips": {"label": "LPIPS", "better": "lower", "digits": 3, "unit": ""}},
+    "metrics": {
+        "psnr": {"label": "PSNR", "better": "higher", "digits": 3, "unit": "dB"},
+        "lpips": {"label": "LPIPS", "better": "lower", "digits": 3, "unit": ""},
+    },
     "models": {"general": ["compact (embedded)"]},
-    "families": {"general": {
-        "psnr": {"n": 2, "pure": 30.0, "na": 0, "why_na": [], "arms": {"lvlm": {"n": 2, "pure": 30.0, "mean": 29.5, "delta": -0.5}}},
-        "lpips": {"n": 0, "pure": None, "na": 2, "why_na": ["no weights"], "arms": {"lvlm": {"n": 0, "pure": None, "mean": None, "delta": None}}},
-    }},
-    "counts": {"general": {"cases": 2, "failed": 1, "arms": {"lvlm": {"done": 2, "failed": 1, "invalid": 0, "changed": 2, "requests": 4, "tokens": 99}}}},
+    "families": {
+        "general": {
+            "psnr": {
+                "n": 2, "pure": 30.0, "na": 0, "why_na": [],
+                "arms": {"lvlm": {"n": 2, "pure": 30.0, "mean": 29.5, "delta": -0.5}},
+            },
+            "lpips": {"n": 0, "pure": None, "na": 2, "why_na": ["no weights"], "arms": {"lvlm": NOTHING}},
+        }
+    },
+    "counts": {"general": {"cases": 2, "failed": 1, "arms": {"lvlm": ARM}}},
 }  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw_face
 
+from conftest import draw_face
 from fsrbench import evidence, images
 from fsrbench.errors import Unavailable
 from fsrbench.plugins import Machine
@@ -28,7 +28,7 @@ def pair(size: int = 192) -> tuple[Image, Image]:
 
 @pytest.fixture(scope="module")
 def look() -> Callable[[Image, Image], Evidence]:
-    return evidence.open_gatherer(BARE)
+    return evidence.open_tools(BARE)
 
 
 def test_without_weights_it_says_so(look: Callable[[Image, Image], Evidence]) -> None:
@@ -61,7 +61,7 @@ def test_landmarks_place_the_patches(shared_weights: Path, face: Image) -> None:
         recogniser=shared_weights / "mobilefacenet_arcface.onnx",
     )
     lr = images.as_stored(images.resize(face, 128, 128))
-    seen = evidence.open_gatherer(machine)(lr, face)
+    seen = evidence.open_tools(machine)(lr, face)
     assert seen.places == "landmarks"
     assert {patch.name for patch in seen.patches} == {"left_eye", "right_eye", "nose", "mouth", "skin"}
     identity = seen.qa["identity"]
@@ -105,6 +105,6 @@ def test_a_metric_that_cannot_measure_this_picture_gives_none() -> None:
 def test_no_reference_can_come_in() -> None:
     """Every function takes pictures called LR and SR; none names a case or a reference but the enlarged input."""
     assert not hasattr(evidence, Case.__name__)
-    for name in ("gather", "open_gatherer", "consistency"):
+    for name in ("gather", "open_tools", "consistency"):
         parameters = set(inspect.signature(getattr(evidence, name)).parameters)
         assert parameters <= {"lr", "sr", "tools", "machine"}

@@ -307,8 +307,9 @@ def test_killed_in_the_middle_and_run_again_is_as_if_never_killed(
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_an_interrupt_says_so_and_the_same_command_goes_on(faces: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "fsrbench", "run", "--family", "general", "--lr", str(faces[0]), "--hr", str(faces[1]),
-               "--out", str(out), *(f for change in PLAIN for f in ("--set", change))]  # fmt: skip
+    places = ["--lr", str(faces[0]), "--hr", str(faces[1]), "--out", str(out)]
+    changes = [word for change in PLAIN for word in ("--set", change)]
+    command = [sys.executable, "-m", "fsrbench", "run", "--family", "general", *places, *changes]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: (out / "study.yaml").exists())
     process.send_signal(signal.SIGINT)

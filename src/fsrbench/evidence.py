@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
@@ -44,23 +44,29 @@ class Tools:
     """ArcFace similarity to the enlarged input."""
     lpips: Measure | None
     """Perceptual distance to the enlarged input."""
+    turn: Lock = field(default_factory=Lock)
+    """One case at a time: the tools share networks, and their threads share the cores."""
+
+    @property
+    def available(self) -> dict[str, bool]:
+        """Which of them are here: what an auditor is told depends on it, so a run records it."""
+        named = {"detector": self.detector, "niqe": self.niqe, "identity": self.identity, "lpips": self.lpips}
+        return {name: tool is not None for name, tool in named.items()}
+
+    def __call__(self, lr: Image, sr: Image) -> Evidence:
+        """Gather evidence; may be called from many threads."""
+        with self.turn:
+            return gather(lr, sr, self)
 
 
-def open_gatherer(machine: Machine) -> Callable[[Image, Image], Evidence]:
-    """Open the tools once and return (LR, SR) → Evidence, which may be called from many threads."""
-    tools = Tools(
+def open_tools(machine: Machine) -> Tools:
+    """Open every tool that can run here, once for a whole run."""
+    return Tools(
         detector=_or_none(lambda: faces.open_detector(machine)),
         niqe=_metric("niqe", machine),
         identity=_metric("arcface", machine),
         lpips=_metric("lpips", machine),
     )
-    lock = Lock()
-
-    def look(lr: Image, sr: Image) -> Evidence:
-        with lock:  # one case at a time: the tools share networks, and their threads share the cores
-            return gather(lr, sr, tools)
-
-    return look
 
 
 def gather(lr: Image, sr: Image, tools: Tools) -> Evidence:

@@ -18,11 +18,11 @@ Outcome = TypeVar("Outcome")
 class Track(Protocol):
     """Shows how far something is: hands on what passes through, and may draw a bar meanwhile."""
 
-    def __call__(self, title: str, items: Iterable[Outcome], total: int) -> Iterable[Outcome]:
+    def __call__(self, title: str, items: Iterable[Outcome], total: int, /) -> Iterable[Outcome]:
         """`items` unchanged, of which there will be `total`."""
 
 
-def untracked(_title: str, items: Iterable[Outcome], _total: int) -> Iterable[Outcome]:
+def untracked(_title: str, items: Iterable[Outcome], _total: int, /) -> Iterable[Outcome]:
     """The tracker that shows nothing."""
     return items
 

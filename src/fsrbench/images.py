@@ -172,9 +172,15 @@ def to_8bit(image: Image) -> NDArray[np.uint8]:
     return (np.clip(image, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
+def from_8bit(pixels: NDArray[np.uint8]) -> Image:
+    """The inverse of `to_8bit`."""
+    image: Image = pixels.astype(np.float32) / np.float32(255)
+    return image
+
+
 def as_stored(image: Image) -> Image:
     """The picture as it will be read back after storing: what an auditor and a metric see is the same."""
-    return to_8bit(image).astype(np.float32) / np.float32(255)
+    return from_8bit(to_8bit(image))
 
 
 def pixel_hash(image: Image) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from typer import Argument, Option
 
@@ -26,7 +26,7 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
-def _more(flag: str, help_: str, metavar: str | None = None) -> Option:  # type: ignore[valid-type]
+def _more(flag: str, help_: str, metavar: str) -> Any:
     """An option that may be left out, or be given several times."""
     return Option(flag, help=help_, metavar=metavar, show_default=False)
 

@@ -69,8 +69,7 @@ def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: M
     for line in lines:
         _write_line(pen, GAP, y, line)
         y += 26
-    drawn: Image = np.asarray(canvas, dtype=np.float32) / np.float32(255)
-    return drawn
+    return images.from_8bit(np.asarray(canvas, dtype=np.uint8))
 
 
 def sheet(panels: Sequence[Image]) -> Image:
@@ -129,8 +128,8 @@ def _caption(subject: Subject, scores: Sequence[Score], summary: Mapping[str, An
         if arm == PURE:
             continue
         lines.append([(f"Δ {arm}   ", INK), *_numbers(values, summary, arm)])
-        for step in subject.trail.arms.get(arm, ()) if subject.trail else ():
-            lines.append([(_said(step), FAINT)])
+        rounds = subject.trail.arms.get(arm, ()) if subject.trail else ()
+        lines += [[(_said(step), FAINT)] for step in rounds]
     return lines
 
 

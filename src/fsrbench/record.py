@@ -23,10 +23,19 @@ PACKAGES = ("torch", "torchvision", "spandrel", "numpy", "scipy", "opencv-python
 """Packages whose version may move a pixel or a number."""
 
 
+PARTS = ("families", "arms", "prompts", "weights", "evidence")
+"""Parts with names in them, to which a later command may add."""
+
+
 def describe(
-    settings: Settings, machine: Machine, lr: Path, hr: Path | None, prompts: Mapping[str, str]
+    settings: Settings, machine: Machine, inputs: tuple[Path, Path | None], prompts: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Everything a reader needs to make the run again. `prompts` is family → hash of its prompt file."""
+    """Everything a reader needs to make the run again, as far as it is known before anything is opened.
+
+    `inputs` are the folders of LR and HR; `prompts` maps a family to the hash of its prompt file. Hashes of
+    weights, and which instruments the auditors' evidence is made with, are joined when they are opened.
+    """
+    lr, hr = inputs
     plain = settings.model_dump(mode="json")
     for name in settings.arms:
         plain["arms"][name]["limits"] = settings.limits_of(name).model_dump()
@@ -36,6 +45,7 @@ def describe(
         "settings": plain,
         "machine": {"device": machine.device.partition(":")[0], "precision": machine.precision},
         "prompts": dict(prompts),
+        "evidence": {},
         "weights": {},
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }
@@ -43,52 +53,41 @@ def describe(
 
 def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """The record that covers what is in the folder and what will be added; StoreError if they disagree."""
+    before = old or new
+    differing = sorted(_differences(_decisive(before), _decisive(new)))
+    if differing:
+        raise StoreError(
+            f"{root} holds a run with other settings, and mixing them would make a result nobody can read:\n"
+            + "\n".join(f"  {line}" for line in differing)
+            + "\nUse another --out, or the settings of the run."
+        )
     joined = {**new, "settings": dict(new["settings"])}
-    if old is not None:
-        differing = sorted(_differences(old, new))
-        if differing:
-            raise StoreError(
-                f"{root} holds a run with other settings, and mixing them would make a result nobody can read:\n"
-                + "\n".join(f"  {line}" for line in differing)
-                + "\nUse another --out, or the settings of the run."
-            )
-        for part in ("families", "arms"):
-            joined["settings"][part] = {**old["settings"][part], **new["settings"][part]}
-        for part in ("prompts", "weights"):
-            joined[part] = {**old[part], **new[part]}
-        joined["inputs"] = {**new["inputs"], "hr": new["inputs"]["hr"] or old["inputs"]["hr"]}
-    parts = {
-        key: value for key, value in joined.items() if key not in ("inputs", "fingerprint", "versions", "fsrbench")
-    }
-    text = json.dumps(parts, sort_keys=True)
+    for part in PARTS:  # sorted: in whatever order they were added
+        whole, one, other = (joined, before, new)
+        if part in new["settings"]:
+            whole, one, other = joined["settings"], before["settings"], new["settings"]
+        whole[part] = dict(sorted({**one[part], **other[part]}.items()))
+    joined["inputs"] = {**new["inputs"], "hr": new["inputs"]["hr"] or before["inputs"]["hr"]}
+    text = json.dumps({**_decisive(joined), "hr_size": joined["settings"]["hr_size"]}, sort_keys=True)
     return {**joined, "fingerprint": hashlib.sha256(text.encode()).hexdigest()}
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    was, now = dict(_flat(_decisive(old))), dict(_flat(_decisive(new)))
-    for part in ("families", "arms", "prompts", "weights"):  # one that only one side has is an addition
-        for side, other in ((was, now), (now, was)):
-            groups = {key.split(".")[1] for key in other if key.startswith(f"{part}.")}
-            for key in [k for k in side if k.startswith(f"{part}.") and k.split(".")[1] not in groups]:
-                del side[key]
-    for key in {*was, *now}:
-        if was.get(key) != now.get(key):
-            yield f"{key}: {was.get(key)!r} there, {now.get(key)!r} now"
 
 
 def _decisive(record: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of a record that decide what is restored and audited (metrics are computed anew at any time)."""
     settings = record["settings"]
-    kept = {key: settings[key] for key in ("seed", "models", "scale", "families", "arms", "faces")}
-    return {**kept, "machine": record["machine"], "prompts": record["prompts"], "weights": record["weights"]}
+    kept = {key: settings[key] for key in ("seed", "models", "scale", "faces", "families", "arms")}
+    return {**kept, **{key: record[key] for key in ("machine", "prompts", "weights", "evidence")}}
 
 
-def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for name, child in value.items():
-            yield from _flat(child, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value
+def _differences(was: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> Iterator[str]:
+    """What differs, in words. In PARTS, a name that only one side has is an addition and no difference."""
+    names = set(was) & set(now) if place in PARTS else {*was, *now}
+    for name in names:
+        one, other, where = was.get(name), now.get(name), f"{place}.{name}".lstrip(".")
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            yield from _differences(one, other, where)
+        elif one != other:
+            yield f"{where}: {one!r} there, {other!r} now"
 
 
 def _version(package: str) -> str | None:

@@ -43,7 +43,7 @@ REPAIRS = (
 FIELDS = ("score", "confidence", "tags", "hints", "reason")
 
 
-class Unusable(ValueError):  # noqa: N818 - named as errors.py names its kind
+class Unusable(ValueError):
     """The reply cannot be used; the text says why, in words that also go to the model with the request to repair."""
 
 

@@ -30,6 +30,13 @@ FORMAT = 1
 """Version of all stored files; raised when a reader of the old one would misread the new one."""
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes equal values out each time, where YAML would put an alias."""
+
+    def ignore_aliases(self, _data: object) -> bool:
+        return True
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Paths and files of one run."""
@@ -76,7 +83,7 @@ class RunFolder:
 
     def write_study(self, data: Mapping[str, Any]) -> None:
         """Write `study.yaml`, unless it says the same already."""
-        text = yaml.safe_dump({"format": FORMAT, **data}, sort_keys=False, allow_unicode=True, width=100)
+        text = yaml.dump({"format": FORMAT, **data}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
         if not self.study_file.is_file() or self.study_file.read_text(encoding="utf-8") != text:
             images.write_bytes(self.study_file, text.encode())
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fsrbench import execute, inputs, prompts, record, unit
+from fsrbench import evidence, execute, inputs, prompts, record, unit
 from fsrbench.config import Settings
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
@@ -45,8 +45,9 @@ def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Pa
     asked = {family: prompts.read(family, f.prompt).sha256 for family, f in settings.families.items() if auditors}
     attempted: set[tuple[str, str]] = set()
     failures: list[Failure] = []
+    look: evidence.Tools | None = None
     with folder.locked():
-        study = record.describe(settings, machine, lr, hr, asked)
+        study = record.describe(settings, machine, (lr, hr), asked)
         study = record.join(folder.study() if folder.study_file.is_file() else None, study, out)
         folder.write_study(study)
         try:
@@ -54,8 +55,13 @@ def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Pa
                 todo = [case for case in cases if unit.missing(folder, family, case, settings.arms)]
                 if not todo:
                     continue
-                bench = unit.open_family(family, settings, machine, auditors, folder)
-                study = record.join(study, {**study, "weights": {family: bench.pipeline.restorer.weights}}, out)
+                look = look or (evidence.open_tools(machine) if auditors else None)
+                bench = unit.open_family(family, settings, machine, auditors, look, folder)
+                opened = {
+                    "weights": {family: dict(bench.pipeline.restorer.weights)},
+                    "evidence": look.available if look else {},
+                }
+                study = record.join(study, {**study, **opened}, out)
                 folder.write_study(study)
                 outcomes = execute.run(partial(unit.run_case, bench), todo, workers)
                 for case, failed in track(family, outcomes, len(todo)):

@@ -9,14 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from fsrbench import evidence, images, plugins, policy, prompts
+from fsrbench import images, plugins, policy, prompts
 from fsrbench.config import Settings
 from fsrbench.errors import FsrbenchError
 from fsrbench.plugins import Machine
 from fsrbench.restore import Picture, Pipeline
 from fsrbench.store import RunFolder, file_sha256
 from fsrbench.supervise import audit
-from fsrbench.values import PURE, Answer, Case, Failure, Image, Question, Restoration, Round, Trail, derive_seed
+from fsrbench.values import (
+    PURE,
+    Answer,
+    Case,
+    Evidence,
+    Failure,
+    Image,
+    Question,
+    Restoration,
+    Round,
+    Trail,
+    derive_seed,
+)
 
 
 @dataclass(frozen=True)
@@ -51,16 +63,16 @@ def open_family(
     settings: Settings,
     machine: Machine,
     auditors: Mapping[str, Callable[[Question], Answer]],
+    look: Callable[[Image, Image], Evidence] | None,
     folder: RunFolder,
 ) -> Bench:
-    """Load a family's network and put its arms beside it."""
+    """Load a family's network and put its arms beside it; `look` is what they look through."""
     chosen = settings.families[family]
     own = {**chosen.model_dump(), "models": settings.models, "scale": settings.scale}
     restorer = plugins.load("backends", chosen.backend).open(own, machine)
     pipeline = Pipeline(restorer, settings.offered(family), settings.scale, machine.precision)
     arms = {}
-    if auditors:
-        look = evidence.open_gatherer(machine)
+    if look is not None:
         prompt = prompts.read(family, chosen.prompt)
         for name, ask in auditors.items():
             limits = policy.Limits(**settings.limits_of(name).model_dump(), max_changes=chosen.max_changes)

@@ -256,15 +256,16 @@ def _trusted(weight: Weight, path: Path) -> Found:
     if sha256(path) != weight.sha256:
         raise WeightsError(
             f"{path} is not the published {weight.name} (wrong sha256). Delete it and run: "
-            f"fsrbench weights --download {weight.name}. A file of your own belongs into FSRBENCH_WEIGHTS or a path setting."
+            f"fsrbench weights --download {weight.name}. "
+            "A file of your own belongs into FSRBENCH_WEIGHTS or a path setting."
         )
     return Found(path, weight.sha256, weight)
 
 
 def _cure(weight: Weight) -> str:
     return (
-        f"With a connection: fsrbench weights --download {weight.name}. Without: fetch {url(weight)} elsewhere and put it "
-        f"into {cache()} or a folder named in FSRBENCH_WEIGHTS."
+        f"With a connection: fsrbench weights --download {weight.name}. Without: fetch {url(weight)} elsewhere "
+        f"and put it into {cache()} or a folder named in FSRBENCH_WEIGHTS."
     )
 
 
