@@ -119,6 +119,7 @@ SUMMARY = {
         "lpips": {"label": "LPIPS", "better": "lower", "digits": 3, "unit": ""},
     },
     "models": {"general": ["compact (embedded)"]},
+    "notes": ["ArcFace was computed with toy.onnx."],
     "families": {
         "general": {
             "psnr": {
@@ -139,3 +140,4 @@ def test_summary_as_people_read_it() -> None:
     assert "| general · compact (embedded) | FSR+LVLM | 2 | n/a |" in text
     assert "- general LPIPS: no weights" in text
     assert "| general | lvlm | 2 | 1 | 0 | 2 | 4 | 99 |" in text
+    assert "ArcFace was computed with toy.onnx." in text

@@ -154,7 +154,7 @@ class Trainer:
         total.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 0.5)
         self.optimiser.step()
-        self._average(min(0.998, (1 + number) / (10 + number)))
+        self._average(min(0.998 if number < plan.pixel_steps else 0.99, (1 + number) / (10 + number)))
         self.done += 1
         return {name: float(loss.detach()) for name, loss in losses.items()}
 

@@ -61,9 +61,8 @@ def demo(
     machine = _machine(config.load(None)[0], device, options.Precision.fp32, offline=True)
     typer.echo(f"Writing to {out}", err=True)
     with _interruptible(), _progress() as track:
-        outcome, summary, sheet = demonstration.run(out, machine, workers, track)
+        outcome, summary = demonstration.run(out, machine, workers, track)
     _show(summary, out, as_json=False)
-    typer.echo(f"Look at {sheet}", err=True)
     _finish(outcome)
 
 
@@ -309,7 +308,7 @@ def _show(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
     Console().print(tables.terminal(summary))
     for line in tables.missing(summary):
         typer.echo(f"n/a: {line}", err=True)
-    typer.echo(f"Tables in {folder / 'summary.md'}, pictures in {folder / 'FAMILY' / 'panels'}", err=True)
+    typer.echo(f"Look at {folder / 'contact_sheet.png'} and {folder / 'summary.md'}", err=True)
 
 
 def _finish(outcome: Outcome) -> None:

@@ -53,6 +53,8 @@ class Evaluation:
     """Declared metrics by name, in the order of tables."""
     labels: dict[str, list[str]] = field(default_factory=dict)
     """Family → models that made its pictures, for tables and panels."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the numbers must know."""
     hr_size: int = 512
     """Size to which references are standardised."""
     limits: Limits = field(default_factory=Limits)
@@ -76,7 +78,8 @@ def of_run(folder: RunFolder, own: Settings | None = None) -> tuple[Evaluation, 
         if subject.trail and (model := subject.trail.pure.model) not in labels.setdefault(subject.family, []):
             labels[subject.family].append(model)
     chosen = load_metrics((own or settings).metrics)
-    return Evaluation(subjects, chosen, labels, settings.hr_size, settings.limits), settings
+    notes = _notes(own or settings)
+    return Evaluation(subjects, chosen, labels, notes, settings.hr_size, settings.limits), settings
 
 
 def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: Settings) -> Evaluation:
@@ -97,7 +100,16 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
         )
         for case in found[PURE]
     ]
-    return Evaluation(subjects, load_metrics(settings.metrics), {}, settings.hr_size, settings.limits)
+    metrics = load_metrics(settings.metrics)
+    return Evaluation(subjects, metrics, {}, _notes(settings), settings.hr_size, settings.limits)
+
+
+def _notes(settings: Settings) -> tuple[str, ...]:
+    """Networks that stand in for the official ones are named."""
+    recogniser = settings.faces.recogniser
+    if recogniser is None or "arcface" not in settings.metrics:
+        return ()
+    return (f"ArcFace was computed with {recogniser.name}, which the settings name, not with the official recogniser.",)
 
 
 def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
@@ -219,6 +231,7 @@ def summarise(what: Evaluation, scores: Sequence[Score], failures: Sequence[Mapp
         },
         "models": what.labels,
         "families": families,
+        "notes": list(what.notes),
         "counts": {family: _counts(family, what.subjects, failures) for family in families},
     }
 

@@ -1,7 +1,7 @@
-"""Side-by-side panels: LR | Pure | +each arm | reference, face patches below, a caption with the numbers.
+"""Pictures of the result: a panel for each case, and one contact sheet of the first cases in all families.
 
-A panel is for looking, so it says what a reader must know: which models (and that they are embedded),
-what the auditor decided, and by how much each metric moved.
+A panel is LR | Pure | +each arm | reference, face patches below, a caption with the numbers. It says what a
+reader must know: which models (and that they are embedded), what the auditor decided, what each metric did.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from fsrbench.evaluate import Evaluation, Subject
 
-COLUMN = 360
-"""Width of one picture in a panel."""
+COLUMN, SMALL = 360, 232
+"""Width of one picture in a panel, and in the contact sheet."""
 GAP = 12
 PATCHES = ("left_eye", "nose", "mouth", "skin")
 INK, FAINT, PAPER, BETTER, WORSE = "#1b1f24", "#667078", "#ffffff", "#0b5cad", "#b54708"
@@ -42,6 +42,8 @@ class Column:
     """Size, model or decision, in a smaller hand."""
     image: Image
     """The picture at the size of the restoration."""
+    arm: str | None = None
+    """Whose restoration it is; None for LR and reference."""
     pixelated: bool = False
     """Enlarged without smoothing, to show that it is the input."""
 
@@ -49,7 +51,6 @@ class Column:
 def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: Mapping[str, Any]) -> Image:
     """The panel of one case."""
     columns = _columns(subject, what)
-    places = faces.regions(columns[-1].image.shape[:2], None)
     lines = _caption(subject, scores, summary)
     height, width = columns[0].image.shape[:2]
     shown = round(COLUMN * height / width)
@@ -60,11 +61,7 @@ def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: M
         x = GAP + index * (COLUMN + GAP)
         pen.text((x, 12), column.title, fill=INK, font=_font(19))
         pen.text((x, 38), _shorten(pen, column.detail, COLUMN), fill=FAINT, font=_font(13))
-        canvas.paste(_pillow(column.image, COLUMN, shown, column.pixelated), (x, 64))
-        for number, name in enumerate(PATCHES):
-            x0, y0, x1, y1 = places[name]
-            cut = _pillow(column.image[y0:y1, x0:x1], cell, cell, column.pixelated)
-            canvas.paste(cut, (x + (number % 2) * (cell + GAP), 64 + shown + GAP + (number // 2) * (cell + GAP)))
+        _place(canvas, column, (x, 64), (COLUMN, shown), cell, PATCHES)
     y = 64 + shown + GAP + 2 * cell + 2 * GAP
     for line in lines:
         _write_line(pen, GAP, y, line)
@@ -72,11 +69,42 @@ def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: M
     return images.from_8bit(np.asarray(canvas, dtype=np.uint8))
 
 
-def sheet(panels: Sequence[Image]) -> Image:
-    """Panels below each other: the contact sheet."""
-    width = max(p.shape[1] for p in panels)
-    padded = [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=1.0) for p in panels]
-    return np.concatenate(padded, axis=0)
+def sheet(what: Evaluation, scores: Sequence[Score], summary: Mapping[str, Any], most: int = 6) -> Image:
+    """The first cases, a row each: LR, every family alone and with its arms, reference."""
+    by_case: dict[str, list[Subject]] = {}
+    for subject in what.subjects:
+        by_case.setdefault(subject.case, []).append(subject)
+    rows = [_sheet_row(case, by_case[case], what, scores, summary) for case in sorted(by_case)[:most]]
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate(
+        [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=1.0) for row in rows]
+    )
+
+
+def _sheet_row(
+    case: str, subjects: Sequence[Subject], what: Evaluation, scores: Sequence[Score], summary: Mapping[str, Any]
+) -> Image:
+    cells: list[tuple[Subject, Column]] = []
+    for subject in subjects:
+        columns = _columns(subject, what)
+        alike = {column.title for _, column in cells if column.arm is None}
+        cells += [(subject, column) for column in columns if column.title not in alike]
+    cells.sort(key=lambda cell: cell[1].title == "Reference")
+    cell = (SMALL - GAP // 2) // 2
+    top = 58
+    canvas, pen = _canvas(GAP + len(cells) * (SMALL + GAP), top + SMALL + cell + 76)
+    for index, (subject, column) in enumerate(cells):
+        x = GAP + index * (SMALL + GAP)
+        title = column.title if column.arm is None else f"{subject.family} · {column.title}"
+        pen.text((x, 12), _shorten(pen, title, SMALL, 16), fill=INK, font=_font(16))
+        pen.text((x, 36), _shorten(pen, column.detail, SMALL), fill=FAINT, font=_font(13))
+        _place(canvas, column, (x, top), (SMALL, SMALL), cell, ("left_eye", "mouth"))
+        values = {(s.metric, s.arm): s.value for s in scores if (s.case, s.family) == (case, subject.family)}
+        lines = [] if column.arm is None else _numbers(values, summary, column.arm)
+        for number, start in enumerate(range(0, min(len(lines), 4), 2)):
+            delta = "" if column.arm == PURE else "Δ "
+            _write_line(pen, x, top + SMALL + cell + 14 + 22 * number, [(delta, FAINT), *lines[start : start + 2]])
+    return images.from_8bit(np.asarray(canvas, dtype=np.uint8))
 
 
 # -------------------------------------------------------------------- content
@@ -90,12 +118,12 @@ def _columns(subject: Subject, what: Evaluation) -> list[Column]:
     if subject.lr is not None:
         try:
             lr = images.read(subject.lr, **bounds)
-            columns.append(Column("LR", f"{lr.shape[1]}×{lr.shape[0]}", _enlarge(lr, width, height), True))
+            columns.append(Column("LR", f"{lr.shape[1]}×{lr.shape[0]}", _enlarge(lr, width, height), pixelated=True))
         except FsrbenchError:
             pass  # it was restored once; a panel without its input is still a panel
     model = ", ".join(what.labels.get(subject.family, []))
-    columns.append(Column("Pure", " · ".join(filter(None, (subject.family, model))), pictures.pop(PURE)))
-    columns += [Column(_title(arm), _outcome(subject, arm), image) for arm, image in pictures.items()]
+    columns.append(Column("Pure", " · ".join(filter(None, (subject.family, model))), pictures.pop(PURE), PURE))
+    columns += [Column(_title(arm), _outcome(subject, arm), image, arm) for arm, image in pictures.items()]
     if subject.hr is not None:
         try:
             hr = inputs.reference(subject.hr, (height, width), what.hr_size, **bounds)
@@ -184,6 +212,20 @@ def _pillow(image: Image, width: int, height: int, pixelated: bool) -> Any:
 
     kernel = Pillow.Resampling.NEAREST if pixelated else Pillow.Resampling.LANCZOS
     return Pillow.fromarray(images.to_8bit(image)).resize((width, height), kernel)
+
+
+def _place(
+    canvas: Any, column: Column, at: tuple[int, int], size: tuple[int, int], cell: int, patches: Sequence[str]
+) -> None:
+    """A column's picture and, two in a row below it, its face patches."""
+    (x, y), (width, height) = at, size
+    canvas.paste(_pillow(column.image, width, height, column.pixelated), (x, y))
+    places = faces.regions(column.image.shape[:2], None)
+    gap = width - 2 * cell
+    for number, name in enumerate(patches):
+        x0, y0, x1, y1 = places[name]
+        cut = _pillow(column.image[y0:y1, x0:x1], cell, cell, column.pixelated)
+        canvas.paste(cut, (x + (number % 2) * (cell + gap), y + height + gap + (number // 2) * (cell + gap)))
 
 
 def _write_line(pen: ImageDraw.ImageDraw, x: float, y: float, spans: Sequence[Span]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ def publish(what: Evaluation, out: Path, machine: Machine, workers: int, track: 
     evaluate.write_scores(out / "scores.csv", scores)
     write_summary(out, summary)
     draw_panels(what, scores, summary, out, workers, track)
+    with contextlib.suppress(FsrbenchError):  # a picture is gone or damaged: scores.csv says which and why
+        images.write(out / "contact_sheet.png", panels.sheet(what, scores, summary))
     return summary
 
 

@@ -32,26 +32,28 @@ def markdown(summary: Summary) -> str:
         "of a pair; it is not evidence that the difference is real."
     )
     parts += ["## What happened to the cases", _counts(summary)]
-    lacking = list(missing(summary))
+    lacking = [_escape(line) for line in missing(summary)]
     if lacking:
         parts += ["## Not available", "\n".join(f"- {line}" for line in lacking)]
+    parts += [_escape(note) for note in summary["notes"]]
     return "\n\n".join(parts) + "\n"
 
 
 def terminal(summary: Summary) -> Table:
-    """The same rows for a terminal."""
+    """The same rows for a terminal: narrow, with each delta below its mean."""
     from rich.table import Table
+    from rich.text import Text
 
     names = list(summary["metrics"])
-    table = Table(title=None, header_style="bold")
-    for column in ("family", "variant", "n"):
-        table.add_column(column)
+    table = Table(header_style="bold")
+    table.add_column("")
+    table.add_column("n", justify="right")
     for name in names:
         table.add_column(heading(summary, name), justify="right")
     for family, rows in _rows(summary, names):
+        table.add_row(Text(family, style="bold", overflow="fold"))
         for label, n, cells in rows:
-            table.add_row(family, label, str(n), *(cell.replace("**", "") for cell in cells))
-            family = ""  # named once, as in print
+            table.add_row(Text(label), str(n), *(Text(cell.replace("**", "").replace(" (", "\n(")) for cell in cells))
         table.add_section()
     return table
 
@@ -148,7 +150,7 @@ def missing(summary: Summary) -> Iterator[str]:
             for why in entry["why_na"]:
                 reasons.setdefault(why, []).append(f"{family} {summary['metrics'][name]['label']}")
     for why, places in reasons.items():
-        yield f"{', '.join(places)}: {_escape(why)}"
+        yield f"{', '.join(places)}: {why}"
 
 
 def _escape(text: str) -> str:
