@@ -75,7 +75,7 @@ def test_a_failed_case_is_exit_status_3(faces: Path) -> None:
         (["run", "--family", "blnd"], "Did you mean blind"),
         (["run", "--arm", "heuristik"], "Did you mean heuristic"),
         (["run", "--set", "polcy.retries=1"], "Did you mean policy"),
-        (["run", "--lvlm"], "FSRBENCH_LVLM_MODEL"),
+        (["run", "--lvlm"], "OPENAI_API_KEY"),
         (["run", "--config", "missing.yaml"], "missing.yaml is not there"),
         (["degrade", "--recipe", "papr"], "Did you mean paper"),
         (["degrade", "--hr-size", "97"], "97 cannot be divided"),
@@ -109,8 +109,8 @@ def test_pairs_that_do_not_close_are_said(faces: Path) -> None:
     fsrbench("degrade", "--hr-size", 96, cwd=faces)
     (faces / "inputs" / "high_res_imgs" / "face 0.png").rename(faces / "inputs" / "high_res_imgs" / "other.png")
     ran = fsrbench("run", "--family", "general", "--set", "hr_size=96", *PLAIN, cwd=faces)
-    assert "1 case without a reference" in ran.stderr
-    assert "1 reference without an LR" in ran.stderr
+    assert "1 case (face 0) without a reference" in ran.stderr
+    assert "1 reference (other) without an LR" in ran.stderr
 
 
 def test_weights_and_doctor_change_nothing_and_answer() -> None:

@@ -122,7 +122,7 @@ def _columns(subject: Subject, what: Evaluation) -> list[Column]:
         except FsrbenchError:
             pass  # it was restored once; a panel without its input is still a panel
     model = ", ".join(what.labels.get(subject.family, []))
-    columns.append(Column("Pure", " · ".join(filter(None, (subject.family, model))), pictures.pop(PURE), PURE))
+    columns.append(Column("Pure", model, pictures.pop(PURE), PURE))
     columns += [Column(_title(arm), _outcome(subject, arm), image, arm) for arm, image in pictures.items()]
     if subject.hr is not None:
         try:
@@ -151,7 +151,7 @@ Span = tuple[str, str]
 
 def _caption(subject: Subject, scores: Sequence[Score], summary: Mapping[str, Any]) -> list[list[Span]]:
     values = {(s.metric, s.arm): s.value for s in scores}
-    lines: list[list[Span]] = [[(f"{subject.case}   ", INK), *_numbers(values, summary, PURE)]]
+    lines: list[list[Span]] = [[(f"{subject.case} · {subject.family}   ", INK), *_numbers(values, summary, PURE)]]
     for arm in subject.variants:
         if arm == PURE:
             continue
@@ -196,7 +196,8 @@ def _enlarge(lr: Image, width: int, height: int) -> Image:
     """Nearest-neighbour, so that the input's pixels are seen."""
     rows = np.arange(height) * lr.shape[0] // height
     columns = np.arange(width) * lr.shape[1] // width
-    return lr[rows][:, columns]
+    enlarged: Image = lr[rows][:, columns]
+    return enlarged
 
 
 def _canvas(width: int, height: int) -> tuple[Any, ImageDraw.ImageDraw]:
