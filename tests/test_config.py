@@ -34,7 +34,7 @@ def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
     assert loaded.policy.retries == 2
     assert loaded.policy.accept_score == 80
     assert own == ("mine",)
-    assert {"lvlm", "heuristic", "mine"} == set(loaded.arms)
+    assert {"lvlm", "heuristic", "rerun", "mine"} == set(loaded.arms)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,8 @@ def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
         ("policy: {retries: many}\n", 1, ["policy.retries", "integer", "'many'"]),
         ("policy:\n  min_confidence: 120\n", 2, ["policy.min_confidence", "100", "120"]),
         ("families:\n  general: {backend: realesgran}\n", 2, ["Did you mean realesrgan?"]),
+        ("arms:\n  a: {way: rerun, auditor: heuristic}\n", 2, ["arms.a", "unless its way is rerun"]),
+        ("arms:\n  a: {policy: paper}\n", 2, ["arms.a", "names an auditor"]),
         ("arms:\n  a:\n    auditor: opnai\n", 3, ["Did you mean openai?"]),
         ("metrics:\n- psnr\n- sim\n", 1, ["metric 'sim'", "Did you mean ssim?"]),
         ("arms:\n  ../x: {auditor: heuristic}\n", 2, ["cannot be a name"]),

@@ -119,6 +119,7 @@ SUMMARY = {
         "lpips": {"label": "LPIPS", "better": "lower", "digits": 3, "unit": ""},
     },
     "models": {"general": ["compact (embedded)"]},
+    "marks": {},
     "notes": ["ArcFace was computed with toy.onnx."],
     "families": {
         "general": {

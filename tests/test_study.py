@@ -146,6 +146,17 @@ def test_panels_scores_and_tables_are_written(faces: tuple[Path, Path], tmp_path
     assert "FSR+s" in text
 
 
+def test_the_noise_floor_of_a_backend_without_noise_is_zero(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    go(faces, out, arms=("rerun",))
+    summary = publish.run(RunFolder(out), MACHINE, 1, untracked)
+    assert summary["families"]["general"]["psnr"]["arms"]["rerun"]["delta"] == 0
+    assert summary["marks"] == {"rerun": "noise floor"}
+    pure, again = rows(out / "run_config.csv")[:2]
+    assert pure["seed"] != again["seed"]
+    assert again["decision"] == ""
+
+
 # ---------------------------------------------------------- always the same
 
 

@@ -40,10 +40,12 @@ class Plan:
     pixel_steps: int
     """Steps for fidelity alone; the rate falls over the last 40 %."""
     critic_steps: int
-    """Steps with the critic after that, at a tenth of the rate."""
+    """Steps with the critic after that, at a quarter of the rate."""
     critic_width: int = 24
     """Channels of the critic's first layer."""
-    critic_weight: float = 0.004
+    critic_rate: float = 4e-4
+    """Learning rate of the critic."""
+    critic_weight: float = 0.008
     """Weight of the critic's opinion."""
     feature_weight: float = 0.05
     """Weight of the distance between what the critic's layers make of SR and HR."""
@@ -61,9 +63,9 @@ class Plan:
         return replace(self, pixel_steps=steps - critic_steps, critic_steps=critic_steps, pairs=pairs)
 
     def rate_at(self, step: int) -> float:
-        """Learning rate: a short rise, level, a cosine fall to a tenth; then that."""
+        """Learning rate: a short rise, level, a cosine fall to a tenth; a quarter with the critic."""
         if step >= self.pixel_steps:
-            return self.rate * 0.1
+            return self.rate * 0.25
         rise = min(1.0, (step + 1) / 100)
         fall = max(0.0, (step / self.pixel_steps - 0.6) / 0.4)
         return self.rate * rise * (0.1 + 0.9 * (1 + math.cos(math.pi * fall)) / 2)
@@ -85,8 +87,8 @@ PLANS = {
         batch=6,
         patch=40,
         rate=4e-4,
-        pixel_steps=2000,
-        critic_steps=400,
+        pixel_steps=1500,
+        critic_steps=300,
     ),
     "prior": Plan(
         data.Diet("prior", {"paper": 0.85, "realesrgan": 0.15}, 512, (0.92, 1.0), 3, True),
@@ -110,7 +112,7 @@ class Trainer:
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.critic = networks.critic(plan.critic_width)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=plan.rate, betas=(0.9, 0.99))
-        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=2e-4, betas=(0.5, 0.99))
+        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=plan.critic_rate, betas=(0.5, 0.99))
         self.done = 0
 
     def parts(self) -> dict[str, Any]:
@@ -143,8 +145,9 @@ class Trainer:
             torch.from_numpy(a) for a in data.draw_batch(pool, plan.batch, plan.patch, self.seed, self.family, number)
         )
         torch.manual_seed(derive_seed(self.seed, "noise", self.family, str(number)))
-        for group in self.optimiser.param_groups:
-            group["lr"] = plan.rate_at(number)
+        for optimiser, rate in ((self.optimiser, plan.rate_at(number)), (self.critic_optimiser, plan.critic_rate)):
+            for group in optimiser.param_groups:
+                group["lr"] = rate
         restored = networks.restore(self.network, self.family, low)
         losses = {"pixel": charbonnier(restored - high), "spectrum": 0.05 * spectrum_distance(restored, high)}
         if number >= plan.pixel_steps:
@@ -161,7 +164,7 @@ class Trainer:
     def _criticise(self, restored: torch.Tensor, high: torch.Tensor) -> dict[str, torch.Tensor]:
         """Teach the critic (hinge loss), then ask it."""
         self.critic.requires_grad_(True)
-        real, fake = self.critic(high), self.critic(restored.detach())
+        real, fake = layers(self.critic, high)[-1], layers(self.critic, restored.detach())[-1]
         judged = torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
         self.critic_optimiser.zero_grad(set_to_none=True)
         judged.backward()
@@ -192,8 +195,11 @@ def spectrum_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def layers(critic: nn.Module, picture: torch.Tensor) -> list[torch.Tensor]:
-    """The output after each activation of the critic, and its opinion."""
-    found = []
+    """The output after each activation of the critic, and its opinion.
+
+    Spectral normalisation keeps its slopes at one or below, so small differences need a stretched input.
+    """
+    picture, found = picture * 16 - 8, []
     for layer in critic.children():
         picture = layer(picture)
         if not isinstance(layer, nn.Conv2d):

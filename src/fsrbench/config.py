@@ -10,10 +10,10 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fsrbench import plugins
 from fsrbench.errors import SettingsError
@@ -60,9 +60,16 @@ class Arm(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    auditor: str
+    way: Literal["audit", "rerun"] = "audit"
+    auditor: str | None = None
     policy: Literal["paper"] = "paper"
     limits: ArmPolicy = ArmPolicy()
+
+    @model_validator(mode="after")
+    def _has_an_auditor(self) -> Self:
+        if (self.way == "audit") != (self.auditor is not None):
+            raise ValueError("an arm names an auditor, unless its way is rerun")
+        return self
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -105,6 +112,11 @@ class Settings(_Model):
             return {name: plugins.load("knobs", name) for name in chosen}
         known = {name: plugins.load("knobs", name) for name in plugins.names("knobs")}
         return {name: knob for name, knob in known.items() if family in knob.families and not knob.deep}
+
+    def privileged(self, arm: str) -> bool:
+        """May this arm look at the reference?"""
+        auditor = self.arms[arm].auditor
+        return auditor is not None and bool(plugins.load("auditors", auditor).privileged)
 
     def limits_of(self, arm: str) -> Policy:
         """The study's policy limits with the arm's own over them."""
@@ -258,7 +270,8 @@ def _plugin_names(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], st
         for knob in family.knobs or ():
             yield "knobs", ("families", name, "knobs"), knob
     for name, arm in settings.arms.items():
-        yield "auditors", ("arms", name, "auditor"), arm.auditor
+        if arm.auditor is not None:
+            yield "auditors", ("arms", name, "auditor"), arm.auditor
     for metric in settings.metrics:
         yield "metrics", ("metrics",), metric
 

@@ -53,6 +53,8 @@ class Evaluation:
     """Declared metrics by name, in the order of tables."""
     labels: dict[str, list[str]] = field(default_factory=dict)
     """Family → models that made its pictures, for tables and panels."""
+    marks: dict[str, str] = field(default_factory=dict)
+    """Arm → what must be said wherever it shows: privileged, noise floor."""
     notes: tuple[str, ...] = ()
     """What a reader of the numbers must know."""
     hr_size: int = 512
@@ -79,7 +81,8 @@ def of_run(folder: RunFolder, own: Settings | None = None) -> tuple[Evaluation, 
             labels[subject.family].append(model)
     chosen = load_metrics((own or settings).metrics)
     notes = _notes(own or settings)
-    return Evaluation(subjects, chosen, labels, notes, settings.hr_size, settings.limits), settings
+    marks = {arm: mark for arm in settings.arms if (mark := _mark(settings, arm))}
+    return Evaluation(subjects, chosen, labels, marks, notes, settings.hr_size, settings.limits), settings
 
 
 def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: Settings) -> Evaluation:
@@ -101,7 +104,13 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
         for case in found[PURE]
     ]
     metrics = load_metrics(settings.metrics)
-    return Evaluation(subjects, metrics, {}, _notes(settings), settings.hr_size, settings.limits)
+    return Evaluation(subjects, metrics, {}, {}, _notes(settings), settings.hr_size, settings.limits)
+
+
+def _mark(settings: Settings, arm: str) -> str:
+    if settings.arms[arm].way == "rerun":
+        return "noise floor"
+    return "privileged: saw the reference" if settings.privileged(arm) else ""
 
 
 def _notes(settings: Settings) -> tuple[str, ...]:
@@ -231,6 +240,7 @@ def summarise(what: Evaluation, scores: Sequence[Score], failures: Sequence[Mapp
         },
         "models": what.labels,
         "families": families,
+        "marks": what.marks,
         "notes": list(what.notes),
         "counts": {family: _counts(family, what.subjects, failures) for family in families},
     }

@@ -123,7 +123,7 @@ def _columns(subject: Subject, what: Evaluation) -> list[Column]:
             pass  # it was restored once; a panel without its input is still a panel
     model = ", ".join(what.labels.get(subject.family, []))
     columns.append(Column("Pure", model, pictures.pop(PURE), PURE))
-    columns += [Column(_title(arm), _outcome(subject, arm), image, arm) for arm, image in pictures.items()]
+    columns += [Column(_title(arm), _outcome(subject, arm, what), image, arm) for arm, image in pictures.items()]
     if subject.hr is not None:
         try:
             hr = inputs.reference(subject.hr, (height, width), what.hr_size, **bounds)
@@ -137,12 +137,13 @@ def _title(arm: str) -> str:
     return "+LVLM" if arm == "lvlm" else f"+{arm}"
 
 
-def _outcome(subject: Subject, arm: str) -> str:
-    """Under an arm's title: did its picture change?"""
-    if subject.trail is None:
-        return ""
-    changed = subject.trail.final(arm).sha256 != subject.trail.pure.sha256
-    return "changed" if changed else "the same picture as Pure"
+def _outcome(subject: Subject, arm: str, what: Evaluation) -> str:
+    """Under an arm's title: what must be said of it, and whether its picture changed."""
+    said = [what.marks[arm]] if arm in what.marks else []
+    if subject.trail is not None:
+        changed = subject.trail.final(arm).sha256 != subject.trail.pure.sha256
+        said.append("changed" if changed else "the same picture as Pure")
+    return " · ".join(said)
 
 
 Span = tuple[str, str]

@@ -19,10 +19,10 @@ import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from fsrbench.errors import SettingsError
-from fsrbench.values import Answer, Image, Knobs, KnobValue, Question
+from fsrbench.values import Answer, Comparison, Image, Knobs, KnobValue, Preference, Question
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,6 +130,17 @@ class Knob:
         if self.low is None or self.high is None:
             raise TypeError("a knob without choices must declare low and high")
         return float(min(max(value, self.low), self.high))
+
+
+@runtime_checkable
+class Comparer(Protocol):
+    """An opened auditor that can also choose between two restorations, as policy `guarded` asks it to."""
+
+    def __call__(self, question: Question) -> Answer:
+        """Judge one restoration."""
+
+    def compare(self, comparison: Comparison) -> Preference:
+        """Choose between two, without knowing which is which."""
 
 
 @dataclass(frozen=True, slots=True)

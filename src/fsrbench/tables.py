@@ -96,7 +96,8 @@ def _rows(summary: Summary, names: Sequence[str]) -> Iterator[tuple[str, list[tu
         pure = [_pure_cell(summary, name, metrics[name]) for name in names]
         rows = [("Pure FSR", counts["cases"], pure)]
         for arm in arms:
-            label = "FSR+LVLM" if arm == "lvlm" else f"FSR+{arm}"
+            mark = summary["marks"].get(arm)
+            label = ("FSR+LVLM" if arm == "lvlm" else f"FSR+{arm}") + (f" ({mark})" if mark else "")
             done = counts["arms"][arm]["done"]
             rows.append((label, done, [_arm_cell(summary, name, metrics[name]["arms"][arm]) for name in names]))
         yield family_name(summary, family), rows

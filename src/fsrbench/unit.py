@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from fsrbench import images, plugins, policy, prompts
+from fsrbench import images, inputs, plugins, policy, prompts
 from fsrbench.config import Settings
 from fsrbench.errors import FsrbenchError
 from fsrbench.plugins import Machine
 from fsrbench.restore import Picture, Pipeline
 from fsrbench.store import RunFolder, file_sha256
-from fsrbench.supervise import audit
+from fsrbench.supervise import audit, rerun
+from fsrbench.supervise.steps import Situation, Way
 from fsrbench.values import (
     PURE,
     Answer,
@@ -39,7 +40,7 @@ class Bench:
     """The family's name."""
     pipeline: Pipeline
     """Its network and knobs."""
-    arms: Mapping[str, audit.Supervisor]
+    arms: Mapping[str, Way]
     """Its arms by name."""
     settings: Settings
     """The study's settings."""
@@ -48,9 +49,11 @@ class Bench:
 
 
 def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Question], Answer]]:
-    """Open the auditor of every arm. One that lacks a key or a server says so here, before any work is done."""
+    """Open the auditor of every arm that has one. What lacks a key or a server says so before any work is done."""
     opened = {}
     for name, arm in settings.arms.items():
+        if arm.auditor is None:
+            continue
         try:
             opened[name] = plugins.load("auditors", arm.auditor).open(arm.settings, machine)
         except FsrbenchError as error:
@@ -66,12 +69,12 @@ def open_family(
     look: Callable[[Image, Image], Evidence] | None,
     folder: RunFolder,
 ) -> Bench:
-    """Load a family's network and put its arms beside it; `look` is what they look through."""
+    """Load a family's network and put its arms beside it; `look` is what auditors look through."""
     chosen = settings.families[family]
     own = {**chosen.model_dump(), "models": settings.models, "scale": settings.scale}
     restorer = plugins.load("backends", chosen.backend).open(own, machine)
     pipeline = Pipeline(restorer, settings.offered(family), settings.scale, machine.precision)
-    arms = {}
+    arms: dict[str, Way] = {name: rerun.intervene for name, arm in settings.arms.items() if arm.way == "rerun"}
     if look is not None:
         prompt = prompts.read(family, chosen.prompt)
         for name, ask in auditors.items():
@@ -125,17 +128,27 @@ def _pure(bench: Bench, case: Case, lr: Image) -> tuple[Trail, Picture]:
 
 def _intervene(bench: Bench, case: Case, lr: Image, trail: Trail, pure: Picture, arm: str) -> Trail:
     """Run one arm and store its rounds; its last picture is the arm's result."""
-    steps = audit.intervene(bench.arms[arm], bench.pipeline, bench.family, case.id, lr, pure)
+    reference = _reference(bench, case, pure.image) if bench.settings.privileged(arm) else None
+    steps = bench.arms[arm](Situation(bench.family, case.id, lr, pure, bench.pipeline, reference))
     final = steps[-1].picture
     rounds = []
     for number, step in enumerate(steps, start=1):
         path = bench.folder.picture_name(bench.family, arm, case.id, None if step.picture is final else number)
         stored = _store(bench, step.picture, path)
-        rounds.append(Round(arm, number, stored, step.audit, step.decision))
-        bench.folder.write_exchange(bench.family, arm, case.id, number, step.exchange)
+        rounds.append(Round(arm, number, stored, step.audit, step.decision, step.verdict))
+        if step.exchange:
+            bench.folder.write_exchange(bench.family, arm, case.id, number, step.exchange)
     trail = Trail(trail.case, trail.family, trail.lr_sha256, (*trail.rounds, *rounds))
     bench.folder.write_trail(trail)
     return trail
+
+
+def _reference(bench: Bench, case: Case, pure: Image) -> Image:
+    """The HR, for a privileged arm alone."""
+    if case.hr is None:
+        raise FsrbenchError(f"{case.id} has no reference, and this arm is privileged: it needs one.")
+    bounds = bench.settings.limits.model_dump()
+    return inputs.reference(case.hr, pure.shape[:2], bench.settings.hr_size, **bounds)
 
 
 def _store(bench: Bench, picture: Picture, path: str) -> Restoration:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -122,6 +122,20 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the guarded policy made of a candidate: does it replace the picture that stood?"""
+
+    kept: bool
+    """True if the candidate replaced it."""
+    why: str
+    """The rule that decided, in words."""
+    preferences: tuple[str, ...] = ()
+    """What the auditor preferred in each order: `candidate`, `current` or `neither`."""
+    guards: dict[str, str] = field(default_factory=dict)
+    """Guard → "before → after", for those that tripped."""
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
     """One step of one arm: what was audited, decided, and which picture stands after it."""
 
@@ -135,6 +149,8 @@ class Round:
     """What was said about the picture that stood before this round; None for pure."""
     decision: Decision | None = None
     """What followed from it; None for pure."""
+    verdict: Verdict | None = None
+    """Whether the new picture was kept; None where the policy keeps every one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +245,48 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Insight:
+    """What only a privileged auditor gets: it makes an upper bound, never a contender."""
+
+    reference: Image
+    """The HR."""
+    restore: Callable[[Knobs], Image]
+    """What the pipeline would make with these knobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A blind choice between two restorations of one input: which is which is not said."""
+
+    case: str
+    """Case id: for records, never sent."""
+    family: str
+    """Family."""
+    seed: int
+    """Seed for auditors that draw."""
+    first: Evidence
+    """One of them."""
+    second: Evidence
+    """The other, of the same input."""
+    prompt: str
+    """The text to send."""
+    schema: dict[str, Any]
+    """JSON schema of a valid reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """An auditor's choice and the whole exchange behind it."""
+
+    chosen: Literal["first", "second", "neither"]
+    """Which one; a reply that could not be used is `neither`."""
+    usage: Usage = Usage()
+    """What it cost."""
+    exchange: dict[str, Any] = field(default_factory=dict)
+    """JSON-ready record, as in `Answer`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """One request to an auditor."""
 
@@ -248,6 +306,8 @@ class Question:
     """The text, rendered from the family's prompt file, its knobs and the QA summary."""
     schema: dict[str, Any]
     """JSON schema of a valid reply, with the bounds of the offered knobs."""
+    insight: Insight | None = None
+    """For privileged auditors alone; None for every other."""
 
 
 @dataclass(frozen=True, slots=True)

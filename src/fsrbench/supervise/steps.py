@@ -1,0 +1,50 @@
+"""What every way to intervene is given, and what it returns. A way is one function from a `Situation` to its steps.
+
+The loop of the paper is `audit.py`; `rerun.py` is the noise floor. A new way is one new file beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from fsrbench.restore import Picture, Pipeline
+from fsrbench.values import Audit, Decision, Image, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One case after its pure restoration."""
+
+    family: str
+    """The family's name."""
+    case: str
+    """Case id."""
+    lr: Image
+    """The input."""
+    pure: Picture
+    """What the pipeline made of it alone."""
+    pipeline: Pipeline
+    """The pipeline, to restore again."""
+    reference: Image | None = None
+    """The HR, for an arm that is declared privileged; for every other arm it is None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One round of an arm, in memory."""
+
+    picture: Picture
+    """What stands after it."""
+    audit: Audit | None = None
+    """What was said about what stood before; None where nobody was asked."""
+    decision: Decision | None = None
+    """What followed."""
+    verdict: Verdict | None = None
+    """Whether the new picture was kept, under policy `guarded`."""
+    exchange: dict[str, Any] = field(default_factory=dict)
+    """What was asked and what came back; empty where nobody was asked."""
+
+
+Way: TypeAlias = Callable[[Situation], list[Step]]
