@@ -15,7 +15,7 @@ from conftest import ROOT
 PACKAGE = ROOT / "src" / "fsrbench"
 LAYERS = (
     ("errors", "values", "plugins"),
-    ("images", "weights", "faces", "prompts", "reply", "artifacts", "networks", "execute"),
+    ("images", "weights", "faces", "prompts", "choice", "reply", "artifacts", "networks", "execute"),
     ("backends", "knobs", "auditors", "metrics", "recipes"),
     ("degrade", "restore", "evidence", "policy", "supervise"),
     ("config", "inputs", "record", "store", "unit", "study", "evaluate"),

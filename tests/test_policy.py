@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsrbench.plugins import Knob
-from fsrbench.policy import Limits, decide
+from fsrbench.policy import Guards, Limits, decide, judge
 from fsrbench.values import Audit
 
 OFFERED = {
@@ -95,3 +95,33 @@ def test_whatever_is_asked_stays_in_bounds_and_is_accounted_for(
     assert (decision.action == "retry") == bool(decision.applied)
     if decision.action == "retry":
         assert {n for n, v in hints.items() if v is not None} == set(decision.applied) | set(decision.dropped)
+
+
+GUARDS = Guards(consistency=1.0, identity=0.05, niqe=0.5)
+BEFORE = {"consistency": 30.0, "identity": 0.5, "niqe": 5.0}
+BOTH = ("candidate", "candidate")
+
+
+def test_a_candidate_is_kept_only_if_preferred_in_both_orders() -> None:
+    assert judge(BOTH, BEFORE, BEFORE, GUARDS).kept
+    for one in ("candidate", "current", "neither"):
+        for other in ("candidate", "current", "neither"):
+            verdict = judge((one, other), BEFORE, BEFORE, GUARDS)
+            assert verdict.kept == ((one, other) == BOTH)
+            assert ("disagree" in verdict.why) == (one != other)
+
+
+@pytest.mark.parametrize(("name", "worse"), [("consistency", 28.9), ("identity", 0.44), ("niqe", 5.6)])
+def test_each_guard_trips_alone_and_only_beyond_its_limit(name: str, worse: float) -> None:
+    verdict = judge(BOTH, BEFORE, {**BEFORE, name: worse}, GUARDS)
+    assert not verdict.kept
+    assert list(verdict.guards) == [name]
+    bit_worse = BEFORE[name] + 0.7 * (worse - BEFORE[name])
+    assert judge(BOTH, BEFORE, {**BEFORE, name: bit_worse}, GUARDS).kept
+    better = BEFORE[name] - 3 * (worse - BEFORE[name])
+    assert judge(BOTH, BEFORE, {**BEFORE, name: better}, GUARDS).kept
+
+
+def test_what_was_not_measured_trips_nothing() -> None:
+    assert judge(BOTH, BEFORE, dict.fromkeys(BEFORE), GUARDS).kept
+    assert judge(BOTH, {}, BEFORE, GUARDS).kept

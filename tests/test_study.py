@@ -18,7 +18,7 @@ import pytest
 
 from conftest import draw_face
 from fsrbench import config, images, publish, study
-from fsrbench.errors import StoreError
+from fsrbench.errors import SettingsError, StoreError
 from fsrbench.execute import untracked
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
@@ -144,6 +144,35 @@ def test_panels_scores_and_tables_are_written(faces: tuple[Path, Path], tmp_path
     text = (out / "summary.md").read_text(encoding="utf-8")
     assert "PSNR ↑" in text
     assert "FSR+s" in text
+
+
+@pytest.mark.parametrize(
+    ("preferences", "kept", "said"),
+    [
+        (["second", "first"], True, "kept"),
+        (["second", "second"], False, "disagree"),
+        (["first", "second"], False, "current"),
+    ],
+)
+def test_guarded_keeps_only_what_is_preferred_in_both_orders(
+    faces: tuple[Path, Path], tmp_path: Path, preferences: list[str], kept: bool, said: str
+) -> None:
+    out = tmp_path / "out"
+    arm = {"auditor": "scripted", "policy": "guarded", "replies": [ASK], "preferences": preferences}
+    go(faces, out, f"arms.s={json.dumps(arm)}", "guards.consistency=100", "guards.niqe=100")
+    found = [r for r in rows(out / "run_config.csv") if r["case"] == "face 0"]
+    assert said in found[1]["verdict"]
+    assert found[1]["decision"] == "retry"
+    assert (found[-1]["sr_sha256"] != found[0]["sr_sha256"]) == kept
+    assert (found[-1]["dehalo"] != found[0]["dehalo"]) == kept
+    exchange = json.loads((out / "audits/general/s/face 0-1.json").read_text(encoding="utf-8"))
+    assert len(exchange["comparisons"]) == 2
+
+
+def test_guarded_needs_an_auditor_that_can_compare(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    arm = {"auditor": "scripted", "policy": "guarded", "replies": [ASK]}
+    with pytest.raises(SettingsError, match="cannot compare"):
+        go(faces, tmp_path / "out", f"arms.s={json.dumps(arm)}")
 
 
 def test_the_noise_floor_of_a_backend_without_noise_is_zero(faces: tuple[Path, Path], tmp_path: Path) -> None:

@@ -35,6 +35,14 @@ class Policy(_Model):
     retries: int = Field(default=1, ge=0, le=10)
 
 
+class Guards(_Model):
+    """How much worse a candidate may be and still be kept, under policy guarded."""
+
+    consistency: float = Field(default=1.0, ge=0)
+    identity: float = Field(default=0.05, ge=0)
+    niqe: float = Field(default=0.5, ge=0)
+
+
 class ArmPolicy(_Model):
     """An arm's own limits; what is null is the study's."""
 
@@ -62,7 +70,7 @@ class Arm(BaseModel):
 
     way: Literal["audit", "rerun"] = "audit"
     auditor: str | None = None
-    policy: Literal["paper"] = "paper"
+    policy: Literal["paper", "guarded"] = "paper"
     limits: ArmPolicy = ArmPolicy()
 
     @model_validator(mode="after")
@@ -101,6 +109,7 @@ class Settings(_Model):
     families: dict[str, Family]
     arms: dict[str, Arm]
     policy: Policy = Policy()
+    guards: Guards = Guards()
     metrics: tuple[str, ...]
     faces: Faces = Faces()
     limits: Limits = Limits()
@@ -312,7 +321,7 @@ def _where(place: tuple[str, ...], path: Path | None, lines: Mapping[tuple[str, 
 def _keys_at(place: tuple[str, ...]) -> list[str]:
     """Valid keys below a place in the settings."""
     models: dict[str, type[BaseModel]] = {
-        "families": Family, "arms": Arm, "policy": Policy, "faces": Faces, "limits": Limits,
+        "families": Family, "arms": Arm, "policy": Policy, "guards": Guards, "faces": Faces, "limits": Limits,
     }  # fmt: skip
     model: type[BaseModel] = models.get(place[0], Settings) if place else Settings
     return sorted((ArmPolicy if model is Arm and place[-1] == "limits" else model).model_fields)

@@ -186,8 +186,9 @@ def _said(step: Round) -> str:
     if audit.status == "invalid":
         return f"   round {step.number}: unusable reply ({audit.reason}); {decision.why}"
     tags = f", sees {', '.join(audit.tags)}" if audit.tags else ""
+    verdict = f"; {step.verdict.why}" if step.verdict else ""
     said = f"score {audit.score:g}, confidence {audit.confidence or 0:g}{tags}"
-    return f"   round {step.number}: {said} → {decision.action}: {decision.why}"
+    return f"   round {step.number}: {said} → {decision.action}: {decision.why}{verdict}"
 
 
 # -------------------------------------------------------------------- drawing

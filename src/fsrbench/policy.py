@@ -1,6 +1,6 @@
-"""What follows from an audit: a pure function of the audit, the limits and the offered knobs.
+"""What follows from an audit, and whether a candidate is kept: pure functions of what was said and measured.
 
-It neither restores nor asks; `supervise/audit.py` does. Every hint ends up applied, clamped and applied,
+Nothing here restores or asks; `supervise/audit.py` does. Every hint ends up applied, clamped and applied,
 or dropped with a reason, so that a reader of `run_config.csv` can see what became of it.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fsrbench.plugins import Knob
-from fsrbench.values import Audit, Decision, Knobs, KnobValue
+from fsrbench.values import Audit, Decision, Knobs, KnobValue, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,18 @@ class Limits:
     """Restorations after the first, at most."""
     max_changes: int | None
     """Knobs that may differ from their defaults at once; None for all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """How much worse than the picture that stands a candidate may be, under policy `guarded`."""
+
+    consistency: float
+    """Most that the consistency with the LR may fall, in dB."""
+    identity: float
+    """Most that the likeness to the enlarged LR may fall."""
+    niqe: float
+    """Most that NIQE may rise."""
 
 
 def decide(audit: Audit, current: Knobs, offered: Mapping[str, Knob], limits: Limits, retries_left: int) -> Decision:
@@ -47,6 +59,28 @@ def decide(audit: Audit, current: Knobs, offered: Mapping[str, Knob], limits: Li
         return Decision("stop", f"all {limits.retries} retries are used", {}, clamped, dropped)
     asked = ", ".join(f"{name} {value:g}" for name, value in applied.items())
     return Decision("retry", f"score {audit.score:g} below {limits.accept_score:g}: {asked}", applied, clamped, dropped)
+
+
+def judge(
+    preferences: tuple[str, str], before: Mapping[str, float | None], after: Mapping[str, float | None], guards: Guards
+) -> Verdict:
+    """Keep a candidate only if it was preferred in both orders and no guard trips.
+
+    `before` and `after` are the measured numbers of the picture that stands and of the candidate. What could
+    not be measured on both cannot trip a guard. A disagreement between the orders is no preference.
+    """
+    falls = {"consistency": 1, "identity": 1, "niqe": -1}
+    tripped = {}
+    for name, sign in falls.items():
+        one, other = before.get(name), after.get(name)
+        if one is not None and other is not None and sign * (one - other) > getattr(guards, name):
+            tripped[name] = f"{one:.4g} → {other:.4g}"
+    if preferences != ("candidate", "candidate"):
+        said = "the two orders disagree" if len(set(preferences)) > 1 else f"preferred: {preferences[0]}"
+        return Verdict(False, f"not kept: {said}", preferences, tripped)
+    if tripped:
+        return Verdict(False, f"not kept: guard {', '.join(tripped)}", preferences, tripped)
+    return Verdict(True, "kept: preferred in both orders, no guard tripped", preferences, tripped)
 
 
 def _sort_hints(

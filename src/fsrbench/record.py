@@ -75,7 +75,7 @@ def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> d
 def _decisive(record: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of a record that decide what is restored and audited (metrics are computed anew at any time)."""
     settings = record["settings"]
-    kept = {key: settings[key] for key in ("seed", "models", "scale", "faces", "families", "arms")}
+    kept = {key: settings[key] for key in ("seed", "models", "scale", "faces", "guards", "families", "arms")}
     return {**kept, **{key: record[key] for key in ("machine", "prompts", "weights", "evidence")}}
 
 

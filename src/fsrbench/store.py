@@ -163,7 +163,7 @@ class RunFolder:
 _LEFT = ("family", "case", "arm", "round", "backend", "model", "precision", "seed")
 _RIGHT = (
     "score", "confidence", "tags", "asked", "applied", "clamped", "dropped", "decision", "why", "audit", "repairs",
-    "reason", "lr_sha256", "sr_sha256", "picture", "notes", "seconds", "audit_seconds", "requests",
+    "reason", "verdict", "lr_sha256", "sr_sha256", "picture", "notes", "seconds", "audit_seconds", "requests",
     "prompt_tokens", "completion_tokens", "cost",
 )  # fmt: skip
 
@@ -172,12 +172,12 @@ def _config_row(trail: Trail, step: Round, knobs: Sequence[str]) -> list[object]
     done, audit, decision = step.restoration, step.audit, step.decision
     left = [trail.family, trail.case, step.arm, step.number, done.backend, done.model, done.precision, done.seed]
     turned = [done.knobs.get(name, "") for name in knobs]
-    said: list[object] = [""] * 12
+    said: list[object] = [""] * 13
     if audit is not None and decision is not None:
         said = [
             audit.score, audit.confidence, ";".join(audit.tags), _pairs(audit.hints), _pairs(decision.applied),
             _pairs(decision.clamped), _pairs(decision.dropped), decision.action, decision.why, audit.status,
-            ";".join(audit.repairs), audit.reason,
+            ";".join(audit.repairs), audit.reason, step.verdict.why if step.verdict else "",
         ]  # fmt: skip
     made = [trail.lr_sha256, done.sha256, done.path, "; ".join(done.notes), f"{done.seconds:.3f}"]
     usage = audit.usage if audit else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fsrbench import images, inputs, plugins, policy, prompts
 from fsrbench.config import Settings
-from fsrbench.errors import FsrbenchError
+from fsrbench.errors import FsrbenchError, SettingsError
 from fsrbench.plugins import Machine
 from fsrbench.restore import Picture, Pipeline
 from fsrbench.store import RunFolder, file_sha256
@@ -79,8 +79,17 @@ def open_family(
         prompt = prompts.read(family, chosen.prompt)
         for name, ask in auditors.items():
             limits = policy.Limits(**settings.limits_of(name).model_dump(), max_changes=chosen.max_changes)
-            arms[name] = audit.Supervisor(name, ask, look, limits, prompt)
+            guards = _guards(settings, name, ask)
+            arms[name] = audit.Supervisor(name, ask, look, limits, prompt, guards)
     return Bench(family, pipeline, arms, settings, folder)
+
+
+def _guards(settings: Settings, arm: str, ask: object) -> policy.Guards | None:
+    if settings.arms[arm].policy != "guarded":
+        return None
+    if not isinstance(ask, plugins.Comparer):
+        raise SettingsError(f"Arm {arm}: its auditor cannot compare two pictures, which policy guarded asks for.")
+    return policy.Guards(**settings.guards.model_dump())
 
 
 def missing(folder: RunFolder, family: str, case: Case, arms: Mapping[str, object] | set[str]) -> bool:

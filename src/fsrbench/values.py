@@ -82,6 +82,17 @@ class Usage:
     seconds: float = 0.0
     """Wall time from the first request to the usable reply."""
 
+    def __add__(self, other: Usage) -> Usage:
+        """Both together; a cost that is unknown on one side is unknown in all."""
+        cost = None if self.cost is None or other.cost is None else self.cost + other.cost
+        return Usage(
+            self.requests + other.requests,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            cost,
+            self.seconds + other.seconds,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Audit:
@@ -262,6 +273,8 @@ class Comparison:
     """Case id: for records, never sent."""
     family: str
     """Family."""
+    order: int
+    """1, or 2 when it is asked again with the two exchanged: for records, never sent."""
     seed: int
     """Seed for auditors that draw."""
     first: Evidence

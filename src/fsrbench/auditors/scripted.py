@@ -7,6 +7,9 @@
 - a text, taken as a model's raw reply;
 - `{unreachable: true}` or `{unreachable: WHY}`: nothing came back.
 
+`preferences` are its two answers under policy `guarded`: which of the pair it prefers in the first order and
+in the second (`first`, `second` or `neither`), e.g. `[second, first]` for a candidate that it always prefers.
+
 Everything passes through the same reader as a model's reply, so that a scripted reply can be unusable too.
 """
 
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +25,7 @@ from fsrbench import reply
 from fsrbench.auditors import _settings
 from fsrbench.errors import AuditorUnreachable, SettingsError
 from fsrbench.plugins import Auditor
-from fsrbench.values import Answer, Audit, Question
+from fsrbench.values import Answer, Audit, Comparison, Preference, Question, Usage
 
 if TYPE_CHECKING:
     from fsrbench.plugins import Machine
@@ -29,14 +33,38 @@ if TYPE_CHECKING:
 LEFT_OUT = {"confidence": 100, "tags": [], "hints": {}, "reason": "scripted"}
 
 
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Scripted replies, and scripted preferences between two pictures."""
+
+    replies: list[Any] | dict[str, Any]
+    """As in the settings."""
+    preferences: tuple[Any, Any]
+    """What is preferred in the first order, and in the second."""
+
+    def __call__(self, question: Question) -> Answer:
+        """The scripted reply."""
+        return _answer(question, self.replies)
+
+    def compare(self, comparison: Comparison) -> Preference:
+        """The scripted preference."""
+        preferred = self.preferences[comparison.order - 1]
+        return Preference(preferred, Usage(), {"auditor": "scripted", "prompt": comparison.prompt, "reply": preferred})
+
+
 def _open(settings: Mapping[str, Any], _machine: Machine) -> Callable[[Question], Answer]:
-    chosen = _settings.check(settings, {"replies": (list, dict), "file": (str,)})
+    chosen = _settings.check(settings, {"replies": (list, dict), "file": (str,), "preferences": (list,)})
+    preferences = chosen.pop("preferences", None)
     if len(chosen) != 1:
         raise SettingsError("The auditor scripted needs one of its settings replies and file.")
     replies = chosen["replies"] if "replies" in chosen else _read(Path(chosen["file"]))
     if not replies or not isinstance(replies, list | dict):
         raise SettingsError("The auditor scripted has no replies: give a list, or a mapping from case to reply.")
-    return lambda question: _answer(question, replies)
+    if preferences is None:
+        return lambda question: _answer(question, replies)
+    if len(preferences) != 2 or not set(preferences) <= {"first", "second", "neither"}:
+        raise SettingsError("The auditor scripted's preferences are two of first, second and neither, one an order.")
+    return Script(replies, (preferences[0], preferences[1]))
 
 
 def _read(path: Path) -> Any:

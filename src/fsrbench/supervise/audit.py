@@ -7,9 +7,10 @@ declared privileged, and only as that auditor's `Insight`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from fsrbench import policy, prompts
+from fsrbench import choice, policy, prompts
+from fsrbench.plugins import Comparer
 from fsrbench.restore import Picture
 from fsrbench.supervise.steps import Situation, Step
 from fsrbench.values import Answer, Evidence, Image, Insight, Knobs, Question, derive_seed
@@ -29,6 +30,8 @@ class Supervisor:
     """How far it is followed."""
     prompt: prompts.Prompt
     """The family's prompt."""
+    guards: policy.Guards | None = None
+    """Set under policy `guarded`: a candidate must be preferred blindly and trip none of them."""
 
     def __call__(self, situation: Situation) -> list[Step]:
         """Run the arm on one case, from its pure restoration to the picture it ends with.
@@ -38,18 +41,44 @@ class Supervisor:
         current, steps = situation.pure, list[Step]()
         retries = self.limits.retries
         while True:
-            answer = self.ask(self._question(situation, current, len(steps) + 1))
+            seen = self.look(situation.lr, current.image)
+            answer = self.ask(self._question(situation, current, seen, len(steps) + 1))
             decision = policy.decide(answer.audit, current.knobs, situation.pipeline.offered, self.limits, retries)
-            if decision.action == "retry":
-                retries -= 1
-                knobs = {**current.knobs, **decision.applied}
-                current = situation.pipeline.restore(situation.lr, knobs, situation.pure.seed)
-            steps.append(Step(current, answer.audit, decision, exchange=answer.exchange))
             if decision.action != "retry":
+                return [*steps, Step(current, answer.audit, decision, exchange=answer.exchange)]
+            retries -= 1
+            knobs = {**current.knobs, **decision.applied}
+            candidate = situation.pipeline.restore(situation.lr, knobs, situation.pure.seed)
+            step = Step(candidate, answer.audit, decision, exchange=answer.exchange)
+            if self.guards is not None:
+                step = self._validate(situation, current, seen, step, self.guards)
+            steps.append(step)
+            if step.verdict is not None and not step.verdict.kept:
                 return steps
+            current = candidate
 
-    def _question(self, situation: Situation, current: Picture, number: int) -> Question:
-        evidence = self.look(situation.lr, current.image)
+    def _validate(
+        self, situation: Situation, current: Picture, seen: Evidence, step: Step, guards: policy.Guards
+    ) -> Step:
+        """Let the auditor choose blindly in both orders; what is not kept leaves the picture that stood."""
+        if not isinstance(self.ask, Comparer):
+            raise TypeError(f"arm {self.arm}: its auditor cannot compare")  # refused when the arm was opened
+        after = self.look(situation.lr, step.picture.image)
+        seed = derive_seed(current.seed, self.arm, "compare")
+        one = self.ask.compare(choice.ask(situation.case, situation.family, 1, seed, seen, after))
+        other = self.ask.compare(choice.ask(situation.case, situation.family, 2, seed, after, seen))
+        named = {"first": ("current", "candidate"), "second": ("candidate", "current"), "neither": ("neither",) * 2}
+        preferences = (named[one.chosen][0], named[other.chosen][1])
+        verdict = policy.judge(preferences, seen.qa, after.qa, guards)
+        return replace(
+            step,
+            picture=step.picture if verdict.kept else current,
+            audit=step.audit and replace(step.audit, usage=step.audit.usage + one.usage + other.usage),
+            verdict=verdict,
+            exchange={**step.exchange, "comparisons": [one.exchange, other.exchange]},
+        )
+
+    def _question(self, situation: Situation, current: Picture, evidence: Evidence, number: int) -> Question:
         offered = situation.pipeline.offered
         return Question(
             case=situation.case,
