@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import email.utils
 import json
-import socket
-import struct
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +20,11 @@ from fsrbench import evidence, images, plugins, prompts
 from fsrbench.errors import AuditorUnreachable, SettingsError
 from fsrbench.plugins import Machine
 from fsrbench.values import Answer, Image, KnobValue, Question, to_json
+from loopback import GOOD, Loopback, Step, breaks_off, drips, fails, good, html, overloaded, resets, says
 
 MACHINE = Machine(offline=True)
 NOTHING = evidence.Tools(None, None, None, None)
 KEY = "sk-test-0123456789abcdef"
-GOOD = {"score": 72, "confidence": 85, "tags": ["ringing"], "hints": {"dehalo": 0.4}, "reason": "Halos."}
-Step = Callable[[BaseHTTPRequestHandler], None]
 
 
 def ask_about(sr: Image, lr: Image, family: str = "general", **knobs: KnobValue) -> Question:
@@ -47,125 +42,7 @@ def question() -> Question:
     return ask_about(sr, images.as_stored(images.resize(sr, 32, 32)))
 
 
-# ------------------------------------------------------------ a server to ask
-
-
-class Loopback:
-    """Speaks chat completions on loopback: one step of the script a request, the last one for all that follow."""
-
-    def __init__(self, *steps: Step) -> None:
-        self.steps = list(steps)
-        self.requests: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        lock, outer = threading.Lock(), self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                with lock:
-                    outer.requests.append({"path": self.path, **json.loads(body)})
-                    outer.headers.append({name.lower(): value for name, value in self.headers.items()})
-                    step = outer.steps.pop(0) if len(outer.steps) > 1 else outer.steps[0]
-                with contextlib.suppress(ConnectionError):
-                    step(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-
-    def __enter__(self) -> Loopback:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
-
-
-def send(
-    handler: BaseHTTPRequestHandler, status: int, body: bytes, kind: str = "application/json", **headers: str
-) -> None:
-    handler.send_response(status)
-    handler.send_header("Content-Type", kind)
-    handler.send_header("Content-Length", str(len(body)))
-    for name, value in headers.items():
-        handler.send_header(name.replace("_", "-"), value)
-    handler.end_headers()
-    handler.wfile.write(body)
-
-
-def completion(content: Any, finish: str = "stop", **message: Any) -> bytes:
-    return json.dumps(
-        {
-            "id": "1",
-            "object": "chat.completion",
-            "created": 1,
-            "model": "vlm-7b-really",
-            "choices": [
-                {
-                    "index": 0,
-                    "finish_reason": finish,
-                    "message": {"role": "assistant", "content": content, **message},
-                }
-            ],
-            "usage": {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050},
-        }
-    ).encode()
-
-
-def says(content: Any, finish: str = "stop", **message: Any) -> Step:
-    return lambda handler: send(handler, 200, completion(content, finish, **message))
-
-
-def fails(status: int, message: str = "no", **headers: str) -> Step:
-    body = json.dumps({"error": {"message": message, "type": "t", "param": None, "code": None}}).encode()
-    return lambda handler: send(handler, status, body, **headers)
-
-
-def resets(handler: BaseHTTPRequestHandler) -> None:
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.close_connection = True
-
-
-def breaks_off(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Type", "application/json")
-    handler.send_header("Content-Length", "5000")
-    handler.end_headers()
-    handler.wfile.write(b'{"choices": [')
-    handler.wfile.flush()
-    handler.close_connection = True
-
-
-def drips(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", "5000")
-    handler.end_headers()
-    for _ in range(100):
-        handler.wfile.write(b" ")
-        handler.wfile.flush()
-        time.sleep(0.05)
-
-
-def html(handler: BaseHTTPRequestHandler) -> None:
-    send(handler, 200, b"<html>Please log in</html>", "text/html")
-
-
-def overloaded(handler: BaseHTTPRequestHandler) -> None:
-    send(handler, 200, b'{"error": {"message": "overloaded"}}')
-
-
-good = says(json.dumps(GOOD))
+# ------------------------------------------------------------------ who is asked
 
 
 def audit(server: Loopback, question: Question, **settings: Any) -> Answer:
@@ -345,21 +222,24 @@ def test_slow_servers_are_left_at_the_deadline(question: Question) -> None:
 
 
 def test_retry_after_is_honoured(question: Question, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsrbench.auditors import _chat, _limiter
+
     pauses: list[float] = []
+    holds: list[float] = []
     soon = email.utils.formatdate(time.time() + 50, usegmt=True)
     steps = (fails(429, Retry_After="7"), fails(503, Retry_After=soon), fails(429), good)
     with Loopback(*steps) as server:
-        ask = plugins.load("auditors", "openai").open(
-            {"base_url": server.url, "model": "m", "backoff": 1, "attempts": 4}, MACHINE
-        )
-        from fsrbench.auditors import _chat
-
+        ask = opened(base_url=server.url, model="m", backoff=1, attempts=4)
         monkeypatch.setattr(_chat.time, "sleep", pauses.append)
+        monkeypatch.setattr(_limiter.Limiter, "hold", lambda _, seconds: holds.append(seconds))
         assert ask(question).audit.status == "ok"
         monkeypatch.undo()
     assert 7 <= pauses[0] <= 7.2
     assert 40 <= pauses[1] <= 50.5
     assert 2 <= pauses[2] <= 4
+    assert holds[0] == 7
+    assert 40 <= holds[1] <= 50.5
+    assert len(holds) == 2
     with Loopback(fails(429, Retry_After="9999")) as server, pytest.raises(AuditorUnreachable, match="429"):
         audit(server, question)
     assert len(server.requests) == 1

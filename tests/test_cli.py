@@ -35,7 +35,7 @@ def test_help_of_every_command() -> None:
     top = fsrbench("--help")
     assert top.returncode == 0
     commands = re.findall(r"^  ([a-z]+)  ", top.stdout, re.MULTILINE)
-    assert commands == ["demo", "degrade", "run", "evaluate", "weights", "doctor"]
+    assert commands == ["demo", "degrade", "run", "evaluate", "headroom", "knobs", "prompt", "weights", "doctor"]
     for command in commands:
         said = fsrbench(command, "--help")
         assert said.returncode == 0
@@ -86,6 +86,18 @@ def test_a_failed_case_is_exit_status_3(faces: Path) -> None:
         (["run", "--device", "quantum"], "quantum"),
         (["run", "--precision", "fp8"], "fp8"),
         (["run", "--limit", "0"], "--limit"),
+        (["run", "--concurrency", "0"], "--concurrency"),
+        (["run", "--max-cost", "-1"], "--max-cost"),
+        (["run", "--arm", "replay"], "set run in the arm's settings"),
+        (["run", "--arm", "oracle", "--set", "arms.oracle.objective=psrn"], "Did you mean psnr"),
+        (["run", "--arm", "heuristic", "--policy", "gaurded"], "guarded"),
+        (["headroom", "--lr", "nowhere"], "nowhere is not a folder"),
+        (["headroom", "--run", "inputs"], "no study.yaml"),
+        (["knobs", "--family", "genral"], "Did you mean general"),
+        (["knobs", "--lr", "nowhere"], "nowhere is not a folder"),
+        (["prompt"], "--family"),
+        (["prompt", "--family", "blnd"], "Did you mean blind"),
+        (["prompt", "--family", "general", "--case", "b"], "no picture 'b'"),
         (["frobnicate"], "frobnicate"),
     ],
 )
@@ -118,3 +130,46 @@ def test_weights_and_doctor_change_nothing_and_answer() -> None:
     assert {"GFPGANv1.4.pth", "BSRGAN.pth", "w600k_r50.onnx"} <= {row["name"] for row in listed}
     findings = json.loads(fsrbench("doctor", "--json").stdout)
     assert {"torch", "device", "OPENAI_API_KEY"} <= {f["what"] for f in findings}
+
+
+@pytest.mark.slow
+def test_headroom_of_a_run(faces: Path) -> None:
+    fsrbench("degrade", "--hr-size", 96, cwd=faces)
+    small = ["--set", "hr_size=96", *PLAIN]
+    ran = fsrbench("run", "--family", "general", "--arm", "random", *small, "--out", "outputs/a", cwd=faces)
+    assert ran.returncode == 0, ran.stderr
+    done = fsrbench("headroom", "--run", "outputs/a", cwd=faces)
+    assert done.returncode == 0, done.stderr
+    assert "privileged" in done.stdout
+    assert "random caught" in done.stdout
+    found = json.loads((faces / "outputs" / "headroom" / "headroom.json").read_text(encoding="utf-8"))
+    assert found["families"]["general"]["paper"]["caught"]["random"]["share"] <= 1
+    assert "saw the reference" in (faces / "outputs" / "headroom" / "headroom.md").read_text(encoding="utf-8")
+    again = fsrbench("headroom", "--run", "outputs/a", "--json", cwd=faces)
+    assert json.loads(again.stdout) == found
+
+
+@pytest.mark.slow
+def test_knobs_and_prompt(faces: Path) -> None:
+    listed = fsrbench("knobs", cwd=faces)
+    assert listed.returncode == 0, listed.stderr
+    assert "restore_weight" in listed.stdout
+    assert "No pictures were given" in listed.stdout
+    fsrbench("degrade", "--hr-size", 96, cwd=faces)
+    tried = json.loads(
+        fsrbench("knobs", "--family", "general", "--set", "hr_size=96", *PLAIN, "--json", cwd=faces).stdout
+    )
+    assert tried["families"]["general"]["knobs"]["detail_damping"]["dead"] is False
+    sent = fsrbench("prompt", "--family", "general", *PLAIN, cwd=faces)
+    assert sent.returncode == 0, sent.stderr
+    assert "case face 0, bicubic" in sent.stdout
+    assert "JSON schema of a reply" in sent.stdout
+
+
+def test_concurrency_and_cost_reach_the_arm() -> None:
+    from fsrbench import config
+
+    settings = config.with_arms(config.load(None)[0], ["lvlm", "heuristic"])
+    changed = config.with_options(settings, concurrency=16, max_cost=2.5)
+    assert changed.arms["lvlm"].settings == {"concurrency": 16, "max_cost": 2.5}
+    assert changed.arms["heuristic"].settings == {}

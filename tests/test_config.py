@@ -34,7 +34,7 @@ def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
     assert loaded.policy.retries == 2
     assert loaded.policy.accept_score == 80
     assert own == ("mine",)
-    assert {"lvlm", "heuristic", "rerun", "mine"} == set(loaded.arms)
+    assert {"lvlm", "heuristic", "rerun", "random", "oracle", "mine"} == set(loaded.arms)
 
 
 @pytest.mark.parametrize(

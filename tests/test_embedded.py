@@ -106,7 +106,7 @@ def test_training_starts_at_interpolation_and_not_at_noise(training: Any) -> Non
     plain = images.resize(low, 512, 512)
     for family in ("general", "prior"):
         start = training.loop.run(training.networks.build(family), family, low)
-        assert training.loop.psnr(start, plain) > 26
+        assert training.loop.psnr(start, plain) > 23  # noise would be at 10
 
 
 def test_held_out_faces_are_not_trained_on(training: Any, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_baseline_is_needed(folders: tuple[Path, dict[str, Path]]) -> None:
 
 
 def test_words_from_outside_cannot_break_a_table() -> None:
-    assert tables._escape("a|b <script>\n*x*") == "a\\|b &lt;script> \\*x\\*"
+    assert tables.escape("a|b <script>\n*x*") == "a\\|b &lt;script> \\*x\\*"
 
 
 NOTHING = {"n": 0, "pure": None, "mean": None, "delta": None}

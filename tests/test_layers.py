@@ -18,9 +18,9 @@ LAYERS = (
     ("images", "weights", "faces", "prompts", "choice", "reply", "artifacts", "networks", "execute"),
     ("backends", "knobs", "auditors", "metrics", "recipes"),
     ("degrade", "restore", "evidence", "policy", "supervise"),
-    ("config", "inputs", "record", "store", "unit", "study", "evaluate"),
-    ("panels", "tables", "publish", "demo", "doctor"),
-    ("options", "cli", "__main__"),
+    ("config", "inputs", "record", "store", "unit", "study", "evaluate", "liveness", "preview", "headroom"),
+    ("panels", "tables", "publish", "overviews", "demo", "doctor"),
+    ("options", "console", "probes", "cli", "__main__"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 HEAVY = {

@@ -1,5 +1,6 @@
-"""The training loop: first for fidelity, then, for a short while, also against a critic.
+"""The training loop: for fidelity alone, in the picture and in its spectrum.
 
+A critic (an adversarial last stage) was tried and left out: in so few steps it drew a fine grid before it drew skin.
 Counted in steps, never in time. Every step draws its batch and its noise from (seed, family, step), so a
 run that was interrupted and resumed ends with the same weights as one that was not.
 """
@@ -36,38 +37,22 @@ class Plan:
     patch: int
     """Side of an LR patch."""
     rate: float
-    """Learning rate of the first stage."""
-    pixel_steps: int
-    """Steps for fidelity alone; the rate falls over the last 40 %."""
-    critic_steps: int
-    """Steps with the critic after that, at a quarter of the rate."""
-    critic_width: int = 24
-    """Channels of the critic's first layer."""
-    critic_rate: float = 4e-4
-    """Learning rate of the critic."""
-    critic_weight: float = 0.008
-    """Weight of the critic's opinion."""
-    feature_weight: float = 0.05
-    """Weight of the distance between what the critic's layers make of SR and HR."""
-
-    @property
-    def steps(self) -> int:
-        """Steps of both stages."""
-        return self.pixel_steps + self.critic_steps
+    """Learning rate."""
+    fall: int
+    """The rate is level for the first 60 % of so many steps, then falls to a tenth."""
+    steps: int
+    """All steps; those after `fall` are taken at a tenth of the rate."""
 
     def scaled(self, steps: int) -> Plan:
         """The same plan in another number of steps; the pool shrinks with it."""
         share = steps / self.steps
-        critic_steps = round(self.critic_steps * share)
         pairs = max(4, min(self.pairs, math.ceil(self.pairs * share)))
-        return replace(self, pixel_steps=steps - critic_steps, critic_steps=critic_steps, pairs=pairs)
+        return replace(self, steps=steps, fall=max(1, round(self.fall * share)), pairs=pairs)
 
     def rate_at(self, step: int) -> float:
-        """Learning rate: a short rise, level, a cosine fall to a tenth; a quarter with the critic."""
-        if step >= self.pixel_steps:
-            return self.rate * 0.25
+        """Learning rate: a short rise, level, a cosine fall to a tenth, level again."""
         rise = min(1.0, (step + 1) / 100)
-        fall = max(0.0, (step / self.pixel_steps - 0.6) / 0.4)
+        fall = min(max(0.0, (step / self.fall - 0.6) / 0.4), 1.0)
         return self.rate * rise * (0.1 + 0.9 * (1 + math.cos(math.pi * fall)) / 2)
 
 
@@ -78,8 +63,8 @@ PLANS = {
         batch=8,
         patch=48,
         rate=6e-4,
-        pixel_steps=2600,
-        critic_steps=500,
+        fall=2600,
+        steps=2750,
     ),
     "blind": Plan(
         data.Diet("blind", {"paper": 0.6, "bsrgan": 0.4}, 512, (0.75, 1.0), 0, False),
@@ -87,8 +72,8 @@ PLANS = {
         batch=6,
         patch=40,
         rate=4e-4,
-        pixel_steps=1500,
-        critic_steps=300,
+        fall=1500,
+        steps=1500,
     ),
     "prior": Plan(
         data.Diet("prior", {"paper": 0.85, "realesrgan": 0.15}, 512, (0.92, 1.0), 3, True),
@@ -96,8 +81,8 @@ PLANS = {
         batch=1,
         patch=128,
         rate=6e-4,
-        pixel_steps=1500,
-        critic_steps=300,
+        fall=1500,
+        steps=1500,
     ),
 }
 
@@ -110,9 +95,7 @@ class Trainer:
         self.family, self.plan, self.seed = family, plan, seed
         self.network = networks.build(family)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.critic = networks.critic(plan.critic_width)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=plan.rate, betas=(0.9, 0.99))
-        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), lr=plan.critic_rate, betas=(0.5, 0.99))
         self.done = 0
 
     def parts(self) -> dict[str, Any]:
@@ -120,9 +103,7 @@ class Trainer:
         return {
             "network": self.network,
             "average": self.average,
-            "critic": self.critic,
             "optimiser": self.optimiser,
-            "critic_optimiser": self.critic_optimiser,
         }
 
     def store(self, path: Path) -> None:
@@ -145,38 +126,18 @@ class Trainer:
             torch.from_numpy(a) for a in data.draw_batch(pool, plan.batch, plan.patch, self.seed, self.family, number)
         )
         torch.manual_seed(derive_seed(self.seed, "noise", self.family, str(number)))
-        for optimiser, rate in ((self.optimiser, plan.rate_at(number)), (self.critic_optimiser, plan.critic_rate)):
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+        for group in self.optimiser.param_groups:
+            group["lr"] = plan.rate_at(number)
         restored = networks.restore(self.network, self.family, low)
         losses = {"pixel": charbonnier(restored - high), "spectrum": 0.05 * spectrum_distance(restored, high)}
-        if number >= plan.pixel_steps:
-            losses |= self._criticise(restored, high)
-        total = torch.stack([losses[name] for name in losses if name != "critic"]).sum()
+        total = torch.stack(list(losses.values())).sum()
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 0.5)
         self.optimiser.step()
-        self._average(min(0.998 if number < plan.pixel_steps else 0.99, (1 + number) / (10 + number)))
+        self._average(min(0.998, (1 + number) / (10 + number)))
         self.done += 1
         return {name: float(loss.detach()) for name, loss in losses.items()}
-
-    def _criticise(self, restored: torch.Tensor, high: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Teach the critic (hinge loss), then ask it."""
-        self.critic.requires_grad_(True)
-        real, fake = layers(self.critic, high)[-1], layers(self.critic, restored.detach())[-1]
-        judged = torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
-        self.critic_optimiser.zero_grad(set_to_none=True)
-        judged.backward()
-        self.critic_optimiser.step()
-        self.critic.requires_grad_(False)
-        seen, wanted = layers(self.critic, restored), layers(self.critic, high)
-        features = torch.stack([(a - b.detach()).abs().mean() for a, b in zip(seen[:-1], wanted[:-1], strict=True)])
-        return {
-            "critic": judged.detach(),
-            "opinion": -self.plan.critic_weight * seen[-1].mean(),
-            "features": self.plan.feature_weight * features.mean(),
-        }
 
     @torch.no_grad()
     def _average(self, keep: float) -> None:
@@ -192,19 +153,6 @@ def charbonnier(difference: torch.Tensor) -> torch.Tensor:
 def spectrum_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """L1 between complex spectra: lost high frequencies count as much as they are strong."""
     return (torch.fft.rfft2(a, norm="ortho") - torch.fft.rfft2(b, norm="ortho")).abs().mean()
-
-
-def layers(critic: nn.Module, picture: torch.Tensor) -> list[torch.Tensor]:
-    """The output after each activation of the critic, and its opinion.
-
-    Spectral normalisation keeps its slopes at one or below, so small differences need a stretched input.
-    """
-    picture, found = picture * 16 - 8, []
-    for layer in critic.children():
-        picture = layer(picture)
-        if not isinstance(layer, nn.Conv2d):
-            found.append(picture)
-    return [*found, picture]
 
 
 def watch(faces: list[Path], size: int, seed: int) -> list[tuple[Image, Image]]:
@@ -223,9 +171,16 @@ def watch(faces: list[Path], size: int, seed: int) -> list[tuple[Image, Image]]:
 def run(network: nn.Module, family: str, low: Image, seed: int = 0) -> Image:
     """Restore one picture with seeded noise."""
     torch.manual_seed(seed)
-    batch = torch.from_numpy(np.ascontiguousarray(low.transpose(2, 0, 1)))[None]
-    restored = networks.restore(network.eval(), family, batch)[0].clamp(0, 1)
-    return images.as_stored(np.ascontiguousarray(restored.numpy().transpose(1, 2, 0)))
+    if family == "prior":  # upsampled as its backend does, which is not torch's bicubic
+        restored = networks.polish(network.eval(), batch(images.resize(low, low.shape[1] * 4, low.shape[0] * 4)))
+    else:
+        restored = networks.restore(network.eval(), family, batch(low))
+    return images.as_stored(np.ascontiguousarray(restored[0].clamp(0, 1).numpy().transpose(1, 2, 0)))
+
+
+def batch(picture: Image) -> torch.Tensor:
+    """One picture as a batch."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
 
 
 def psnr(a: Image, b: Image) -> float:

@@ -135,24 +135,16 @@ def start_gfpgan(network: Any) -> None:
 
 
 def restore(network: nn.Module, family: str, low: torch.Tensor) -> torch.Tensor:
-    """LR in [0, 1] to SR around [0, 1], as the backends call the networks."""
+    """LR in [0, 1] to SR around [0, 1]."""
     if family != "prior":
         return network(low)
     size = low.shape[-1] * 4
-    up = nn.functional.interpolate(low, size=(size, size), mode="bicubic", align_corners=False).clamp(0, 1)
-    return network(up * 2 - 1, return_rgb=False)[0] / 2 + 0.5
+    return polish(network, nn.functional.interpolate(low, size=(size, size), mode="bicubic").clamp(0, 1))
 
 
-def critic(width: int) -> nn.Module:
-    """A patch discriminator with spectral normalisation: one opinion for every 16 × 16 pixels."""
-    layers: list[nn.Module] = []
-    channels = 3
-    for step in range(4):
-        wide = width * min(2**step, 4)
-        layers += [nn.utils.parametrizations.spectral_norm(nn.Conv2d(channels, wide, 4, 2, 1)), nn.LeakyReLU(0.2)]
-        channels = wide
-    layers.append(nn.utils.parametrizations.spectral_norm(nn.Conv2d(channels, 1, 3, 1, 1)))
-    return nn.Sequential(*layers)
+def polish(network: nn.Module, face: torch.Tensor) -> torch.Tensor:
+    """The prior on a face that is already of its size, in [0, 1]."""
+    return network(face * 2 - 1, return_rgb=False)[0] / 2 + 0.5
 
 
 def save(state: dict[str, torch.Tensor], family: str, path: Path) -> None:

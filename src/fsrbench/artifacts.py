@@ -27,6 +27,17 @@ if TYPE_CHECKING:
 
 MIN_SIDE = 32
 """Below this no measure of structure has anything to stand on."""
+LUMA = np.array([76.245, 149.685, 29.07], np.float32)
+"""Weights of red, green and blue: brightness on the 0–255 scale."""
+REACH = 16
+"""Pixels on either side of an edge in which echoes of it are looked for."""
+ECHO_FREQUENCIES = np.arange(0.12, 0.35, 0.02)
+"""Cycles a pixel at which they are looked for."""
+ECHO_MEAN = np.array([-3, -24, -25, -18, -15, -3, 15, 21, 15, 15, 17, 15]) / 1000
+ECHO_SPREAD = np.array([48, 36, 44, 29, 21, 24, 31, 29, 23, 25, 26, 24]) / 1000
+"""`echoes` of training faces without ringing: photographs and restorations, plain, sharpened, as JPEG and enlarged.
+
+From `scripts/bench/artifacts.py --calibrate`."""
 
 
 def blockiness(sr: Image, lr: Image) -> float:
@@ -45,23 +56,18 @@ def blockiness(sr: Image, lr: Image) -> float:
 
 
 def ringing(sr: Image, lr: Image) -> float:
-    """The steepest fall of the spectrum beyond the natural one: the band limit or resonance that makes edges ring.
+    """How clearly edges ring: the larger of two signs, a cliff in the spectrum and echoes beside the strong edges.
 
-    A picture's power falls smoothly with frequency. Where a filter has cut it off, or lifted a narrow band,
-    every edge carries an oscillation at that frequency, and the spectrum has a cliff above it. Measured in
-    nepers of power over about 0.06 cycles a pixel, radially and along both axes. The input's own limit (an
-    upsampled picture always ends there) is left out. About -0.2–1 on a clean picture, 1–1.5 after plain bicubic
-    enlargement by 2, 2 and more where ringing is seen.
+    Where a filter has cut the spectrum off, every edge carries an oscillation, and the power falls off a cliff:
+    `_cliff`, in nepers. An oscillation that is faint in the whole picture shows where edges are averaged:
+    `_echo`, in spreads among clean pictures, two of which count as one neper. About 0.2–1.5 on a clean picture
+    (also a blurred one, or one enlarged by 2), 1.6–2.6 after bicubic enlargement by 4, which overshoots, 2 and
+    more where ringing is seen.
     """
     if min(sr.shape[:2]) < 2 * MIN_SIDE:
         return math.nan
-    frequency, radial, axial = _spectra(_luma(sr))
-    centre = frequency[1:-1]
-    own_limit = 0.5 * lr.shape[1] / sr.shape[1]
-    looked_at = (centre > 0.1) & (np.abs(centre - own_limit) > 0.035)
-    octaves = np.log(frequency[2:] / frequency[:-2])
-    falls = [spectrum[:-2] - spectrum[2:] - slope * octaves for spectrum, slope in ((radial, 4.0), (axial, 3.0))]
-    return float(max(fall[looked_at].max() for fall in falls))
+    plane = _luma(sr)
+    return max(_cliff(plane, 0.5 * lr.shape[1] / sr.shape[1]), _echo(plane) / 2)
 
 
 def oversharpening(sr: Image, lr: Image) -> float:
@@ -133,7 +139,7 @@ MEASURES: Mapping[str, Callable[[Image, Image], float]] = {
 
 def _luma(image: Image) -> Plane:
     """Brightness on the 0–255 scale."""
-    plane: Plane = image @ np.array([76.245, 149.685, 29.07], np.float32)
+    plane: Plane = image @ LUMA
     return plane
 
 
@@ -152,6 +158,67 @@ def _grid_steps(plane: Plane, scale: int) -> float:
         off = np.mean([steps[phase == p].mean() for p in alike])
         ratios.append(math.log((float(steps[phase == 0].mean()) + 0.02) / (float(off) + 0.02)))
     return sum(ratios) / 2
+
+
+def _cliff(plane: Plane, own_limit: float) -> float:
+    """The steepest sudden fall of the spectrum beyond the natural one: a band limit, or a resonance.
+
+    A picture's power falls smoothly with frequency. Measured in nepers of power over about 0.06 cycles a
+    pixel, radially and along both axes, beyond what it fell over the same distance before: blur falls steeply
+    too, but gathers way. The input's own limit (an upsampled picture always ends there) is left out.
+    """
+    frequency, radial, axial = _spectra(plane)
+    centre = frequency[1:-1]
+    looked_at = (centre > 0.1) & (np.abs(centre - own_limit) > 0.035)
+    octaves = np.log(frequency[2:] / frequency[:-2])
+    cliffs = []
+    for spectrum, slope in ((radial, 4.0), (axial, 3.0)):
+        fall = spectrum[:-2] - spectrum[2:] - slope * octaves
+        before = np.concatenate([fall[:1], fall[:1], fall[:-2]])
+        cliffs.append(float((fall - np.maximum(before, 0))[looked_at].max()))
+    return max(cliffs)
+
+
+def _echo(plane: Plane) -> float:
+    """The oscillation that edges have in common, at the frequency where it stands out most: spreads above clean."""
+    return float(((echoes(plane) - ECHO_MEAN) / ECHO_SPREAD).max())
+
+
+def echoes(plane: Plane) -> NDArray[np.float64]:
+    """Oscillation beside strong edges at each of ECHO_FREQUENCIES: the even, fading wave in their mean profile.
+
+    A smooth decay with distance, as blur and plain overshoot leave it, is taken out first.
+    """
+    distance = np.arange(2, REACH + 1)
+    profile = _edge_profile(plane)[distance]
+    decays = np.stack([np.ones(distance.size), *(np.exp(-distance / width) for width in (2, 4, 8))], axis=1)
+    smooth, _ = np.linalg.qr(decays)
+    waves = np.cos(2 * np.pi * np.outer(ECHO_FREQUENCIES, distance)) * np.exp(-distance / 14)
+    waves = waves - waves @ smooth @ smooth.T
+    found: NDArray[np.float64] = (waves / np.linalg.norm(waves, axis=1, keepdims=True)) @ profile
+    return found
+
+
+def _edge_profile(plane: Plane) -> NDArray[np.float64]:
+    """Mean gradient at 0 to REACH pixels from the strongest edges, across them, as a share of the edge's own.
+
+    Texture differs from edge to edge and cancels; what a filter adds to every edge stays.
+    """
+    import cv2
+
+    total, edges = np.zeros(2 * REACH + 1), 0
+    for across in (plane, np.ascontiguousarray(plane.T)):
+        gradient = np.diff(cv2.GaussianBlur(across, (1, 5), 0, sigmaY=1.0), axis=1)
+        size = np.abs(gradient)
+        inner = size[:, REACH:-REACH]
+        peak = inner >= cv2.dilate(size, np.ones((1, 7), np.uint8))[:, REACH:-REACH]
+        rows, columns = np.nonzero(peak & (inner > max(1.0, float(np.quantile(inner, 0.97)))))
+        profiles = gradient[rows[:, None], columns[:, None] + np.arange(2 * REACH + 1)]
+        total += np.clip(profiles / gradient[rows, columns + REACH][:, None], -1, 1).sum(axis=0, dtype=np.float64)
+        edges += len(rows)
+    mean = total / max(edges, 1)
+    both_sides: NDArray[np.float64] = (mean + mean[::-1])[REACH:] / 2
+    return both_sides
 
 
 def _spectra(plane: Plane) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

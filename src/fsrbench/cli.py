@@ -9,21 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from fsrbench import __version__, options
+from fsrbench import __version__, console, options, probes
 from fsrbench.errors import FsrbenchError, SettingsError
-
-if TYPE_CHECKING:
-    from fsrbench.config import Settings
-    from fsrbench.execute import Track
-    from fsrbench.plugins import Machine
-    from fsrbench.study import Outcome
 
 app = typer.Typer(
     name="fsrbench",
@@ -33,7 +25,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-Item = TypeVar("Item")
 
 
 @app.callback(invoke_without_command=True)
@@ -58,12 +49,12 @@ def demo(
     from fsrbench import config
     from fsrbench import demo as demonstration
 
-    machine = _machine(config.load(None)[0], device, options.Precision.fp32, offline=True)
+    machine = console.machine(config.load(None)[0], device, options.Precision.fp32, offline=True)
     typer.echo(f"Writing to {out}", err=True)
-    with _interruptible(), _progress() as track:
+    with console.interruptible(), console.progress() as track:
         outcome, summary = demonstration.run(out, machine, workers, track)
-    _show(summary, out, as_json=False)
-    _finish(outcome)
+    console.show(summary, out, as_json=False)
+    console.finish(outcome)
 
 
 @app.command(short_help="Make low-resolution faces from high-resolution ones.")
@@ -84,7 +75,7 @@ def degrade(
     """
     from fsrbench import degrade as degrading
 
-    with _interruptible(), _progress() as track:
+    with console.interruptible(), console.progress() as track:
         report = degrading.degrade(
             hr, lr, recipe=recipe, scale=scale, hr_size=hr_size, seed=seed, workers=workers, table=table, track=track
         )
@@ -111,6 +102,8 @@ def run(
     policy: options.Policy = None,
     base_url: options.BaseUrl = None,
     lvlm_model: options.LvlmModel = None,
+    concurrency: options.Concurrency = None,
+    max_cost: options.MaxCost = None,
     no_evaluate: options.NoEvaluate = False,
     config: options.Config = None,
     changes: options.Set = None,
@@ -130,23 +123,26 @@ def run(
     from fsrbench import config as configuring
     from fsrbench import publish, study
 
-    settings, own_arms = configuring.load(config, _changes(changes, seed, models))
+    settings, own_arms = configuring.load(config, console.changes(changes, seed, models))
     settings = configuring.with_families(settings, family or ["all"])
     named = [*(arm or []), *(["lvlm"] if lvlm else [])]
     settings = configuring.with_arms(settings, named or own_arms)
-    settings = configuring.with_options(settings, base_url=base_url, model=lvlm_model, policy=policy)
+    settings = configuring.with_options(
+        settings, base_url=base_url, model=lvlm_model, policy=policy, concurrency=concurrency, max_cost=max_cost
+    )
     folder = out or options.OUTPUTS / f"{lr.name}-{settings.models}-seed{settings.seed}"
-    machine = _machine(settings, device, precision, offline)
+    machine = console.machine(settings, device, precision, offline)
     typer.echo(f"Writing to {folder}", err=True)
     references = hr if hr.is_dir() or hr != options.HIGH else None
     summary = None
-    with _interruptible(), _progress() as track:
-        outcome = study.run(settings, machine, lr, references, folder, limit=limit, workers=workers, track=track)
+    with console.interruptible(), console.progress() as track:
+        flying = max(workers, concurrency or 1)
+        outcome = study.run(settings, machine, lr, references, folder, limit=limit, workers=flying, track=track)
         if not no_evaluate and any(True for _ in outcome.folder.trails()):
             summary = publish.run(outcome.folder, machine, workers, track)
     if summary is not None:
-        _show(summary, folder, as_json)
-    _finish(outcome)
+        console.show(summary, folder, as_json)
+    console.finish(outcome)
 
 
 @app.command(short_help="Measure saved pictures: a run's, or plain folders.")
@@ -182,10 +178,15 @@ def evaluate(
     else:
         settings, target = own or configuring.load(None)[0], out or options.OUTPUTS / "evaluation"
         what = evaluating.of_folders(hr, _folders(arm or []), target.name, settings)
-    machine = _machine(settings, device, options.Precision.fp32, offline)
-    with _interruptible(), _progress() as track:
+    machine = console.machine(settings, device, options.Precision.fp32, offline)
+    with console.interruptible(), console.progress() as track:
         summary = publish.publish(what, target, machine, workers, track)
-    _show(summary, target, as_json)
+    console.show(summary, target, as_json)
+
+
+app.command(short_help="How much any auditor could gain: the oracle's upper bound.")(probes.headroom)
+app.command(short_help="Every knob, and what it moves.")(probes.knobs)
+app.command(short_help="Print exactly what an LVLM would be sent.")(probes.prompt)
 
 
 @app.command(short_help="List or download the official weights.")
@@ -198,7 +199,7 @@ def weights(
     """
     from fsrbench import weights as table
 
-    with _interruptible(), _progress() as track:
+    with console.interruptible(), console.progress() as track:
         names = list(table.TABLE) if "all" in (download or []) else download or []
         for name in track("download", names, len(names)):
             table.locate(name, offline=offline)
@@ -231,9 +232,6 @@ def doctor(as_json: options.AsJson = False) -> None:
         typer.echo(f"{'ok' if finding.ok else '--':3} {finding.what}: {finding.text}")
 
 
-# -------------------------------------------------------------------- helpers
-
-
 def main() -> None:
     """Entry point: what a user can mend is one sentence and exit status 2."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
@@ -245,20 +243,6 @@ def main() -> None:
         sys.exit(2)
 
 
-def _changes(changes: Iterable[str] | None, seed: int | None, models: options.Models | None) -> list[str]:
-    """Options that are settings, as settings; an option named on the command line wins."""
-    own = [f"seed={seed}"] if seed is not None else []
-    return [*(changes or ()), *own, *([f"models={models.value}"] if models else [])]
-
-
-def _machine(settings: Settings, device: str, precision: options.Precision, offline: bool) -> Machine:
-    from fsrbench import networks
-    from fsrbench.plugins import Machine
-
-    faces = settings.faces
-    return Machine(networks.resolve_device(device), precision.value, offline, faces.detector, faces.recogniser)
-
-
 def _folders(arms: Iterable[str]) -> dict[str, Path]:
     found = {}
     for text in arms:
@@ -267,53 +251,3 @@ def _folders(arms: Iterable[str]) -> dict[str, Path]:
             raise SettingsError(f"--arm {text!r}: write it as NAME=DIR, e.g. --arm pure=results/pure.")
         found[name] = Path(folder)
     return found
-
-
-@contextmanager
-def _progress() -> Iterator[Track]:
-    """A tracker that shows bars on a terminal and nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-
-        def track(title: str, items: Iterable[Item], total: int) -> Iterable[Item]:
-            task = bars.add_task(title, total=total)
-            for item in items:
-                yield item
-                bars.advance(task)
-
-        yield track
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo("Interrupted. What is finished is kept: the same command goes on from here.", err=True)
-        raise typer.Exit(130) from None
-
-
-def _show(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(summary, ensure_ascii=False))
-        return
-    from rich.console import Console
-
-    from fsrbench import tables
-
-    Console().print(tables.terminal(summary))
-    for line in tables.missing(summary):
-        typer.echo(f"n/a: {line}", err=True)
-    typer.echo(f"Look at {folder / 'contact_sheet.png'} and {folder / 'summary.md'}", err=True)
-
-
-def _finish(outcome: Outcome) -> None:
-    for failure in outcome.failures[:10]:
-        typer.echo(f"failed: {failure.family} {failure.case} {failure.arm}: {failure.why}", err=True)
-    if outcome.failures:
-        typer.echo(f"{len(outcome.failures)} failed; all of them in {outcome.folder.root / 'failures.csv'}", err=True)
-        raise typer.Exit(3)

@@ -122,6 +122,10 @@ class Settings(_Model):
         known = {name: plugins.load("knobs", name) for name in plugins.names("knobs")}
         return {name: knob for name, knob in known.items() if family in knob.families and not knob.deep}
 
+    def backend_settings(self, family: str) -> dict[str, Any]:
+        """What a family's backend is opened with."""
+        return {**self.families[family].model_dump(), "models": self.models, "scale": self.scale}
+
     def privileged(self, arm: str) -> bool:
         """May this arm look at the reference?"""
         auditor = self.arms[arm].auditor
@@ -160,17 +164,32 @@ def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
     return settings.model_copy(update={"arms": dict(sorted(chosen.items()))})
 
 
-def with_options(settings: Settings, *, base_url: str | None, model: str | None, policy: str | None) -> Settings:
-    """Command-line options over the arms: server and model for those that ask an LVLM, the policy for all."""
+def with_options(
+    settings: Settings,
+    *,
+    base_url: str | None = None,
+    model: str | None = None,
+    policy: str | None = None,
+    concurrency: int | None = None,
+    max_cost: float | None = None,
+) -> Settings:
+    """Command-line options over the arms: the policy for all, everything else for those that ask an LVLM."""
+    lvlm = {"base_url": base_url, "model": model, "concurrency": concurrency, "max_cost": max_cost}
     arms = {}
     for name, arm in settings.arms.items():
-        asked = {"base_url": base_url, "model": model} if arm.auditor == "openai" else {}
+        asked = lvlm if arm.auditor == "openai" else {}
         over = {key: value for key, value in {**asked, "policy": policy}.items() if value is not None}
         try:
             arms[name] = Arm.model_validate({**arm.model_dump(), **over})
         except ValidationError as error:
             raise SettingsError(_sentence(error.errors()[0], None, {})) from None
     return settings.model_copy(update={"arms": arms})
+
+
+def with_knobs(settings: Settings, family: str, names: Iterable[str]) -> Settings:
+    """Offer exactly these knobs in a family."""
+    changed = settings.families[family].model_copy(update={"knobs": tuple(names)})
+    return settings.model_copy(update={"families": {**settings.families, family: changed}})
 
 
 def with_families(settings: Settings, names: Iterable[str]) -> Settings:

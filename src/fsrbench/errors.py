@@ -39,6 +39,10 @@ class AuditorUnreachable(FsrbenchError):
     """An auditor gave no reply at all after its bounded retries: the arm has failed for this case."""
 
 
+class CostLimitReached(FsrbenchError):
+    """An arm has spent what it may: no further request is sent, and the next run takes up what is missing."""
+
+
 def missing_package(package: str, extra: str, what: str) -> Unavailable:
     """The error for an optional package that is not installed, with the command that installs it."""
     return Unavailable(f"{what} needs the package {package}: pip install 'fsrbench[{extra}]'")

@@ -7,7 +7,7 @@ variant gets the same crop. A number that cannot be had is missing with its reas
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -80,7 +80,7 @@ def of_run(folder: RunFolder, own: Settings | None = None) -> tuple[Evaluation, 
         if subject.trail and (model := subject.trail.pure.model) not in labels.setdefault(subject.family, []):
             labels[subject.family].append(model)
     chosen = load_metrics((own or settings).metrics)
-    notes = _notes(own or settings)
+    notes = (*_notes(own or settings), *_dead(study["dead_knobs"]))
     marks = {arm: mark for arm in settings.arms if (mark := _mark(settings, arm))}
     return Evaluation(subjects, chosen, labels, marks, notes, settings.hr_size, settings.limits), settings
 
@@ -105,6 +105,12 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
     ]
     metrics = load_metrics(settings.metrics)
     return Evaluation(subjects, metrics, {}, {}, _notes(settings), settings.hr_size, settings.limits)
+
+
+def _dead(knobs: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for family, names in knobs.items():
+        if names:
+            yield f"Dead knobs, which move no pixel on the {family} backend: {', '.join(names)}."
 
 
 def _mark(settings: Settings, arm: str) -> str:

@@ -58,9 +58,17 @@ Limit: TypeAlias = Annotated[int | None, Option("--limit", min=1, help="Only the
 WhichModels: TypeAlias = Annotated[
     Models | None, Option("--models", help="Networks to use (default: the config's).", show_default=False)
 ]
-Policy: TypeAlias = Annotated[str | None, _more("--policy", "Policy of the arms: paper.", "NAME")]
+Policy: TypeAlias = Annotated[str | None, _more("--policy", "Policy of the arms: paper or guarded.", "NAME")]
 BaseUrl: TypeAlias = Annotated[str | None, _more("--base-url", "LVLM server (or OPENAI_BASE_URL).", "URL")]
 LvlmModel: TypeAlias = Annotated[str | None, _more("--lvlm-model", "LVLM (or FSRBENCH_LVLM_MODEL).", "NAME")]
+Concurrency: TypeAlias = Annotated[
+    int | None,
+    Option("--concurrency", min=1, help="LVLM requests, and cases, in flight at most.", show_default=False),
+]
+MaxCost: TypeAlias = Annotated[
+    float | None,
+    Option("--max-cost", min=0, help="Stop, resumably, before the LVLM has cost more.", show_default=False),
+]
 RunOut: TypeAlias = Annotated[
     Path | None, _more("--out", "The run's folder (default: outputs/…, said at the start).", "DIR")
 ]
@@ -73,6 +81,13 @@ PlainArms: TypeAlias = Annotated[
 PlainOut: TypeAlias = Annotated[
     Path | None, _more("--out", "For plain folders: where to write (default: outputs/evaluation).", "DIR")
 ]
+HeadroomOut: TypeAlias = Annotated[Path, Option("--out", help="Where to write.", metavar="DIR")]
+Beside: TypeAlias = Annotated[
+    Path | None, _more("--run", "A finished run: its inputs and settings, and what its arms caught.", "RUN")
+]
+OneFamily: TypeAlias = Annotated[str, Option("--family", help="general, blind or prior.", metavar="NAME")]
+OneCase: TypeAlias = Annotated[str | None, _more("--case", "Which picture (default: the first).", "ID")]
+Tried: TypeAlias = Annotated[int, Option("--limit", min=1, help="Try knobs on the first N pictures.")]
 Recipe: TypeAlias = Annotated[
     str, Option("--recipe", help="paper, realesrgan, bsrgan, bicubic, or your own.", metavar="NAME")
 ]

@@ -156,6 +156,8 @@ class Auditor:
     when nothing came back for one question."""
     privileged: bool = False
     """May look at the reference: an upper bound, never a contender. Marked wherever it shows."""
+    handling: tuple[str, ...] = ()
+    """Settings that say how it is reached and paid, and cannot change what it answers: a run may go on with others."""
 
 
 @dataclass(frozen=True, slots=True)

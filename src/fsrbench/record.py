@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fsrbench import __version__
+from fsrbench import __version__, plugins
 from fsrbench.config import Settings
 from fsrbench.errors import StoreError
 from fsrbench.plugins import Machine
@@ -23,7 +23,7 @@ PACKAGES = ("torch", "torchvision", "spandrel", "numpy", "scipy", "opencv-python
 """Packages whose version may move a pixel or a number."""
 
 
-PARTS = ("families", "arms", "prompts", "weights", "evidence")
+PARTS = ("families", "arms", "prompts", "weights", "evidence", "dead_knobs")
 """Parts with names in them, to which a later command may add."""
 
 
@@ -47,6 +47,7 @@ def describe(
         "prompts": dict(prompts),
         "evidence": {},
         "weights": {},
+        "dead_knobs": {},
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }
 
@@ -75,8 +76,17 @@ def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> d
 def _decisive(record: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of a record that decide what is restored and audited (metrics are computed anew at any time)."""
     settings = record["settings"]
-    kept = {key: settings[key] for key in ("seed", "models", "scale", "faces", "guards", "families", "arms")}
+    kept = {key: settings[key] for key in ("seed", "models", "scale", "faces", "guards", "families")}
+    kept["arms"] = {name: _answering(arm) for name, arm in settings["arms"].items()}
     return {**kept, **{key: record[key] for key in ("machine", "prompts", "weights", "evidence")}}
+
+
+def _answering(arm: Mapping[str, Any]) -> dict[str, Any]:
+    """An arm's settings without those that its auditor declares to be about handling, such as a limit on cost."""
+    auditor = arm.get("auditor") or ""
+    known = auditor in plugins.names("auditors")
+    handling = plugins.load("auditors", auditor).handling if known else ()
+    return {key: value for key, value in arm.items() if key not in handling}
 
 
 def _differences(was: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> Iterator[str]:

@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias, cast
 
 from fsrbench.values import TAGS
 
@@ -37,10 +37,13 @@ REPAIRS = (
     "score out of 10",
     "score out of 1",
     "score out of 100",
+    "letter case",
 )
 """All that is ever mended. Other entries in a record begin with `dropped` or `shortened`: nothing was guessed."""
 
 FIELDS = ("score", "confidence", "tags", "hints", "reason")
+CHOICE_FIELDS = ("preferred", "confidence", "reason")
+Preferred: TypeAlias = Literal["first", "second", "neither"]
 
 
 class Unusable(ValueError):
@@ -65,28 +68,67 @@ class Reply:
     """What was mended, dropped or shortened."""
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The checked fields of a reply to a comparison."""
+
+    preferred: Preferred
+    """Which one."""
+    confidence: float
+    """0–100."""
+    reason: str
+    """One line, at most MAX_REASON characters."""
+    repairs: tuple[str, ...]
+    """What was mended, dropped or shortened."""
+
+
 def parse(text: str, schema: Mapping[str, Any]) -> Reply:
     """Read one reply. `schema` is the question's; it says which hints are numbers."""
+    fields, repairs = _fields(text, FIELDS)
+    score, confidence = (_percent(name, fields[name], repairs) for name in ("score", "confidence"))
+    tags = _tags(fields["tags"], repairs)
+    hints = _hints(fields["hints"], schema, repairs)
+    reason = _reason(fields["reason"], repairs)
+    return Reply(score, confidence, tags, hints, reason, tuple(dict.fromkeys(repairs)))
+
+
+def parse_choice(text: str, schema: Mapping[str, Any]) -> Choice:
+    """Read one reply to a comparison; `schema` says what may be preferred."""
+    fields, repairs = _fields(text, CHOICE_FIELDS)
+    said = fields["preferred"]
+    preferred = said.strip().lower() if isinstance(said, str) else said
+    if preferred not in schema["properties"]["preferred"]["enum"]:
+        raise Unusable("preferred is not first, second or neither")
+    if preferred != said:
+        repairs.append("letter case")
+    confidence = _percent("confidence", fields["confidence"], repairs)
+    reason = _reason(fields["reason"], repairs)
+    return Choice(cast("Preferred", preferred), confidence, reason, tuple(dict.fromkeys(repairs)))
+
+
+def _fields(text: str, wanted: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
+    """The fields of the one object in the text, none of those wanted missing, and what was mended or dropped."""
     if len(text) > MAX_REPLY:
         raise Unusable(f"the reply has {len(text):,} characters; the limit is {MAX_REPLY:,}")
     if not text.strip():
         raise Unusable("the reply is empty")
     repairs: list[str] = []
     fields = _find_object(text, repairs)
-    absent = [name for name in FIELDS if name not in fields]
+    absent = [name for name in wanted if name not in fields]
     if absent:
         raise Unusable(f"the object has no {' and no '.join(absent)}")
-    repairs += [f"dropped field {_clean(name, MAX_TEXT)!r}" for name in fields if name not in FIELDS][:MAX_HINTS]
-    score, confidence = (_percent(name, fields[name], repairs) for name in ("score", "confidence"))
-    tags = _tags(fields["tags"], repairs)
-    hints = _hints(fields["hints"], schema, repairs)
-    if not isinstance(fields["reason"], str):
+    repairs += [f"dropped field {_clean(name, MAX_TEXT)!r}" for name in fields if name not in wanted][:MAX_HINTS]
+    return fields, repairs
+
+
+def _reason(value: Any, repairs: list[str]) -> str:
+    if not isinstance(value, str):
         raise Unusable("reason is not a text")
-    reason = _clean(fields["reason"], MAX_REPLY)
+    reason = _clean(value, MAX_REPLY)
     if len(reason) > MAX_REASON:
         reason = reason[: MAX_REASON - 1].rstrip() + "…"
         repairs.append("shortened reason")
-    return Reply(score, confidence, tags, hints, reason, tuple(dict.fromkeys(repairs)))
+    return reason
 
 
 # ---------------------------------------------------------- finding the object

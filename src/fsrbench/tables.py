@@ -32,10 +32,10 @@ def markdown(summary: Summary) -> str:
         "of a pair; it is not evidence that the difference is real."
     )
     parts += ["## What happened to the cases", _counts(summary)]
-    lacking = [_escape(line) for line in missing(summary)]
+    lacking = [escape(line) for line in missing(summary)]
     if lacking:
         parts += ["## Not available", "\n".join(f"- {line}" for line in lacking)]
-    parts += [_escape(note) for note in summary["notes"]]
+    parts += [escape(note) for note in summary["notes"]]
     return "\n\n".join(parts) + "\n"
 
 
@@ -84,7 +84,7 @@ def _table(summary: Summary, names: Sequence[str]) -> str:
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * 3 + "---:|" * len(names)]
     for family, rows in _rows(summary, names):
         for label, n, cells in rows:
-            lines.append("| " + " | ".join([_escape(family), _escape(label), str(n), *cells]) + " |")
+            lines.append("| " + " | ".join([escape(family), escape(label), str(n), *cells]) + " |")
     return "\n".join(lines)
 
 
@@ -136,10 +136,10 @@ def _counts(summary: Summary) -> str:
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for family, counts in summary["counts"].items():
-        lines.append(f"| {_escape(family)} | pure | {counts['cases']} | {counts['failed']} | | | | |")
+        lines.append(f"| {escape(family)} | pure | {counts['cases']} | {counts['failed']} | | | | |")
         for arm, c in counts["arms"].items():
             numbers = (c["done"], c["failed"], c["invalid"], c["changed"], c["requests"], c["tokens"])
-            lines.append(f"| {_escape(family)} | {_escape(arm)} | " + " | ".join(map(str, numbers)) + " |")
+            lines.append(f"| {escape(family)} | {escape(arm)} | " + " | ".join(map(str, numbers)) + " |")
     return "\n".join(lines)
 
 
@@ -154,7 +154,7 @@ def missing(summary: Summary) -> Iterator[str]:
         yield f"{', '.join(places)}: {why}"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Text from outside, inside a Markdown table."""
     for mark in "\\|`*_[]":
         text = text.replace(mark, "\\" + mark)

@@ -6,12 +6,12 @@ user can mend ends as a `Failure` and lets the other cases go on; a bug keeps it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fsrbench import images, inputs, plugins, policy, prompts
+from fsrbench import images, inputs, liveness, plugins, policy, prompts
 from fsrbench.config import Settings
-from fsrbench.errors import FsrbenchError, SettingsError
+from fsrbench.errors import CostLimitReached, FsrbenchError, SettingsError
 from fsrbench.plugins import Machine
 from fsrbench.restore import Picture, Pipeline
 from fsrbench.store import RunFolder, file_sha256
@@ -92,6 +92,19 @@ def _guards(settings: Settings, arm: str, ask: object) -> policy.Guards | None:
     return policy.Guards(**settings.guards.model_dump())
 
 
+def dead_knobs(bench: Bench, cases: Sequence[Case]) -> list[str]:
+    """Offered knobs that move no pixel of any of these cases: asking for them is asking for nothing."""
+    found: list[set[str]] = []
+    for case in cases:
+        try:
+            lr = images.read(case.lr, **bench.settings.limits.model_dump())
+            seed = derive_seed(bench.settings.seed, bench.family, case.id)
+            found.append(set(liveness.dead(bench.pipeline, lr, seed)))
+        except FsrbenchError:
+            continue  # it fails again, and is reported, when its turn comes
+    return sorted(set.intersection(*found)) if found else []
+
+
 def missing(folder: RunFolder, family: str, case: Case, arms: Mapping[str, object] | set[str]) -> bool:
     """Is anything of this case still to be done?"""
     trail = folder.trail(family, case.id)
@@ -111,6 +124,8 @@ def run_case(bench: Bench, case: Case) -> tuple[str, list[Failure]]:
             continue
         try:
             trail = _intervene(bench, case, lr, trail, pure, name)
+        except CostLimitReached:
+            raise  # not this case's failure: the whole run stops here, and can go on
         except FsrbenchError as error:
             failures.append(Failure(bench.family, case.id, name, str(error)))
     return case.id, failures

@@ -321,6 +321,8 @@ class Question:
     """JSON schema of a valid reply, with the bounds of the offered knobs."""
     insight: Insight | None = None
     """For privileged auditors alone; None for every other."""
+    max_changes: int | None = None
+    """Knobs that may differ from their defaults at once; None for all of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ faces and no likeness, so its score speaks of artifacts only. The same evidence 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fsrbench import artifacts
 from fsrbench.auditors import _settings
 from fsrbench.plugins import Auditor
-from fsrbench.values import TAGS, Answer, Audit, Question
+from fsrbench.values import TAGS, Answer, Audit, Comparison, Evidence, Preference, Question, Usage
 
 if TYPE_CHECKING:
     from fsrbench.plugins import Machine
@@ -44,44 +44,86 @@ CURVES = {
 """Set on clean and spoilt training faces, photographs and restorations; checked on others."""
 CLEAN_SCORE = 95.0
 """Best score: what is not measured may be wrong too."""
+ALIKE = 1.0
+"""Points of score between two pictures that are not told apart."""
 FAITHFUL = 25.0
 """Consistency with the input, in dB, below which the score falls."""
 
 
-def _open(settings: Mapping[str, Any], _machine: Machine) -> Callable[[Question], Answer]:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the measures of one restoration come to."""
+
+    measured: dict[str, float | None]
+    """Tag → measured value; None where it could not be measured."""
+    chances: dict[str, float]
+    """Tag → chance that the artifact is there."""
+    severity: dict[str, float]
+    """Tag → that chance, weighted by how bad it is."""
+    consistency: float | None
+    """Agreement with the input, in dB."""
+
+    @property
+    def score(self) -> float:
+        """0–95: lower for what is likely and bad, and for what does not agree with the input."""
+        score = CLEAN_SCORE * math.prod(1 - 0.6 * value for value in self.severity.values())
+        if self.consistency is not None and self.consistency < FAITHFUL:
+            score *= max(0.5, 1 - 0.02 * (FAITHFUL - self.consistency))
+        return round(score, 1)
+
+
+class Heuristic:
+    """The opened auditor. It keeps nothing between calls."""
+
+    def __call__(self, question: Question) -> Answer:
+        """Judge one restoration."""
+        return audit(question)
+
+    def compare(self, comparison: Comparison) -> Preference:
+        """Prefer the better score, if it is better by more than rounding."""
+        first, second = (_read(evidence).score for evidence in (comparison.first, comparison.second))
+        chosen: Literal["first", "second", "neither"] = "neither"
+        if abs(first - second) >= ALIKE:
+            chosen = "first" if first > second else "second"
+        return Preference(chosen, Usage(), {"auditor": "heuristic", "first": first, "second": second, "chosen": chosen})
+
+
+def _open(settings: Mapping[str, Any], _machine: Machine) -> Heuristic:
     _settings.check(settings, {})
-    return audit
+    return Heuristic()
 
 
 def audit(question: Question) -> Answer:
     """Judge one restoration."""
-    measured = {tag: _measure(tag, question) for tag in TAGS}
-    chances = {tag: _chance(tag, value) for tag, value in measured.items() if value is not None}
-    severity = {tag: chance * _weight(tag, measured[tag]) for tag, chance in chances.items()}
+    reading = _read(question.evidence)
+    chances = reading.chances
     clean = math.prod(1 - chance for chance in chances.values())
     tags = tuple(tag for tag, chance in chances.items() if chance >= 0.5)
-    # The chance that "there is none" or "there is some" is right. Each tag that could not be measured halves it.
+    # As sure as it is that something, or nothing, is there at all; a tag that was not measurable halves it.
     confidence = 100 * max(clean, 1 - clean) * 0.5 ** (len(TAGS) - len(chances))
-    score = CLEAN_SCORE * math.prod(1 - 0.6 * value for value in severity.values())
-    consistency = question.evidence.qa.get("consistency")
-    if consistency is not None and consistency < FAITHFUL:
-        score *= max(0.5, 1 - 0.02 * (FAITHFUL - consistency))
     said = Audit(
         status="ok",
-        score=round(score, 1),
+        score=reading.score,
         confidence=round(confidence, 1),
         tags=tags,
-        hints=_hints(question, tags, severity),
-        reason=_reason(measured, tags, consistency),
+        hints=_hints(question, tags, reading.severity),
+        reason=_reason(reading.measured, tags, reading.consistency),
     )
-    record = {tag: None if value is None else round(value, 4) for tag, value in measured.items()}
-    chances = {tag: round(chance, 4) for tag, chance in chances.items()}
-    return Answer(said, {"auditor": "heuristic", "measured": record, "chances": chances, "consistency": consistency})
+    record = {tag: None if value is None else round(value, 4) for tag, value in reading.measured.items()}
+    rounded = {tag: round(chance, 4) for tag, chance in chances.items()}
+    exchange = {"auditor": "heuristic", "measured": record, "chances": rounded, "consistency": reading.consistency}
+    return Answer(said, exchange)
 
 
-def _measure(tag: str, question: Question) -> float | None:
+def _read(evidence: Evidence) -> Reading:
+    measured = {tag: _measure(tag, evidence) for tag in TAGS}
+    chances = {tag: _chance(tag, value) for tag, value in measured.items() if value is not None}
+    severity = {tag: chance * _weight(tag, measured[tag]) for tag, chance in chances.items()}
+    return Reading(measured, chances, severity, evidence.qa.get("consistency"))
+
+
+def _measure(tag: str, evidence: Evidence) -> float | None:
     """From the QA summary; measured here where the summary lacks it. None where the picture is too small."""
-    evidence = question.evidence
     if tag in evidence.qa:
         return evidence.qa[tag]
     value = artifacts.MEASURES[tag](evidence.sr, evidence.lr)

@@ -90,6 +90,7 @@ class Supervisor:
             prompt=self.prompt.render(offered, current.knobs, evidence, self.limits.max_changes),
             schema=prompts.schema(offered),
             insight=_insight(situation),
+            max_changes=self.limits.max_changes,
         )
 
 

@@ -1,0 +1,240 @@
+"""How well the heuristic auditor tells pictures with a planted artifact from clean ones.
+
+    python scripts/bench/artifacts.py --faces DIR --model PATH --json FILE
+    python scripts/bench/artifacts.py --faces DIR --model embedded --model PATH --calibrate
+
+The first prints a table in Markdown. Clean pictures are of several kinds: every face as it is (512 pixels), and its
+restoration by each `--model` (a ×4 checkpoint, or `embedded`) from the face at a quarter of the size. Each kind is
+judged by itself: AUC is the chance that the auditor measures more of its tag on a spoilt picture than on a clean
+one of the same kind. In brackets: how many it tags. The last row of a tag puts the kinds together, which asks for one
+scale for all of them.
+
+The second prints the constants of `artifacts.py` that say what clean pictures show; never use the same faces for both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fsrbench import artifacts, images
+from fsrbench.auditors import heuristic
+from fsrbench.recipes import _stages
+from fsrbench.values import Evidence, Image, Question
+
+SIZE, SCALE = 512, 4
+
+
+@dataclass(frozen=True)
+class Plant:
+    """An artifact that can be put into a picture."""
+
+    tag: str
+    """What the auditor should call it."""
+    strengths: tuple[float, ...]
+    """From faint to strong."""
+    put: Callable[[Image, float], Image]
+    """Picture and strength to the spoilt picture."""
+    shown: str
+    """What it is, for the table; the strengths follow."""
+
+
+@dataclass(frozen=True)
+class Clean:
+    """A picture without the artifact."""
+
+    kind: str
+    """`photo`, or the name of the network that made it."""
+    sr: Image
+    """The picture."""
+    lr: Image
+    """The input that it is a restoration of."""
+
+
+# -------------------------------------------------------------------- planting
+
+
+def jpeg(image: Image, quality: float) -> Image:
+    data = np.frombuffer(images.encode(image, "jpeg", round(quality)), np.uint8)
+    return images.from_8bit(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
+
+
+def sinc(image: Image, cutoff: float) -> Image:
+    """Real-ESRGAN's low-pass, 21 pixels wide, cut off at a share of the highest frequency."""
+    return images.as_stored(cv2.filter2D(image, -1, _stages.sinc(21, cutoff * math.pi), borderType=cv2.BORDER_REFLECT))
+
+
+def unsharp(image: Image, amount: float) -> Image:
+    return images.as_stored(image + np.float32(amount) * (image - cv2.GaussianBlur(image, (0, 0), 1.5)))
+
+
+def tint(image: Image, gain: float) -> Image:
+    return images.as_stored(image * np.array([1 + gain, 1, 1 - gain], np.float32))
+
+
+def ideal(image: Image, cutoff: float) -> Image:
+    """The spectrum cut off at once."""
+    return _with_spectrum(image, lambda frequency: frequency < cutoff / 2)
+
+
+def resonance(image: Image, gain: float) -> Image:
+    """A narrow band around 0.2 cycles a pixel lifted."""
+    return _with_spectrum(image, lambda frequency: 1 + gain * np.exp(-np.square((frequency - 0.2) / 0.02) / 2))
+
+
+def echo(image: Image, share: float) -> Image:
+    """Every edge comes again along both axes with a period of 6 pixels, fading: nothing is cut off."""
+    distance = np.arange(-12, 13)
+    kernel = share * np.cos(2 * np.pi * distance / 6) * np.exp(-np.abs(distance) / 5)
+    kernel -= kernel.mean()
+    kernel[12] += 1
+    return images.as_stored(cv2.sepFilter2D(image, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT))
+
+
+def _with_spectrum(image: Image, gain: Callable[[NDArray[Any]], NDArray[Any]]) -> Image:
+    frequency = np.hypot(np.fft.fftfreq(image.shape[0])[:, None], np.fft.fftfreq(image.shape[1])[None])
+    spectrum = np.fft.fft2(image, axes=(0, 1)) * gain(frequency)[:, :, None]
+    return images.as_stored(np.fft.ifft2(spectrum, axes=(0, 1)).real.astype(np.float32))
+
+
+CUTOFFS = (0.8, 0.68, 0.56, 0.44, 1 / 3)
+"""Of the highest frequency; a third is where Real-ESRGAN's draws end."""
+STANDARD = (
+    Plant("blockiness", (90, 70, 50, 30, 10), jpeg, "JPEG, quality"),
+    Plant("ringing", CUTOFFS, sinc, "sinc low-pass, cut-off (× π)"),
+    Plant("oversharpening", (0.5, 1, 1.5, 2, 3), unsharp, "unsharp mask (σ 1.5), amount"),
+    Plant("color_shift", (0.03, 0.05, 0.08, 0.12, 0.16), tint, "red up, blue down by"),
+)
+FURTHER = (
+    Plant("ringing", CUTOFFS, ideal, "ideal low-pass, cut-off (× π)"),
+    Plant("ringing", (0.5, 1, 2, 3, 4), resonance, "narrow band lifted by"),
+    Plant("ringing", (0.05, 0.1, 0.15, 0.2, 0.3), echo, "edges repeated, share"),
+)
+"""Other ways to ring, harder to see in a spectrum."""
+
+
+# -------------------------------------------------------------------- judging
+
+
+def clean_pictures(faces: Path, models: Sequence[str]) -> list[Clean]:
+    """Every face, and its restoration by every model."""
+    from fsrbench import networks
+
+    embedded = Path(str(resources.files("fsrbench") / "embedded" / "general.safetensors"))
+    nets = {Path(name).stem: networks.load(embedded if name == "embedded" else Path(name)) for name in models}
+    found = []
+    for path in images.find(faces).values():
+        photo = images.as_stored(images.fit_square(images.read(path), SIZE))
+        lr = images.as_stored(images.resize(photo, SIZE // SCALE, SIZE // SCALE))
+        found.append(Clean("photo", photo, lr))
+        for name, net in nets.items():
+            found.append(Clean(name, images.as_stored(np.clip(networks.upscale(net, lr)[0], 0, 1)), lr))
+    return found
+
+
+def auc(spoilt: Sequence[float], clean: Sequence[float]) -> float:
+    """Chance that a spoilt picture has the higher value; a tie counts half."""
+    a, b = np.asarray(spoilt)[:, None], np.asarray(clean)[None]
+    return float(((a > b) + 0.5 * (a == b)).mean())
+
+
+def ask(sr: Image, lr: Image) -> tuple[Mapping[str, float], tuple[str, ...]]:
+    """What the auditor measured, and the tags that it gave."""
+    schema: dict[str, Any] = {"properties": {"hints": {"properties": {}}}}
+    answer = heuristic.audit(Question("case", "general", 1, 0, Evidence(lr, sr, (), "", {}), {}, "", schema))
+    return answer.exchange["measured"], answer.audit.tags
+
+
+def judge(plants: Sequence[Plant], pictures: Sequence[Clean]) -> list[dict[str, Any]]:
+    """A row for each artifact and kind of clean picture, and one for all kinds together."""
+    untouched = [ask(one.sr, one.lr) for one in pictures]
+    kinds = list(dict.fromkeys(one.kind for one in pictures))
+    rows = []
+    for plant in plants:
+        spoilt = [[ask(plant.put(one.sr, s), one.lr) for one in pictures] for s in plant.strengths]
+        for kind in [*kinds, "together"] if len(kinds) > 1 else kinds:
+            own = [i for i, one in enumerate(pictures) if kind in (one.kind, "together")]
+            clean = [untouched[i][0][plant.tag] for i in own]
+            values = [[answers[i][0][plant.tag] for i in own] for answers in spoilt]
+            rows.append(
+                {
+                    "tag": plant.tag,
+                    "artifact": plant.shown,
+                    "kind": kind,
+                    "pictures": len(own),
+                    "strengths": list(plant.strengths),
+                    "auc": [round(auc(v, clean), 4) for v in values],
+                    "tagged": [_share(plant.tag, [answers[i] for i in own]) for answers in spoilt],
+                    "auc_all": round(auc([v for some in values for v in some], clean), 4),
+                    "tagged_clean": _share(plant.tag, [untouched[i] for i in own]),
+                }
+            )
+    return rows
+
+
+def _share(tag: str, answers: Sequence[tuple[Mapping[str, float], tuple[str, ...]]]) -> float:
+    return round(sum(tag in tags for _, tags in answers) / len(answers), 4)
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: AUC, and in brackets the share tagged, from the faintest to the strongest."""
+    lines = [
+        "| tag | planted | clean pictures | 1 | 2 | 3 | 4 | 5 | all strengths | tagged though clean |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        strengths = ", ".join(f"{s:.2g}" for s in row["strengths"])
+        cells = [f"{a:.2f} ({t:.0%})" for a, t in zip(row["auc"], row["tagged"], strict=True)]
+        start = [row["tag"].replace("_", " "), f"{row['artifact']} {strengths}", f"{row['kind']} ({row['pictures']})"]
+        end = [f"**{row['auc_all']:.2f}**", f"{row['tagged_clean']:.0%}"]
+        lines.append(f"| {' | '.join([*start, *cells, *end])} |")
+    return "\n".join(lines)
+
+
+# -------------------------------------------------------------------- calibrating
+
+
+def without_ringing(image: Image) -> list[Image]:
+    """The picture, sharpened, as JPEG, and enlarged by 2: none of it is what `ringing` is after."""
+    half = images.resize(image, SIZE // 2, SIZE // 2)
+    return [image, unsharp(image, 1), jpeg(image, 50), images.as_stored(images.resize(half, SIZE, SIZE))]
+
+
+def calibration(pictures: Sequence[Clean]) -> str:
+    planes = [image @ artifacts.LUMA for one in pictures for image in without_ringing(one.sr)]
+    found = np.array([artifacts.echoes(plane) for plane in planes]) * 1000
+    mean, spread = (np.round(values).astype(int).tolist() for values in (found.mean(axis=0), found.std(axis=0)))
+    return f"ECHO_MEAN = np.array({mean}) / 1000\nECHO_SPREAD = np.array({spread}) / 1000"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faces", type=Path, metavar="DIR", required=True, help="aligned faces")
+    parser.add_argument("--model", action="append", default=[], metavar="PATH", help="×4 checkpoint, or embedded")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    parser.add_argument("--calibrate", action="store_true", help="print the constants of artifacts.py instead")
+    given = parser.parse_args()
+    pictures = clean_pictures(given.faces, given.model)
+    if given.calibrate:
+        print(calibration(pictures))
+        return
+    rows = judge(STANDARD, pictures)
+    further = judge(FURTHER, pictures)
+    print(f"{table(rows)}\n\nFurther kinds of ringing:\n\n{table(further)}")
+    if given.json:
+        text = json.dumps({"format": 1, "standard": rows, "further": further}, indent=1)
+        images.write_bytes(given.json, (text + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""A vision-language model as an auditor: what it is shown, how often, and the record of the whole exchange.
+
+One question becomes one dialogue, or several where its spread is asked for; on a sample of cases canaries
+follow. Settings are read in `openai.py`; a dialogue with the server is in `_dialogue.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fsrbench import choice, images, prompts, reply
+from fsrbench.auditors import _canary
+from fsrbench.auditors._dialogue import Asked, Dialogue
+from fsrbench.errors import AuditorUnreachable, CostLimitReached
+from fsrbench.values import Answer, Audit, Comparison, Evidence, Image, Preference, Question, Usage, derive_seed
+
+SEEDS = 2**31
+"""Servers take seeds below this."""
+FREE = Usage(cost=0.0)
+Shown = list[tuple[str, Image]]
+"""Label and picture, in the order that the prompt announces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lvlm:
+    """An opened auditor; satisfies `plugins.Comparer`."""
+
+    dialogue: Dialogue
+    """The server, and what it once said."""
+    seed: int | None
+    """Sampling seed for every question; None takes the question's own."""
+    repeat: int
+    """How often each question is asked."""
+    canary: int
+    """One case in so many is also shown canaries; 0 for none."""
+
+    def __call__(self, question: Question) -> Answer:
+        """Judge one restoration, by the reply of median score where it is asked for several times."""
+        until = time.monotonic() + self.dialogue.chat.server.deadline
+        shown = _pictures(question.evidence)
+        rounds = [self._judge(question, shown, number, until) for number in range(self.repeat)]
+        chosen = _median(rounds)
+        usage = sum((asked.usage for asked in rounds), FREE)
+        record = {**self._record(question, shown), "replies": _replies(rounds), "chosen": chosen}
+        if self.repeat > 1:
+            record["spread"] = _spread(rounds)
+        asked = rounds[chosen if chosen is not None else -1]
+        if asked.said is not None and question.round == 1 and _canary.sampled(question.case, self.canary):
+            record["canary"], spent = self._show_canaries(question, asked.said.score)
+            usage = dataclasses.replace(usage + spent, seconds=usage.seconds)
+        usage = dataclasses.replace(usage, seconds=round(usage.seconds, 3))
+        return Answer(self._audit(asked, usage), self.dialogue.chat.scrub(record))
+
+    def compare(self, comparison: Comparison) -> Preference:
+        """Choose between two; a reply that could not be used prefers neither."""
+        until = time.monotonic() + self.dialogue.chat.server.deadline
+        pairs = (comparison.first, comparison.second)
+        pictures = [comparison.first.lr, *(picture for one in pairs for _, picture in _pictures(one)[1:])]
+        shown = list(zip(choice.labels(*pairs), pictures, strict=True))
+        content = _content(comparison.prompt, shown)
+        asked = self.dialogue.ask(content, comparison.schema, reply.parse_choice, self._seed(comparison, 0), 0, until)
+        record = {**self._record(comparison, shown), "replies": asked.replies}
+        chosen = asked.said.preferred if asked.said is not None else "neither"
+        return Preference(chosen, asked.usage, self.dialogue.chat.scrub(record))
+
+    def _judge(self, question: Question, shown: Shown, number: int, until: float) -> Asked[reply.Reply]:
+        seed = self._seed(question, number)
+        return self.dialogue.ask(_content(question.prompt, shown), question.schema, reply.parse, seed, number, until)
+
+    def _seed(self, asked: Question | Comparison, number: int) -> int:
+        first = asked.seed if self.seed is None else self.seed
+        return (derive_seed(first, "repeat", str(number)) if number else first) % SEEDS
+
+    def _show_canaries(self, question: Question, real: float) -> tuple[dict[str, Any], Usage]:
+        """Ask about each canary. What goes wrong here is recorded, and does not touch the audit."""
+        scores: dict[str, float | None] = {}
+        exchanges: dict[str, Any] = {}
+        usage = FREE
+        for name, evidence in _canary.spoilt(question.evidence).items():
+            shown = _pictures(evidence)
+            until = time.monotonic() + self.dialogue.chat.server.deadline
+            scores[name] = None
+            try:
+                asked = self._judge(question, shown, 0, until)
+            except (AuditorUnreachable, CostLimitReached) as error:
+                exchanges[name] = {"pictures": _hashes(shown), "failed": str(error)}
+                continue
+            usage += asked.usage
+            scores[name] = asked.said.score if asked.said is not None else None
+            exchanges[name] = {"pictures": _hashes(shown), "replies": asked.replies}
+        return {"real": real, **scores, "looking": _canary.looking(real, scores), "exchanges": exchanges}, usage
+
+    def _audit(self, asked: Asked[reply.Reply], usage: Usage) -> Audit:
+        said, scrub = asked.said, self.dialogue.chat.scrub
+        if said is None:
+            return Audit("invalid", reason=scrub(asked.problem), usage=usage)
+        repairs = (*("asked again",) * (len(asked.replies) > 1), *said.repairs)
+        hints, reason = scrub(said.hints), scrub(said.reason)
+        return Audit("ok", said.score, said.confidence, said.tags, hints, reason, tuple(scrub(repairs)), usage)
+
+    def _record(self, asked: Question | Comparison, shown: Shown) -> dict[str, Any]:
+        """What was asked of whom, JSON-ready; pictures by the hash of their pixels."""
+        server = self.dialogue.chat.server
+        return {
+            "auditor": "openai",
+            "server": server.shown,
+            "model": server.model,
+            "sampling": {
+                "temperature": server.temperature,
+                "seed": self._seed(asked, 0),
+                "max_tokens": server.max_tokens,
+            },
+            "prompt": asked.prompt,
+            "pictures": _hashes(shown),
+            "schema": asked.schema,
+        }
+
+
+def _pictures(evidence: Evidence) -> Shown:
+    pictures = (evidence.lr, evidence.sr, *(patch.image for patch in evidence.patches))
+    return list(zip(prompts.picture_labels(evidence), pictures, strict=True))
+
+
+def _content(prompt: str, shown: Shown) -> list[dict[str, Any]]:
+    """The prompt, then each picture after its label."""
+    parts: list[dict[str, Any]] = [{"type": "text", "text": prompt}]
+    for label, picture in shown:
+        parts.append({"type": "text", "text": label})
+        parts.append({"type": "image_url", "image_url": {"url": images.data_url(picture)}})
+    return parts
+
+
+def _hashes(shown: Shown) -> list[dict[str, str]]:
+    return [{"label": label, "sha256": images.pixel_hash(picture)} for label, picture in shown]
+
+
+def _replies(rounds: Sequence[Asked[reply.Reply]]) -> list[dict[str, Any]]:
+    """All replies in the order in which they came, with the number of the repeat where there are several."""
+    numbered = [{**one, "repeat": number} for number, asked in enumerate(rounds) for one in asked.replies]
+    return numbered if len(rounds) > 1 else list(rounds[0].replies)
+
+
+def _median(rounds: Sequence[Asked[reply.Reply]]) -> int | None:
+    """Which repeat the audit is made from: the usable one of median score, the lower of two, the first of equals.
+
+    One whole reply, not a mean: score, tags and hints of different replies do not belong together.
+    """
+    scores = sorted((asked.said.score, number) for number, asked in enumerate(rounds) if asked.said is not None)
+    return scores[(len(scores) - 1) // 2][1] if scores else None
+
+
+def _spread(rounds: Sequence[Asked[reply.Reply]]) -> dict[str, Any]:
+    """Mean and sample standard deviation over the usable replies; None where there are too few."""
+    usable = [asked.said for asked in rounds if asked.said is not None]
+
+    def told(values: list[float]) -> dict[str, float | None]:
+        return {
+            "mean": statistics.fmean(values) if values else None,
+            "sd": statistics.stdev(values) if len(values) > 1 else None,
+        }
+
+    return {
+        "asked": len(rounds),
+        "usable": len(usable),
+        "score": told([said.score for said in usable]),
+        "confidence": told([said.confidence for said in usable]),
+    }

@@ -1,0 +1,146 @@
+"""What comes over the wire from a chat-completions server, in words: a completion, a refusal, a failure.
+
+Pure functions from bodies, statuses and headers to values; sending and waiting are in `_chat.py`.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+REFUSED = (400, 415, 422, 501)
+"""Statuses with which servers turn down a parameter that they do not know."""
+RETRIED = (408, 409, 425, 429)
+"""Statuses besides 5xx after which the same request may succeed."""
+TOO_MANY = 429
+"""The status that asks for fewer requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One reply of a server, as it came."""
+
+    text: str
+    """The message's text, empty where there was none."""
+    refusal: str
+    """The model's refusal where the protocol carries one apart."""
+    finish_reason: str
+    """stop, length, content_filter, …; empty where the server names none."""
+    model: str
+    """The model as the server names it."""
+    prompt_tokens: int
+    """As the server counted."""
+    completion_tokens: int
+    """As the server counted."""
+    format: str
+    """Reply format that was asked for."""
+    requests: int
+    """Requests sent, refused and failed ones included."""
+    seconds: float
+    """From the first request to this reply."""
+    cost: float | None
+    """Money; None where no price is known or the server counts no tokens."""
+
+
+class Refused(Exception):
+    """The server turned the request down as it is; the text is its message."""
+
+
+class Failed(Exception):
+    """This attempt brought no reply."""
+
+    def __init__(self, what: str, wait: float | None = None, *, final: bool = False, too_many: bool = False) -> None:
+        super().__init__(what)
+        self.wait = wait
+        """Seconds that the server asked to wait."""
+        self.final = final
+        """True where another attempt cannot help."""
+        self.too_many = too_many
+        """True where the server asks for fewer requests."""
+
+
+def from_status(error: Any) -> Refused | Failed:
+    """What an HTTP status other than 200 means."""
+    status = int(error.status_code)
+    told = " ".join(str(error.message).split())[:300]
+    if status in REFUSED:
+        return Refused(f"{status}: {told}")
+    if status in (401, 403):
+        return Failed(f"{status}, the key is missing or not accepted: {told}", final=True)
+    if status == 404:
+        return Failed(f"404, there is no such model or address (many end in /v1): {told}", final=True)
+    again = status in RETRIED or status >= 500
+    return Failed(
+        f"{status}: {told}",
+        retry_after(error.response.headers),
+        final=not again or error.code == "insufficient_quota",
+        too_many=status == TOO_MANY,
+    )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from a Retry-After header, which holds seconds or a date."""
+    value = headers.get("retry-after", "").strip()
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None
+
+
+def parse_body(body: bytes) -> dict[str, Any]:
+    """A chat completion's JSON, with one choice at least."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        start = body[:60].decode("utf-8", "replace")
+        raise Failed(f"it answered with something that is not JSON: {start!r} (is the address right?)") from None
+    choices = value.get("choices") if isinstance(value, dict) else None
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        error = value.get("error") if isinstance(value, dict) else None
+        raise Failed(f"it answered without a completion: {json.dumps(error)[:200]}")
+    return dict(value)
+
+
+def tokens(body: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Tokens sent and received, as the server counted them; None where it does not say."""
+    usage = body.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    whole = [n for n in counts if isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 10**12]
+    return (whole[0], whole[1]) if len(whole) == len(counts) else None
+
+
+def completion(body: dict[str, Any], used_format: str, requests: int, seconds: float, cost: float | None) -> Completion:
+    """The fields that matter, whatever types the server has put there."""
+    choice = body["choices"][0]
+    message = choice.get("message")
+    message = message if isinstance(message, dict) else {}
+    sent, received = tokens(body) or (0, 0)
+    return Completion(
+        text=_text(message.get("content")),
+        refusal=_text(message.get("refusal")),
+        finish_reason=_text(choice.get("finish_reason"))[:40],
+        model=_text(body.get("model"))[:200],
+        prompt_tokens=sent,
+        completion_tokens=received,
+        format=used_format,
+        requests=requests,
+        seconds=round(seconds, 3),
+        cost=cost,
+    )
+
+
+def _text(value: Any) -> str:
+    """A text, or the texts of a list of parts, joined; anything else is no text. Always fit for UTF-8."""
+    if isinstance(value, list):
+        value = "".join(str(part["text"]) for part in value if isinstance(part, dict) and "text" in part)
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""

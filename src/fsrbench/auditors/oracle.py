@@ -1,0 +1,162 @@
+"""An upper bound: an auditor that tries the allowed knobs and asks a metric, with the reference at hand, which is best.
+
+It is privileged, so what it reaches is what any auditor with these knobs could have reached on this metric, and
+never a contender. Under a budget of restorations it tries each knob on several levels, then pairs of such
+changes, those first whose parts did best. It asks for a change only if that beats the picture that stands, and
+never for more than the policy lets through: an arm with it is never worse than pure on its objective.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from fsrbench import plugins
+from fsrbench.auditors import _allowed, _settings
+from fsrbench.errors import AuditorUnreachable
+from fsrbench.plugins import Auditor, Metric
+from fsrbench.values import Answer, Audit, Image, Insight, KnobValue, Question
+
+if TYPE_CHECKING:
+    from fsrbench.plugins import Machine
+
+Change: TypeAlias = dict[str, KnobValue]
+SETTINGS: dict[str, tuple[type, ...]] = {"objective": (str,), "budget": (int,), "levels": (int,), "combine": (int,)}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting that was tried."""
+
+    change: Change
+    """Knobs that differ from where they stand."""
+    value: float
+    """What the objective makes of the picture."""
+    gain: float
+    """By how much that is better than the picture that stands; negative is worse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """Searches, within a budget, for the change that the objective likes best."""
+
+    objective: str
+    """Name of the metric that decides."""
+    metric: Metric
+    """That metric, for its direction."""
+    measure: Callable[[Sequence[Image], Image | None], Sequence[float]]
+    """That metric, opened."""
+    budget: int
+    """Restorations for one case, at most."""
+    levels: int
+    """Steps into which the band of a number is divided."""
+    combine: int
+    """Knobs that may be changed together."""
+
+    def __call__(self, question: Question) -> Answer:
+        """The best change in the first round; later, what stands is what was searched for, and is accepted."""
+        if question.round > 1:
+            said = Audit("ok", score=100, confidence=100, reason="What the search found stands.")
+            return Answer(said, self._record(None, [], {}))
+        if question.insight is None:
+            raise AuditorUnreachable("The oracle searches with the reference at hand, and there is none for this case.")
+        current = self._value(question.evidence.sr, question.insight)
+        trials = self._search(question, question.insight, current)
+        best = max(trials, key=lambda trial: trial.gain, default=None)  # of equals the first: the smaller change
+        if best is None or not best.gain > 0:
+            said = Audit("ok", score=100, confidence=100, reason=f"No change improves {self.objective} here.")
+            return Answer(said, self._record(current, trials, {}))
+        reason = f"{self.objective} {current:.4f} → {best.value:.4f}, the best of {len(trials)} settings (privileged)."
+        said = Audit("ok", score=0, confidence=100, hints=dict(best.change), reason=reason)
+        return Answer(said, self._record(current, trials, best.change))
+
+    def _search(self, question: Question, insight: Insight, current: float) -> list[Trial]:
+        """Each knob alone, then in pairs, while the budget lasts; a setting is tried once."""
+
+        def attempt(change: Change) -> Trial:
+            value = self._value(insight.restore({**question.knobs, **change}), insight)
+            gain = value - current if self.metric.better == "higher" else current - value
+            return Trial(change, value, -math.inf if math.isnan(gain) else gain)
+
+        room = self.combine if question.max_changes is None else min(self.combine, question.max_changes)
+        if room < 1:
+            return []
+        singles = [attempt(change) for change in _singles(question, self.levels)[: self.budget]]
+        if room < 2:
+            return singles
+        pairs = [
+            sorted(pair, key=lambda trial: -trial.gain)
+            for pair in itertools.combinations(singles, 2)
+            if pair[0].change.keys() != pair[1].change.keys()
+        ]
+        pairs.sort(key=lambda pair: -(pair[0].gain + pair[1].gain))
+        together = [{**one.change, **other.change} for one, other in pairs]
+        return [*singles, *(attempt(change) for change in together[: self.budget - len(singles)])]
+
+    def _value(self, image: Image, insight: Insight) -> float:
+        return float(self.measure([image], insight.reference if self.metric.reference else None)[0])
+
+    def _record(self, current: float | None, trials: Sequence[Trial], chosen: Change) -> dict[str, Any]:
+        """The whole search, JSON-ready."""
+        return {
+            "auditor": "oracle",
+            "privileged": "saw the reference: an upper bound, not a contender",
+            "objective": {"metric": self.objective, "better": self.metric.better},
+            "budget": self.budget,
+            "current": _finite(current),
+            "tried": [{"knobs": trial.change, "value": _finite(trial.value)} for trial in trials],
+            "chosen": chosen,
+        }
+
+
+def _open(settings: Mapping[str, Any], machine: Machine) -> Oracle:
+    chosen = _settings.check(settings, SETTINGS)
+    objective = chosen.get("objective", "psnr")
+    metric: Metric = plugins.load("metrics", objective)
+    return Oracle(
+        objective=objective,
+        metric=metric,
+        measure=metric.open(machine),
+        budget=round(_settings.bounded(chosen, "budget", 32, 1, 10_000)),
+        levels=round(_settings.bounded(chosen, "levels", 3, 1, 100)),
+        combine=round(_settings.bounded(chosen, "combine", 2, 1, 2)),
+    )
+
+
+def _singles(question: Question, levels: int) -> list[Change]:
+    """Each knob at each of its values but the one at which it stands: the far ends of all knobs first.
+
+    So a budget that is smaller than the list still reaches every knob.
+    """
+    columns = []
+    for name, knob in _allowed.knobs(question).items():
+        current = question.knobs.get(name)
+        values = [value for value in _values(knob, levels) if value != current]
+        if current is not None:
+            values.sort(key=lambda value: -abs(value - current))
+        columns.append([{name: value} for value in values])
+    rows = itertools.zip_longest(*columns)
+    return [change for row in rows for change in row if change is not None]
+
+
+def _values(knob: Mapping[str, Any], levels: int) -> list[KnobValue]:
+    """All values of a choice; the ends of a number's band and the steps between them."""
+    low, high = knob.get("minimum"), knob.get("maximum")
+    if low is None or high is None:
+        return _allowed.choices(knob)
+    return [low, *(round(low + (high - low) * step / levels, 6) for step in range(1, levels)), high]
+
+
+def _finite(value: float | None) -> float | None:
+    """Equal pictures have an infinite PSNR, which JSON cannot hold."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+AUDITOR = Auditor(
+    "upper bound: tries the allowed knobs and picks what a metric likes best, with the reference at hand",
+    _open,
+    privileged=True,
+)

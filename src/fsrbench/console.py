@@ -1,0 +1,92 @@
+"""What commands do around their one call: options to settings, bars, an interrupt, the result and its exit status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from fsrbench import options
+
+if TYPE_CHECKING:
+    from fsrbench.config import Settings
+    from fsrbench.execute import Track
+    from fsrbench.plugins import Machine
+    from fsrbench.study import Outcome
+
+Item = TypeVar("Item")
+
+
+def changes(given: Iterable[str] | None, seed: int | None, models: options.Models | None) -> list[str]:
+    """Options that are settings, as settings; an option named on the command line wins."""
+    own = [f"seed={seed}"] if seed is not None else []
+    return [*(given or ()), *own, *([f"models={models.value}"] if models else [])]
+
+
+def machine(settings: Settings, device: str, precision: options.Precision, offline: bool) -> Machine:
+    """Where networks run, from the options and the settings."""
+    from fsrbench import networks
+    from fsrbench.plugins import Machine
+
+    faces = settings.faces
+    return Machine(networks.resolve_device(device), precision.value, offline, faces.detector, faces.recogniser)
+
+
+@contextmanager
+def progress() -> Iterator[Track]:
+    """A tracker that shows bars on a terminal and nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+
+        def track(title: str, items: Iterable[Item], total: int) -> Iterable[Item]:
+            task = bars.add_task(title, total=total)
+            for item in items:
+                yield item
+                bars.advance(task)
+
+        yield track
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the command with status 130 and says that the same command goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. What is finished is kept: the same command goes on from here.", err=True)
+        raise typer.Exit(130) from None
+
+
+def show(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
+    """Print a summary: a table for people, JSON for programs."""
+    if as_json:
+        typer.echo(json.dumps(summary, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from fsrbench import tables
+
+    Console().print(tables.terminal(summary))
+    for line in tables.missing(summary):
+        typer.echo(f"n/a: {line}", err=True)
+    typer.echo(f"Look at {folder / 'contact_sheet.png'} and {folder / 'summary.md'}", err=True)
+
+
+def finish(outcome: Outcome) -> None:
+    """Say what failed; status 3 if anything is missing."""
+    if outcome.stopped:
+        typer.echo(f"Stopped: {outcome.stopped}", err=True)
+    for failure in outcome.failures[:10]:
+        typer.echo(f"failed: {failure.family} {failure.case} {failure.arm}: {failure.why}", err=True)
+    if outcome.failures:
+        typer.echo(f"{len(outcome.failures)} failed; all of them in {outcome.folder.root / 'failures.csv'}", err=True)
+    if outcome.failures or outcome.stopped:
+        raise typer.Exit(3)

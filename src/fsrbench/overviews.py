@@ -1,0 +1,184 @@
+"""Headroom, knobs and a prompt as people read them: text for the terminal, and `headroom.md`.
+
+What they say is worked out in `headroom.py` and `preview.py`; a run's own tables are in `tables.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fsrbench import images, tables
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SETS = {"paper": "the paper's", "deep": "with the deeper hooks"}
+"""What the sets of knobs are called."""
+
+
+# ------------------------------------------------------------------- headroom
+
+
+def write_headroom(found: Mapping[str, Any], out: Path) -> None:
+    """Store `headroom.md` beside `headroom.json`."""
+    images.write_bytes(out / "headroom.md", headroom_markdown(found).encode())
+
+
+def headroom_markdown(found: Mapping[str, Any]) -> str:
+    """The whole of `headroom.md`."""
+    names = list(found["metrics"])
+    head = ["Family", "Knobs (privileged)", "n", "changed", *(tables.heading(found, name) for name in names)]
+    gains = [head, *([family, label, *cells] for family, label, cells in _gains(found, names))]
+    parts = [
+        "# Headroom",
+        found["privileged"],
+        f"Objective: {found['metrics'][found['objective']]['label']}. Δ is the mean paired difference, oracle − pure, "
+        "with its 95 % t-interval.",
+        _table(gains, left=2),
+        "## Knobs that carry it",
+        "Share of the cases in which the oracle turned the knob, its mean gain there, and what the knob gained alone.",
+        _table([["Family", "Knobs", "Knob", "cases", "share", "gain", "alone"], *_carriers(found)], left=3),
+    ]
+    caught = list(_caught(found))
+    if caught:
+        head = ["Family", "Knobs", "Arm", "n", "Δ of the arm", "Δ of the oracle", "caught"]
+        parts += ["## How much of it each arm caught", _table([head, *caught], left=3)]
+    parts += [f"- {tables.escape(line)}" for line in (*found["failures"], *found["notes"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def headroom_terminal(found: Mapping[str, Any]) -> Table:
+    """Gains, and what each arm caught of them."""
+    from rich.table import Table
+    from rich.text import Text
+
+    names = list(found["metrics"])
+    table = Table(title="Headroom: oracle − pure (privileged: it saw the reference)", header_style="bold")
+    for title in ("", "n", "changed", *(tables.heading(found, name) for name in names)):
+        table.add_column(title, justify="right" if title else "left")
+    last = None
+    for family, label, cells in _gains(found, names):
+        if family != last:
+            table.add_section()
+            table.add_row(Text(family, style="bold", overflow="fold"))
+        last = family
+        table.add_row(label, *(Text(cell.replace(" [", "\n[")) for cell in cells))
+    return table
+
+
+def headroom_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """What stands below the table: knobs that carry the gain, and what arms caught of it."""
+    label = found["metrics"][found["objective"]]["label"]
+    for family, kind, knob, cases, share, gain, alone in _carriers(found):
+        yield f"{family} (knobs: {kind}): {knob} in {share} of the cases ({cases}); gain {gain} {label}, alone {alone}"
+    for family, kind, arm, n, delta, upper, share in _caught(found):
+        yield f"{family} (knobs: {kind}): {arm} caught {share} of the oracle's {upper} {label} ({delta}, {n} cases)"
+
+
+def _gains(found: Mapping[str, Any], names: list[str]) -> Iterator[tuple[str, str, list[str]]]:
+    """Family, set, and the cells of its row."""
+    for family, sets in found["families"].items():
+        for kind, entry in sets.items():
+            cells = [str(entry["cases"]), str(entry["changed"])]
+            yield tables.family_name(found, family), SETS[kind], [*cells, *(_gain(found, n, entry) for n in names)]
+
+
+def _gain(found: Mapping[str, Any], metric: str, entry: Mapping[str, Any]) -> str:
+    gain = entry["gains"].get(metric, {"delta": None, "low": None})
+    delta = _number(found, metric, gain["delta"])
+    if gain["low"] is None:
+        return delta
+    return f"{delta} [{_number(found, metric, gain['low'])}, {_number(found, metric, gain['high'])}]"
+
+
+def _carriers(found: Mapping[str, Any]) -> Iterator[list[str]]:
+    for family, sets in found["families"].items():
+        for kind, entry in sets.items():
+            for knob, about in entry["carriers"].items():
+                gains = [_number(found, found["objective"], about[key]) for key in ("gain", "alone")]
+                yield [family, SETS[kind], knob, str(about["cases"]), f"{about['share']:.0%}", *gains]
+
+
+def _caught(found: Mapping[str, Any]) -> Iterator[list[str]]:
+    for family, sets in found["families"].items():
+        for kind, entry in sets.items():
+            for arm, about in entry.get("caught", {}).items():
+                deltas = [_number(found, found["objective"], about[key]) for key in ("delta", "oracle")]
+                share = "n/a" if about["share"] is None else f"{about['share']:.0%}".replace("-", "−")
+                label = f"{arm} ({about['mark']})" if about["mark"] else arm
+                yield [family, SETS[kind], label, str(about["n"]), *deltas, share]
+
+
+def _number(found: Mapping[str, Any], metric: str, value: float | None) -> str:
+    return tables.number(found, metric, value, signed=True)
+
+
+def _table(rows: list[list[str]], left: int) -> str:
+    head, *body = rows
+    rule = "|" + "---|" * left + "---:|" * (len(head) - left)
+    lines = ["| " + " | ".join(map(tables.escape, row)) + " |" for row in (head, *body)]
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+# ------------------------------------------------------------ knobs and prompt
+
+
+def knobs(found: Mapping[str, Any]) -> Iterator[str]:
+    """Each family's knobs, line by line."""
+    for family, about in found["families"].items():
+        model = f", {about['model']}" if "model" in about else ""
+        tried = f", tried on {', '.join(about['cases'])}" if about["cases"] else ""
+        yield f"{family} ({about['backend']}{model}){tried}"
+        for name, knob in about["knobs"].items():
+            yield f"  {name:17} {_band(knob)}, off at {_said(knob['default'])}; {_where(knob)}"
+            yield f"  {'':17} {knob['meaning']}"
+            yield from (f"  {'':17} {line}" for line in _movement(knob, found["metrics"]))
+    yield from found["notes"]
+
+
+def _band(knob: Mapping[str, Any]) -> str:
+    if knob["choices"]:
+        return " or ".join(_said(choice) for choice in knob["choices"])
+    return f"{knob['low']:g} to {knob['high']:g}"
+
+
+def _where(knob: Mapping[str, Any]) -> str:
+    place = {"before": "before the network", "restore": "in the network", "after": "after the network"}[knob["stage"]]
+    depth = " (a deeper hook)" if knob["deep"] else ""
+    return f"{place}; {', '.join(knob['families'])}{depth}{'' if knob['offered'] else '; not offered'}"
+
+
+def _movement(knob: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[str]:
+    if knob["why"]:
+        yield f"cannot be turned here: {knob['why']}"
+    elif knob["dead"]:
+        yield "dead: it moves no pixel here, so what an auditor asks of it is nothing"
+    else:
+        for end in knob["ends"]:
+            numbers = ", ".join(f"{labels[name]} {_change(value)}" for name, value in end["changes"].items())
+            yield f"at {_said(end['value'])}: pixels {end['mean']:.2f} in the mean, {end['largest']} at most; {numbers}"
+
+
+def _change(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:+.3f}".replace("-", "−")
+
+
+def _said(value: float | bool) -> str:
+    return json.dumps(value) if isinstance(value, bool) else f"{value:g}"
+
+
+def prompt(found: Mapping[str, Any]) -> str:
+    """What would be sent, in the order in which it is sent."""
+    pictures = "\n".join(
+        f"{number}. {picture['label']}\n   PNG, {picture['width']}×{picture['height']}, {picture['bytes']} bytes, "
+        f"sha256 {picture['sha256']}"
+        for number, picture in enumerate(found["pictures"], start=1)
+    )
+    return (
+        f"--- prompt ({found['family']}, case {found['case']}, {found['model']}) ---\n{found['prompt']}\n"
+        f"--- pictures, each after its label ---\n{pictures}\n\n"
+        f"--- JSON schema of a reply ---\n{json.dumps(found['schema'], ensure_ascii=False, indent=2)}"
+    )

@@ -1,0 +1,199 @@
+"""The upper bound: its numbers, the knobs that carry it, and what arms of a run caught of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from conftest import draw_face
+from fsrbench import config, evaluate, headroom, images, overviews, publish, study
+from fsrbench.errors import InputError
+from fsrbench.execute import untracked
+from fsrbench.plugins import Machine
+from fsrbench.store import RunFolder
+from fsrbench.values import Score
+
+MACHINE = Machine(offline=True)
+PLAIN = [
+    "families.general.backend=bicubic",
+    "families.blind.backend=bicubic",
+    "families.prior.backend=bicubic",
+    "metrics=ssim,lpips",
+    "arms.oracle.budget=9",
+]
+FOLLOW = {"score": 30, "confidence": 95, "hints": {"color_balance": 1.0}}
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Three faces; the LRs are noisy, so that damping detail helps."""
+    root = tmp_path_factory.mktemp("faces")
+    rng = np.random.default_rng(3)
+    for number in range(3):
+        hr = draw_face(96, number)
+        lr = images.resize(hr, 24, 24) + rng.normal(0, 0.04, (24, 24, 3))
+        images.write(root / "hr" / f"face {number}.png", hr)
+        images.write(root / "lr" / f"face {number}.png", np.clip(lr, 0, 1).astype(np.float32))
+    return root / "lr", root / "hr"
+
+
+def settings_of(*changes: str, families: tuple[str, ...] = ("general",)) -> config.Settings:
+    return config.with_families(config.load(None, [*PLAIN, *changes])[0], families)
+
+
+@pytest.fixture(scope="module")
+def a_run(faces: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with an arm that turns one knob everywhere, and one that never does."""
+    out = tmp_path_factory.mktemp("run")
+    arms = {"eager": [FOLLOW], "shy": [{"score": 99}]}
+    own = [f"arms.{name}={json.dumps({'auditor': 'scripted', 'replies': said})}" for name, said in arms.items()]
+    settings = config.with_arms(settings_of(*own, "metrics=psnr"), [*arms, "oracle"])
+    assert study.run(settings, MACHINE, *faces, out).failures == []
+    publish.run(RunFolder(out), MACHINE, 1, untracked)
+    return out
+
+
+@pytest.fixture(scope="module")
+def found(faces: tuple[Path, Path], a_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("headroom")
+    plan = headroom.Plan(settings_of(), *faces, RunFolder(a_run))
+    return headroom.run(plan, MACHINE, out) | {"out": out}
+
+
+# -------------------------------------------------------------------- numbers
+
+
+@hypothesis_settings(deadline=None, max_examples=50)
+@given(st.lists(st.floats(-50, 50), min_size=2, max_size=30), st.sampled_from([0.9, 0.95]))
+def test_the_interval_is_scipys(deltas: list[float], level: float) -> None:
+    band = headroom.interval(deltas, level)
+    theirs = stats.ttest_1samp(np.array(deltas), 0.0).confidence_interval(level) if np.ptp(deltas) > 1e-6 else None
+    assert band is not None
+    if theirs is not None:
+        assert band == pytest.approx((theirs.low, theirs.high), rel=1e-9, abs=1e-9)
+
+
+def test_one_case_has_no_interval_and_equal_ones_none_to_speak_of() -> None:
+    assert headroom.interval([0.3]) is None
+    assert headroom.interval([0.25, 0.25, 0.25]) == (0.25, 0.25)
+
+
+def test_only_cases_with_both_numbers_are_paired() -> None:
+    scores = [
+        Score("a", "general", "pure", "psnr", 30.0),
+        Score("a", "general", "oracle", "psnr", 31.0),
+        Score("b", "general", "pure", "psnr", None, "why"),
+        Score("b", "general", "oracle", "psnr", 31.0),
+        Score("c", "blind", "pure", "psnr", 30.0),
+        Score("c", "blind", "oracle", "psnr", 35.0),
+    ]
+    assert headroom.paired(scores, "general", "psnr", "oracle") == {"a": 1.0}
+
+
+# ------------------------------------------------------------------- the result
+
+
+def test_gains_are_those_of_the_scores(found: dict[str, Any]) -> None:
+    entry = found["families"]["general"]["paper"]
+    scores = evaluate.read_scores(found["out"] / "paper" / "scores.csv")
+    for metric in ("ssim", "psnr"):  # the objective is measured although the settings do not name it
+        by_case = {(s.case, s.arm): s.value for s in scores if s.metric == metric}
+        deltas = [by_case[f"face {n}", "oracle"] - by_case[f"face {n}", "pure"] for n in range(3)]  # type: ignore[operator]
+        gain = entry["gains"][metric]
+        assert gain["n"] == 3
+        assert gain["delta"] == pytest.approx(np.mean(deltas), abs=1e-6)
+        assert gain["low"] < gain["delta"] < gain["high"]
+    assert entry["gains"]["psnr"]["delta"] > 0
+    assert entry["gains"]["lpips"] == {"n": 0, "delta": None, "low": None, "high": None}
+    assert any("LPIPS" in note for note in found["notes"])
+    assert entry["knobs"] == ["color_balance", "dehalo", "detail_damping"]
+    assert found["families"]["general"]["deep"]["knobs"] == [*entry["knobs"][:2], "denoise_strength", "detail_damping"]
+
+
+def test_the_knobs_that_carry_it(found: dict[str, Any]) -> None:
+    for entry in found["families"]["general"].values():
+        carriers = entry["carriers"]
+        assert "denoise_strength" not in carriers  # bicubic has no such thing
+        assert carriers["detail_damping"]["share"] == 1  # against noise
+        assert carriers["detail_damping"]["gain"] == entry["gains"]["psnr"]["delta"]
+        assert all(0 < about["cases"] <= 3 for about in carriers.values())
+        assert entry["changed"] == 3
+        assert 0 < carriers["detail_damping"]["alone"] <= carriers["detail_damping"]["gain"]
+
+
+def test_what_arms_caught(found: dict[str, Any]) -> None:
+    caught = found["families"]["general"]["paper"]["caught"]
+    assert caught["oracle"]["share"] == 1
+    assert caught["oracle"]["mark"].startswith("privileged")
+    assert caught["shy"] == {"n": 3, "delta": 0, "oracle": caught["oracle"]["delta"], "share": 0, "mark": ""}
+    eager = caught["eager"]
+    assert eager["share"] == pytest.approx(eager["delta"] / eager["oracle"], abs=1e-4)
+    assert eager["share"] < 1
+
+
+def test_it_is_said_that_the_oracle_is_privileged(found: dict[str, Any]) -> None:
+    stored = (found["out"] / "headroom.json").read_text(encoding="utf-8")
+    assert json.loads(stored) == {key: value for key, value in found.items() if key != "out"}
+    overviews.write_headroom(found, found["out"])
+    text = (found["out"] / "headroom.md").read_text(encoding="utf-8")
+    assert "privileged" in text
+    assert "saw the reference" in text
+    assert "upper bound" in stored
+    assert "| bicubic" not in text
+    assert "general · bicubic" in text
+    assert "How much of it each arm caught" in text
+    assert "oracle (privileged" in text
+    assert str(overviews.headroom_terminal(found).title).count("privileged") == 1
+    assert any("shy caught 0%" in line for line in overviews.headroom_lines(found))
+
+
+def test_again_changes_nothing_and_restores_nothing(
+    faces: tuple[Path, Path], found: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsrbench.restore import Pipeline
+
+    monkeypatch.delattr(Pipeline, "restore")
+    again = headroom.run(headroom.Plan(settings_of(), *faces), MACHINE, found["out"])
+    for one, other in zip(again["families"]["general"].values(), found["families"]["general"].values(), strict=True):
+        assert one == {key: value for key, value in other.items() if key != "caught"}
+
+
+def test_a_family_without_deeper_hooks_and_an_objective_that_falls(tmp_path: Path) -> None:
+    hr = draw_face(192)
+    lr = images.resize(hr, 48, 48) + np.random.default_rng(3).normal(0, 0.04, (48, 48, 3))
+    images.write(tmp_path / "hr" / "a.png", hr)
+    images.write(tmp_path / "lr" / "a.png", np.clip(lr, 0, 1).astype(np.float32))
+    settings = settings_of("arms.oracle.objective=niqe", families=("blind",))
+    found = headroom.run(headroom.Plan(settings, tmp_path / "lr", tmp_path / "hr"), MACHINE, tmp_path / "out")
+    assert list(found["families"]["blind"]) == ["paper"]
+    entry = found["families"]["blind"]["paper"]
+    assert entry["gains"]["niqe"]["delta"] < 0  # NIQE fell, which is better, and the knob's gain is a gain
+    assert [about["gain"] for about in entry["carriers"].values()] == [-entry["gains"]["niqe"]["delta"]]
+    assert entry["gains"]["niqe"]["low"] is None
+
+
+def test_what_it_needs(faces: tuple[Path, Path], a_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--hr"):
+        headroom.run(headroom.Plan(settings_of(), faces[0], None), MACHINE, tmp_path)
+    changed = settings_of('arms.oracle={"auditor": "heuristic"}')
+    with pytest.raises(InputError, match="auditor heuristic"):
+        headroom.run(headroom.Plan(changed, *faces), MACHINE, tmp_path)
+    plan = headroom.beside(a_run)
+    assert (plan.lr, plan.hr) == faces
+    assert plan.settings.metrics == ("psnr",)
+    other = headroom.Plan(settings_of("arms.oracle.objective=ssim", "arms.oracle.budget=1"), *faces, RunFolder(a_run))
+    with pytest.raises(InputError, match="no scores for ssim"):
+        headroom.run(other, MACHINE, tmp_path / "a", limit=1)
+    other = headroom.Plan(
+        settings_of("families.general.backend=realesrgan", "arms.oracle.budget=1"), *faces, plan.beside
+    )
+    with pytest.raises(InputError, match="pure restoration"):
+        headroom.run(other, MACHINE, tmp_path / "b", limit=1)
