@@ -117,6 +117,28 @@ def test_an_empty_folder_names_the_cure(tmp_path: Path) -> None:
     assert "fsrbench degrade" in done.stderr
 
 
+def test_references_that_are_gone_are_asked_for(faces: Path) -> None:
+    fsrbench("degrade", "--hr-size", 96, cwd=faces)
+    fsrbench("run", "--family", "general", "--set", "hr_size=96", *PLAIN, "--out", "out", cwd=faces)
+    scores = (faces / "out" / "scores.csv").read_bytes()
+    (faces / "inputs" / "high_res_imgs").rename(faces / "moved")
+    gone = fsrbench("evaluate", "out", cwd=faces)
+    assert gone.returncode == 2
+    assert "--hr DIR" in gone.stderr
+    assert fsrbench("evaluate", "out", "--hr", "moved", cwd=faces).returncode == 0
+    assert (faces / "out" / "scores.csv").read_bytes() == scores
+
+
+def test_an_evaluation_changes_what_is_measured_and_nothing_else(faces: Path) -> None:
+    fsrbench("degrade", "--hr-size", 96, cwd=faces)
+    fsrbench("run", "--family", "general", "--set", "hr_size=96", *PLAIN, "--out", "out", cwd=faces)
+    done = fsrbench("evaluate", "out", "--set", "metrics=psnr_y", "--json", cwd=faces)
+    assert list(json.loads(done.stdout)["metrics"]) == ["psnr_y"]
+    refused = fsrbench("evaluate", "out", "--set", "seed=3", cwd=faces)
+    assert refused.returncode == 2
+    assert "seed belongs to the finished run" in refused.stderr
+
+
 def test_pairs_that_do_not_close_are_said(faces: Path) -> None:
     fsrbench("degrade", "--hr-size", 96, cwd=faces)
     (faces / "inputs" / "high_res_imgs" / "face 0.png").rename(faces / "inputs" / "high_res_imgs" / "other.png")

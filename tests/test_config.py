@@ -53,6 +53,10 @@ def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
         ("arms:\n  a: {auditor: heuristic, limits: {retry: 1}}\n", 2, ["retry", "Did you mean retries?"]),
         ("families: {prior: {aligned: sometimes}}\n", 1, ["families.prior.aligned"]),
         ("seed: [1\n", 2, ["not valid YAML"]),
+        ("seed: 0\npolicy: {retries: 1}\nseed: 1\n", 3, ["seed stands there twice", "line 1"]),
+        ("families:\n  trails: {backend: bicubic}\n", 2, ["cannot be a name"]),
+        ('families:\n  "x\\n": {backend: bicubic}\n', 2, ["cannot be a name"]),
+        ("policy: 3\n", 1, ["policy", "must hold keys and values"]),
     ],
 )
 def test_mistakes_name_file_line_and_nearest(tmp_path: Path, text: str, line: int, words: list[str]) -> None:
@@ -72,6 +76,18 @@ def test_mistakes_name_file_line_and_nearest(tmp_path: Path, text: str, line: in
 def test_mistakes_in_set(change: str) -> None:
     with pytest.raises(SettingsError):
         config.load(None, [change])
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]\n", "a: &a [1]\nb: [*a, *a]\n"])
+def test_aliases_are_refused_before_they_can_grow(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match="alias"):
+        config.load(write(tmp_path, text))
+
+
+def test_a_backend_is_not_offered_knobs_that_it_cannot_act_on() -> None:
+    loaded, _ = config.load(None, ["families.prior.backend=bicubic", "families.blind.backend=bicubic"])
+    assert loaded.offered("prior") == {}
+    assert set(loaded.offered("blind")) == {"denoise", "deblock"}
 
 
 def test_set_reaches_every_key() -> None:

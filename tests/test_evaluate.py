@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import config, evaluate, images, publish, tables
+from fsrbench import config, evaluate, images, publish, subjects, tables
 from fsrbench.errors import InputError
 from fsrbench.execute import untracked
 from fsrbench.plugins import Machine
+from fsrbench.store import RunFolder
 
 MACHINE = Machine(offline=True)
 
@@ -35,8 +36,8 @@ def folders(tmp_path: Path) -> tuple[Path, dict[str, Path]]:
 
 
 def test_plain_folders(folders: tuple[Path, dict[str, Path]], tmp_path: Path) -> None:
-    what = evaluate.of_folders(folders[0], folders[1], "mine", chosen(["psnr", "ssim"], 192))
-    summary = publish.publish(what, tmp_path / "out", MACHINE, 2, untracked)
+    what = subjects.of_folders(folders[0], folders[1], "mine", chosen(["psnr", "ssim"], 192))
+    summary = publish.publish(what, RunFolder(tmp_path / "out"), MACHINE, 2, untracked)
     psnr = summary["families"]["mine"]["psnr"]
     scores = evaluate.read_scores(tmp_path / "out" / "scores.csv")
     pure = {s.case: s.value for s in scores if (s.metric, s.arm) == ("psnr", "pure")}
@@ -51,7 +52,7 @@ def test_plain_folders(folders: tuple[Path, dict[str, Path]], tmp_path: Path) ->
 
 def test_a_case_that_an_arm_lacks_does_not_enter_its_delta(folders: tuple[Path, dict[str, Path]]) -> None:
     (folders[1]["lvlm"] / "1.png").unlink()
-    what = evaluate.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], 192))
+    what = subjects.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], 192))
     summary = evaluate.summarise(what, evaluate.measure(what, MACHINE))
     entry = summary["families"]["mine"]["psnr"]
     assert (entry["n"], entry["arms"]["lvlm"]["n"]) == (3, 2)
@@ -61,8 +62,8 @@ def test_a_case_that_an_arm_lacks_does_not_enter_its_delta(folders: tuple[Path, 
 def test_missing_is_said_and_never_zero(folders: tuple[Path, dict[str, Path]], tmp_path: Path) -> None:
     (folders[0] / "2.png").unlink()
     names = ["psnr", "niqe", "lpips", "arcface"]
-    what = evaluate.of_folders(folders[0], folders[1], "mine", chosen(names, 192))
-    summary = publish.publish(what, tmp_path / "out", MACHINE, 1, untracked)
+    what = subjects.of_folders(folders[0], folders[1], "mine", chosen(names, 192))
+    summary = publish.publish(what, RunFolder(tmp_path / "out"), MACHINE, 1, untracked)
     own = summary["families"]["mine"]
     assert (own["psnr"]["n"], own["psnr"]["na"]) == (2, 1)
     assert own["psnr"]["why_na"] == ["no reference for this case"]
@@ -80,22 +81,23 @@ def test_missing_is_said_and_never_zero(folders: tuple[Path, dict[str, Path]], t
 
 def test_a_damaged_picture_costs_its_case_only(folders: tuple[Path, dict[str, Path]], tmp_path: Path) -> None:
     (folders[1]["lvlm"] / "0.png").write_bytes(b"broken")
-    what = evaluate.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], 192))
-    summary = publish.publish(what, tmp_path / "out", MACHINE, 1, untracked)
-    assert summary["families"]["mine"]["psnr"]["arms"]["lvlm"]["n"] == 2
-    assert "0.png" in summary["families"]["mine"]["psnr"]["why_na"][0]
+    what = subjects.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], 192))
+    summary = publish.publish(what, RunFolder(tmp_path / "out"), MACHINE, 1, untracked)
+    psnr = summary["families"]["mine"]["psnr"]
+    assert (psnr["n"], psnr["arms"]["lvlm"]["n"]) == (3, 2)
+    assert "0.png" in psnr["why_na"][0]
 
 
 def test_a_reference_of_another_size_is_explained(folders: tuple[Path, dict[str, Path]]) -> None:
     images.write(folders[0] / "0.png", draw_face(100))
-    what = evaluate.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], 80))
+    what = subjects.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], 80))
     why = [s.note for s in evaluate.measure(what, MACHINE) if s.case == "0"]
     assert "100×100" in why[0]
     assert "192×192" in why[0]
 
 
 def test_identical_pictures_have_no_finite_psnr(folders: tuple[Path, dict[str, Path]]) -> None:
-    what = evaluate.of_folders(folders[0], {"pure": folders[0]}, "same", chosen(["psnr", "ssim"], 192))
+    what = subjects.of_folders(folders[0], {"pure": folders[0]}, "same", chosen(["psnr", "ssim"], 192))
     scores = {(s.metric, s.case): s for s in evaluate.measure(what, MACHINE)}
     assert scores["psnr", "0"].value is None
     assert "inf" in scores["psnr", "0"].note
@@ -104,7 +106,7 @@ def test_identical_pictures_have_no_finite_psnr(folders: tuple[Path, dict[str, P
 
 def test_a_baseline_is_needed(folders: tuple[Path, dict[str, Path]]) -> None:
     with pytest.raises(InputError, match="pure=DIR"):
-        evaluate.of_folders(folders[0], {"lvlm": folders[1]["lvlm"]}, "mine", chosen(["psnr"], 192))
+        subjects.of_folders(folders[0], {"lvlm": folders[1]["lvlm"]}, "mine", chosen(["psnr"], 192))
 
 
 def test_words_from_outside_cannot_break_a_table() -> None:

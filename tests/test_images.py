@@ -111,6 +111,23 @@ def test_every_bad_file_is_named_and_explained(tmp_path: Path) -> None:
         assert path.name in str(caught.value)
 
 
+def test_samples_without_a_known_white_are_refused(tmp_path: Path) -> None:
+    for number, values in enumerate((np.full((8, 8), 200.0, np.float32), np.full((8, 8), np.nan, np.float32))):
+        Pillow.fromarray(values).save(tmp_path / f"{number}.tif")
+        with pytest.raises(InputError, match="8 or 16 bits"):
+            images.read(tmp_path / f"{number}.tif")
+
+
+def test_a_name_that_is_no_text_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    images.write(tmp_path / "good.png", draw_face(16))
+    try:
+        images.write(tmp_path / "new\nline.png", draw_face(16))
+    except StoreError:
+        pytest.skip("this file system has no such names")
+    assert list(images.find(tmp_path)) == ["good"]
+    assert "is left out" in caplog.text
+
+
 def test_file_size_limit(tmp_path: Path) -> None:
     images.write(tmp_path / "a.png", draw_face(32))
     with pytest.raises(InputError, match=r"limits\.max_bytes"):

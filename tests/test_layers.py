@@ -15,11 +15,23 @@ from conftest import ROOT
 PACKAGE = ROOT / "src" / "fsrbench"
 LAYERS = (
     ("errors", "values", "plugins"),
-    ("images", "weights", "faces", "prompts", "choice", "reply", "artifacts", "networks", "execute"),
+    (
+        "images",
+        "weights",
+        "faces",
+        "prompts",
+        "choice",
+        "reply",
+        "artifacts",
+        "networks",
+        "execute",
+        "yamlfile",
+        "csvfile",
+    ),
     ("backends", "knobs", "auditors", "metrics", "recipes"),
     ("degrade", "restore", "evidence", "policy", "supervise"),
-    ("config", "inputs", "record", "store", "unit", "study", "evaluate", "liveness", "preview", "headroom"),
-    ("panels", "tables", "publish", "overviews", "demo", "doctor"),
+    ("config", "inputs", "record", "store", "unit", "study", "subjects", "evaluate", "liveness", "preview", "headroom"),
+    ("drawing", "panels", "tables", "publish", "overviews", "demo", "doctor"),
     ("options", "console", "probes", "cli", "__main__"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

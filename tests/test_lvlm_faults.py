@@ -226,12 +226,13 @@ def test_a_run_that_has_spent_its_money_goes_on_with_more(tmp_path: Path, monkey
 
     with Loopback(says(json.dumps(FINE))) as server:
         outcome = run(server.url)
-        assert [failure.case for failure in outcome.failures] == ["2", "3"]
-        assert all("higher --max-cost" in failure.why for failure in outcome.failures)
+        assert "higher --max-cost" in outcome.stopped
+        assert [trail.case for trail in outcome.folder.trails() if "lvlm" in trail.arms] == ["0", "1"]
         assert len(server.requests) == 2
         with pytest.raises(StoreError, match=r"arms\.lvlm\.temperature"):
             run(server.url, temperature=1)
-        assert run(server.url, max_cost=9, concurrency=2, timeout=60).failures == []
+        again = run(server.url, max_cost=9, concurrency=2, timeout=60)
+        assert (again.failures, again.stopped) == ([], "")
         assert len(server.requests) == 4
     table = rows(tmp_path / "out" / "run_config.csv")
     assert sum(float(row["cost"] or 0) for row in table) == 4

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT, draw_face
-from fsrbench import config, evaluate, images, study
+from fsrbench import config, evaluate, images, study, subjects
 from fsrbench.plugins import Machine
 
 NEEDED = ("transformers", "fastapi", "uvicorn")
@@ -192,7 +192,7 @@ def test_noise_from_a_foreign_server_leaves_the_baseline(served: Served, tmp_pat
     for pure, supervised in zip(pictures["pure-fsr"], pictures["fsr+lvlm"], strict=True):
         assert pure.read_bytes() == supervised.read_bytes()
 
-    what, _ = evaluate.of_run(outcome.folder)
+    what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
     summary = evaluate.summarise(what, evaluate.measure(what, Machine()))
     counts = summary["counts"]["general"]["arms"]["lvlm"]
     assert counts["invalid"] == counts["done"] == CASES

@@ -18,7 +18,7 @@ import pytest
 
 from conftest import draw_face
 from fsrbench import config, images, publish, study
-from fsrbench.errors import SettingsError, StoreError
+from fsrbench.errors import FsrbenchError, SettingsError, StoreError
 from fsrbench.execute import untracked
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
@@ -295,6 +295,71 @@ def test_a_replaced_input_is_noticed(faces: tuple[Path, Path], tmp_path: Path) -
     shutil.copy(faces[0] / "face 1.png", faces[0] / "face 0.png")
     outcome = go(faces, out, scripted(ACCEPT))
     assert [(f.case, "not the picture" in f.why) for f in outcome.failures] == [("face 0", True)]
+
+
+def test_a_deleted_picture_is_made_again(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    go(faces, out, scripted(ASK))
+    before = everything(out)
+    for name in ("general/pure-fsr/face 0.png", "general/fsr+s/face 1.png"):
+        (out / name).unlink()
+    assert go(faces, out, scripted(ASK)).failures == []
+    assert everything(out) == before
+
+
+def test_a_failed_arm_is_remembered_while_another_is_run(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    go(faces, out, scripted({"unreachable": True}))
+    assert go(faces, out, arms=("rerun",)).failures == []
+    assert {r["arm"] for r in rows(out / "failures.csv")} == {"s"}
+    assert len(go(faces, out, scripted({"unreachable": True})).failures) == 3
+
+
+def test_a_case_that_is_gone_no_longer_fails(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (faces[0] / "cut.png").write_bytes(b"cut")
+    assert len(go(faces, out, arms=()).failures) == 1
+    (faces[0] / "cut.png").unlink()
+    assert go(faces, out, arms=()).failures == []
+    assert rows(out / "failures.csv") == []
+
+
+def test_what_made_nothing_binds_nobody(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    typo = ["families.general.backend=realesrgan", "families.general.model=typo"]
+    with pytest.raises(FsrbenchError):
+        go(faces, out, *typo, arms=())
+    assert go(faces, out, arms=()).failures == []
+
+
+def test_two_sets_of_inputs_do_not_get_mixed(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    go(faces, out, arms=())
+    shutil.copytree(faces[0], tmp_path / "other")
+    with pytest.raises(StoreError, match=r"inputs\.lr"):
+        go((tmp_path / "other", faces[1]), out, arms=())
+
+
+def test_a_folder_of_pictures_is_no_runs_folder(faces: tuple[Path, Path]) -> None:
+    with pytest.raises(StoreError, match="no run's folder"):
+        go(faces, faces[0], arms=())
+
+
+def test_damaged_records_are_explained(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    go(faces, out, arms=())
+    study_text = (out / "study.yaml").read_text(encoding="utf-8")
+    (out / "study.yaml").write_text(study_text[:200], encoding="utf-8")
+    with pytest.raises(StoreError, match=r"study\.yaml"):
+        go(faces, out, arms=())
+    (out / "study.yaml").write_text(study_text, encoding="utf-8")
+    (out / "trails/general/face 0.json").write_text('{"format": 1, "case": "face 0"}', encoding="utf-8")
+    with pytest.raises(StoreError, match="is no trail"):
+        go(faces, out, arms=())
+    (out / "trails/general/face 0.json").unlink()
+    (out / "failures.csv").write_text("a;b\n1;2\n", encoding="utf-8-sig")
+    with pytest.raises(StoreError, match=r"failures\.csv"):
+        go(faces, out, arms=())
 
 
 def test_a_picture_changed_after_the_run_is_noticed(faces: tuple[Path, Path], tmp_path: Path) -> None:

@@ -81,8 +81,8 @@ PLANS = {
         batch=1,
         patch=128,
         rate=6e-4,
-        fall=1500,
-        steps=1500,
+        fall=2700,
+        steps=2700,
     ),
 }
 

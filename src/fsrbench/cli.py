@@ -6,6 +6,7 @@ Exit status: 0 done; 1 a regression found; 2 wrong usage or settings; 3 finished
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -85,7 +86,8 @@ def degrade(
         found = {"done": report.done, "failed": dict(report.failed), "table": report.table.as_posix()}
         typer.echo(json.dumps(found, ensure_ascii=False))
     else:
-        typer.echo(f"{len(report.done)} pictures in {lr}; what was drawn is in {report.table}")
+        drawn = f"; what was drawn is in {report.table}" if report.done else ""
+        typer.echo(f"{len(report.done)} pictures made in {lr}{drawn}")
     raise typer.Exit(3 if report.failed else 0)
 
 
@@ -136,7 +138,7 @@ def run(
     references = hr if hr.is_dir() or hr != options.HIGH else None
     summary = None
     with console.interruptible(), console.progress() as track:
-        flying = max(workers, concurrency or 1)
+        flying = max(workers, settings.in_flight())
         outcome = study.run(settings, machine, lr, references, folder, limit=limit, workers=flying, track=track)
         if not no_evaluate and any(True for _ in outcome.folder.trails()):
             summary = publish.run(outcome.folder, machine, workers, track)
@@ -165,23 +167,27 @@ def evaluate(
     Example: fsrbench evaluate --hr hr --arm pure=mine/pure --arm lvlm=mine/lvlm --out outputs/mine
     """
     from fsrbench import config as configuring
-    from fsrbench import evaluate as evaluating
-    from fsrbench import publish
+    from fsrbench import publish, subjects
     from fsrbench.store import RunFolder
 
     if (run is None) == (not arm):
         raise SettingsError("Name a run's folder, or plain folders: --hr DIR --arm pure=DIR --arm lvlm=DIR.")
-    own = configuring.load(config, changes or ())[0] if config or changes else None
     if run is not None:
-        what, stored = evaluating.of_run(RunFolder(run), own)
-        settings, target = own or stored, run
+        if out is not None:
+            raise SettingsError("--out is for plain folders: a run is evaluated in its own folder.")
+        folder = RunFolder(run)
+        settings, _ = configuring.load(config, changes or (), folder.study()["settings"])
+        what = subjects.of_run(folder, settings, hr)
     else:
-        settings, target = own or configuring.load(None)[0], out or options.OUTPUTS / "evaluation"
-        what = evaluating.of_folders(hr, _folders(arm or []), target.name, settings)
+        folder = RunFolder(out or options.OUTPUTS / "evaluation")
+        if folder.study_file.is_file():
+            raise SettingsError(f"{folder.root} holds a run, whose tables would be overwritten. Use another --out.")
+        settings, _ = configuring.load(config, changes or ())
+        what = subjects.of_folders(hr, _folders(arm or []), folder.root.resolve().name, settings)
     machine = console.machine(settings, device, options.Precision.fp32, offline)
     with console.interruptible(), console.progress() as track:
-        summary = publish.publish(what, target, machine, workers, track)
-    console.show(summary, target, as_json)
+        summary = publish.publish(what, folder, machine, workers, track)
+    console.show(summary, folder.root, as_json)
 
 
 app.command(short_help="How much any auditor could gain: the oracle's upper bound.")(probes.headroom)
@@ -234,6 +240,9 @@ def doctor(as_json: options.AsJson = False) -> None:
 
 def main() -> None:
     """Entry point: what a user can mend is one sentence and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to fail
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     logging.getLogger("fsrbench").setLevel(logging.INFO)
     try:
@@ -249,5 +258,7 @@ def _folders(arms: Iterable[str]) -> dict[str, Path]:
         name, _, folder = text.partition("=")
         if not name or not folder:
             raise SettingsError(f"--arm {text!r}: write it as NAME=DIR, e.g. --arm pure=results/pure.")
+        if name in found:
+            raise SettingsError(f"--arm {name} is given twice.")
         found[name] = Path(folder)
     return found

@@ -15,12 +15,14 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from fsrbench import plugins
+from fsrbench import plugins, yamlfile
 from fsrbench.errors import SettingsError
 from fsrbench.values import PURE
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """What a family or an arm may be called: it becomes a folder."""
+TAKEN = (PURE, "trails", "audits", "plots", "report", "inputs", "outputs")
+"""Names that stand for something else in a run's folder."""
 
 
 class _Model(BaseModel):
@@ -115,12 +117,17 @@ class Settings(_Model):
     limits: Limits = Limits()
 
     def offered(self, family: str) -> dict[str, plugins.Knob]:
-        """Knobs that an auditor may turn in a family, by name."""
+        """Knobs that an auditor may turn in a family: those named, or the paper's that its backend can act on."""
         chosen = self.families[family].knobs
         if chosen is not None:
             return {name: plugins.load("knobs", name) for name in chosen}
+        consumed = plugins.load("backends", self.families[family].backend).consumes
         known = {name: plugins.load("knobs", name) for name in plugins.names("knobs")}
-        return {name: knob for name, knob in known.items() if family in knob.families and not knob.deep}
+        return {
+            name: knob
+            for name, knob in known.items()
+            if family in knob.families and not knob.deep and (knob.stage != "restore" or name in consumed)
+        }
 
     def backend_settings(self, family: str) -> dict[str, Any]:
         """What a family's backend is opened with."""
@@ -131,18 +138,28 @@ class Settings(_Model):
         auditor = self.arms[arm].auditor
         return auditor is not None and bool(plugins.load("auditors", auditor).privileged)
 
+    def in_flight(self) -> int:
+        """Cases in work that keep an LVLM busy: more than its requests, since a case's audits follow each other."""
+        asked = [arm.settings.get("concurrency", 8) for arm in self.arms.values() if arm.auditor == "openai"]
+        return 4 * max((n for n in asked if isinstance(n, int)), default=0)
+
     def limits_of(self, arm: str) -> Policy:
         """The study's policy limits with the arm's own over them."""
         return self.policy.model_copy(update=self.arms[arm].limits.model_dump(exclude_none=True))
 
 
-def load(path: Path | None, changes: Iterable[str] = ()) -> tuple[Settings, tuple[str, ...]]:
-    """Read settings; returns them and the names of the arms that the user's own file defines."""
-    merged = _parse(plugins.shipped("configs") / "default.yaml")[0]
-    lines: dict[tuple[str, ...], int] = {}
+def load(
+    path: Path | None, changes: Iterable[str] = (), base: Mapping[str, Any] | None = None
+) -> tuple[Settings, tuple[str, ...]]:
+    """Read settings; returns them and the names of the arms that the user's own file defines.
+
+    They are laid over `base`, a finished run's settings, or over the shipped defaults.
+    """
+    merged = dict(base) if base is not None else yamlfile.read(plugins.shipped("configs") / "default.yaml")[0]
+    lines: Mapping[yamlfile.Place, int] = {}
     own_arms: tuple[str, ...] = ()
     if path is not None:
-        user, lines = _parse(path)
+        user, lines = yamlfile.read(path)
         own_arms = tuple(user["arms"]) if isinstance(user.get("arms"), dict) else ()
         merged = _merge(merged, user)
     for change in changes:
@@ -208,39 +225,6 @@ def with_families(settings: Settings, names: Iterable[str]) -> Settings:
 # ------------------------------------------------------------------- parsing
 
 
-def _parse(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
-    """YAML to a mapping, and the line on which every key stands."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except FileNotFoundError:
-        raise SettingsError(f"The config file {path} is not there.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The config file {path} cannot be read: {error}.") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or str(error) or type(error).__name__
-        raise SettingsError(f"{path}, {where}this is not valid YAML ({problem}).") from None
-    if data is None:
-        return {}, {}
-    if not isinstance(data, dict):
-        raise SettingsError(f"{path} must hold keys and values like 'seed: 0', not a {type(data).__name__}.")
-    return data, dict(_lines(node, ()))
-
-
-def _lines(node: yaml.Node | None, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
-    children: list[tuple[str, yaml.Node, int]] = []
-    if isinstance(node, yaml.MappingNode):
-        children = [(str(k.value), v, k.start_mark.line + 1) for k, v in node.value]
-    elif isinstance(node, yaml.SequenceNode):
-        children = [(str(i), v, v.start_mark.line + 1) for i, v in enumerate(node.value)]
-    for name, child, line in children:
-        yield (*path, name), line
-        yield from _lines(child, (*path, name))
-
-
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
@@ -276,7 +260,7 @@ def _set(settings: dict[str, Any], change: str) -> None:
 # ----------------------------------------------------------------- validation
 
 
-def _validate(data: dict[str, Any], path: Path | None, lines: Mapping[tuple[str, ...], int]) -> Settings:
+def _validate(data: dict[str, Any], path: Path | None, lines: Mapping[yamlfile.Place, int]) -> Settings:
     try:
         settings = Settings.model_validate(data)
         for kind, place, name in _plugin_names(settings):
@@ -286,9 +270,11 @@ def _validate(data: dict[str, Any], path: Path | None, lines: Mapping[tuple[str,
         raise SettingsError("\n".join(dict.fromkeys(problems))) from None
     for kind, names in (("families", settings.families), ("arms", settings.arms)):
         for name in names:
-            if not re.match(NAME, name) or name == PURE:
+            if not re.fullmatch(NAME, name) or name in TAKEN or name.endswith((".yaml", ".csv", ".json", ".md")):
                 where = _where((kind, name), path, lines)
                 raise SettingsError(f"{where}: {name!r} cannot be a name here: use letters, digits, '_', '-' and '.'.")
+    if not settings.families:
+        raise SettingsError(f"{_where(('families',), path, lines)}: there is no family in it.")
     return settings
 
 
@@ -305,7 +291,7 @@ def _plugin_names(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], st
 
 
 def _known_plugin(
-    kind: str, name: str, where: tuple[str, ...], path: Path | None, lines: Mapping[tuple[str, ...], int]
+    kind: str, name: str, where: tuple[str, ...], path: Path | None, lines: Mapping[yamlfile.Place, int]
 ) -> None:
     known = plugins.names(kind)
     if name.partition(":")[0] not in known:
@@ -315,7 +301,7 @@ def _known_plugin(
         )
 
 
-def _sentence(problem: Any, path: Path | None, lines: Mapping[tuple[str, ...], int]) -> str:
+def _sentence(problem: Any, path: Path | None, lines: Mapping[yamlfile.Place, int]) -> str:
     place = tuple(str(part) for part in problem["loc"])
     while place and place[-1] in ("literal['auto']", "bool", "[key]"):  # pydantic's own steps, not keys
         place = place[:-1]
@@ -325,11 +311,19 @@ def _sentence(problem: Any, path: Path | None, lines: Mapping[tuple[str, ...], i
         return f"{where}: there is no such setting.{_near(place[-1], known)} Known here: {', '.join(known)}."
     if problem["type"] == "missing":
         return f"{where}: this setting is missing."
-    message = problem["msg"]
+    message = WORDING.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     return f"{where}: {message[0].lower()}{message[1:]} (it is {problem['input']!r:.80})."
 
 
-def _where(place: tuple[str, ...], path: Path | None, lines: Mapping[tuple[str, ...], int]) -> str:
+WORDING = {
+    "model_type": "this must hold keys and values",
+    "dict_type": "this must hold keys and values",
+    "tuple_type": "this must be a list",
+}
+"""Where the validator's own words are about Python."""
+
+
+def _where(place: tuple[str, ...], path: Path | None, lines: Mapping[yamlfile.Place, int]) -> str:
     key = ".".join(place)
     for depth in range(len(place), 0, -1):
         if place[:depth] in lines:

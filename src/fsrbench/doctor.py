@@ -64,12 +64,19 @@ def _weights() -> Iterator[Finding]:
     for state in weights.status():
         there = state.path is not None
         cure = f"fsrbench weights --download {state.weight.name}"
-        yield Finding(state.weight.name, there, str(state.path) if there else f"for {state.weight.needed_by}: {cure}")
+        lacking = f"for {', '.join(state.weight.needed_by)}: {cure}"
+        yield Finding(state.weight.name, there, str(state.path) if there else lacking)
 
 
 def _lvlm() -> Iterator[Finding]:
     """Which of the LVLM's settings are made; never what the key is."""
-    for name in ("OPENAI_BASE_URL", "FSRBENCH_LVLM_MODEL"):
-        yield Finding(name, name in os.environ, os.environ.get(name, "not set: needed by --lvlm, or set in the config"))
+    own = "not set: OpenAI's own server is asked; for another one set it, or give --base-url"
+    yield Finding("OPENAI_BASE_URL", True, os.environ.get("OPENAI_BASE_URL", own))
+    model, lacking = (
+        os.environ.get("FSRBENCH_LVLM_MODEL"),
+        "not set: --lvlm needs it, --lvlm-model or the config's model",
+    )
+    yield Finding("FSRBENCH_LVLM_MODEL", model is not None, model or lacking)
     there = "OPENAI_API_KEY" in os.environ
-    yield Finding("OPENAI_API_KEY", there, "set" if there else "not set: needed by --lvlm, but not by local servers")
+    cure = "not set: --lvlm needs it with OpenAI's own server; a server of your own may need none"
+    yield Finding("OPENAI_API_KEY", there, "set" if there else cure)

@@ -7,147 +7,20 @@ variant gets the same crop. A number that cannot be had is missing with its reas
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from fsrbench import execute, images, inputs, plugins
-from fsrbench.config import Limits, Settings
-from fsrbench.errors import FsrbenchError, InputError
+from fsrbench import csvfile, execute, images, inputs
+from fsrbench.errors import FsrbenchError
 from fsrbench.plugins import Machine, Metric
-from fsrbench.store import RunFolder, read_csv, write_csv
-from fsrbench.values import PURE, Case, Score, Trail
+from fsrbench.subjects import Evaluation, Subject
+from fsrbench.values import PURE, Failure, Image, Score
 
 HEADER = ["family", "case", "arm", "metric", "value", "note"]
 Scorer = Callable[[Sequence[Any], Any], Sequence[float]]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One case of one family as it lies on disk."""
-
-    family: str
-    """Family, or the name given to plain folders."""
-    case: str
-    """Case id."""
-    lr: Path | None
-    """The input, for panels."""
-    hr: Path | None
-    """The reference, or None."""
-    variants: dict[str, Path]
-    """Arm → picture, `pure` first."""
-    trail: Trail | None = None
-    """What happened to it; None for plain folders."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What is measured, and on what."""
-
-    subjects: list[Subject]
-    """Everything that is compared."""
-    metrics: dict[str, Metric]
-    """Declared metrics by name, in the order of tables."""
-    labels: dict[str, list[str]] = field(default_factory=dict)
-    """Family → models that made its pictures, for tables and panels."""
-    marks: dict[str, str] = field(default_factory=dict)
-    """Arm → what must be said wherever it shows: privileged, noise floor."""
-    notes: tuple[str, ...] = ()
-    """What a reader of the numbers must know."""
-    hr_size: int = 512
-    """Size to which references are standardised."""
-    limits: Limits = field(default_factory=Limits)
-    """Bounds on what is read."""
-
-
-# ------------------------------------------------------------------- subjects
-
-
-def of_run(folder: RunFolder, own: Settings | None = None) -> tuple[Evaluation, Settings]:
-    """What a run's folder holds, and the run's settings; with `own`, its metrics are measured instead."""
-    study = folder.study()
-    settings = Settings.model_validate(study["settings"])
-    lr, hr = Path(study["inputs"]["lr"]), study["inputs"]["hr"]
-    cases = {case.id: case for case in _cases(lr, Path(hr) if hr else None)}
-    subjects = [_of_trail(folder, trail, cases) for trail in folder.trails()]
-    if not subjects:
-        raise InputError(f"{folder.root} holds no finished case. Run fsrbench run --out {folder.root} again.")
-    labels: dict[str, list[str]] = {}
-    for subject in subjects:
-        if subject.trail and (model := subject.trail.pure.model) not in labels.setdefault(subject.family, []):
-            labels[subject.family].append(model)
-    chosen = load_metrics((own or settings).metrics)
-    notes = (*_notes(own or settings), *_dead(study["dead_knobs"]))
-    marks = {arm: mark for arm in settings.arms if (mark := _mark(settings, arm))}
-    return Evaluation(subjects, chosen, labels, marks, notes, settings.hr_size, settings.limits), settings
-
-
-def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: Settings) -> Evaluation:
-    """What plain folders hold: one picture a case in each, matched by file name; `pure` is the baseline."""
-    if PURE not in arms:
-        raise InputError("One of the folders must be the baseline: --arm pure=DIR.")
-    found = {arm: images.find(folder) for arm, folder in arms.items()}
-    references = images.find(hr) if hr else {}
-    if not found[PURE]:
-        raise InputError(f"{arms[PURE]} holds no pictures.")
-    subjects = [
-        Subject(
-            name,
-            case,
-            None,
-            references.get(case),
-            {arm: found[arm][case] for arm in _pure_first(arms) if case in found[arm]},
-        )
-        for case in found[PURE]
-    ]
-    metrics = load_metrics(settings.metrics)
-    return Evaluation(subjects, metrics, {}, {}, _notes(settings), settings.hr_size, settings.limits)
-
-
-def _dead(knobs: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    for family, names in knobs.items():
-        if names:
-            yield f"Dead knobs, which move no pixel on the {family} backend: {', '.join(names)}."
-
-
-def _mark(settings: Settings, arm: str) -> str:
-    if settings.arms[arm].way == "rerun":
-        return "noise floor"
-    return "privileged: saw the reference" if settings.privileged(arm) else ""
-
-
-def _notes(settings: Settings) -> tuple[str, ...]:
-    """Networks that stand in for the official ones are named."""
-    recogniser = settings.faces.recogniser
-    if recogniser is None or "arcface" not in settings.metrics:
-        return ()
-    return (f"ArcFace was computed with {recogniser.name}, which the settings name, not with the official recogniser.",)
-
-
-def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
-    """Declared metrics by name."""
-    return {name: plugins.load("metrics", name) for name in names}
-
-
-def _cases(lr: Path, hr: Path | None) -> Iterable[Case]:
-    """The run's inputs as far as they are still there: pictures can be measured without a reference or LR."""
-    low = images.find(lr) if lr.is_dir() else {}
-    high = images.find(hr) if hr and hr.is_dir() else {}
-    return [Case(name, low.get(name, lr / name), high.get(name)) for name in sorted({*low, *high})]
-
-
-def _of_trail(folder: RunFolder, trail: Trail, cases: Mapping[str, Case]) -> Subject:
-    case = cases.get(trail.case)
-    variants = {arm: folder.root / trail.final(arm).path for arm in (PURE, *trail.arms)}
-    lr = case.lr if case and case.lr.is_file() else None
-    return Subject(trail.family, trail.case, lr, case.hr if case else None, variants, trail)
-
-
-def _pure_first(arms: Iterable[str]) -> list[str]:
-    return [PURE, *(arm for arm in arms if arm != PURE)]
 
 
 # -------------------------------------------------------------------- scoring
@@ -173,31 +46,50 @@ def _open(metric: Metric, machine: Machine) -> Scorer | str:
 
 
 def _measure_one(what: Evaluation, scorers: Mapping[str, Scorer | str], subject: Subject) -> list[Score]:
-    """All metrics of one case, from one decode of each picture."""
-    bounds = what.limits.model_dump()
-    try:
-        pictures = {arm: images.read(path, **bounds) for arm, path in subject.variants.items()}
-    except FsrbenchError as error:
-        return [Score(subject.case, subject.family, a, m, None, str(error)) for a in subject.variants for m in scorers]
-    reference, lacking = None, "no reference for this case"
-    if subject.hr is not None:
+    """All metrics of one case, from one decode of each picture. One that cannot be read costs only its own arm."""
+    pictures: dict[str, Image] = {}
+    unreadable: dict[str, str] = {}
+    for arm, path in subject.variants.items():
         try:
-            reference = inputs.reference(subject.hr, pictures[PURE].shape[:2], what.hr_size, **bounds)
+            pictures[arm] = images.read_stored(path)
         except FsrbenchError as error:
-            lacking = str(error)
-    scores = []
+            unreadable[arm] = str(error)
+    reference, lacking = _reference(what, subject, pictures)
+    scores = [Score(subject.case, subject.family, a, m, None, why) for a, why in unreadable.items() for m in scorers]
     for name, scorer in scorers.items():
-        note = (
-            scorer if isinstance(scorer, str) else lacking if what.metrics[name].reference and reference is None else ""
-        )
-        values: Sequence[float | None] = [None] * len(pictures)
-        if not note and not isinstance(scorer, str):
-            try:
-                values = scorer(list(pictures.values()), reference)
-            except FsrbenchError as error:
-                note = str(error)
-        scores += [_score(subject, arm, name, value, note) for arm, value in zip(pictures, values, strict=True)]
+        note = scorer if isinstance(scorer, str) else lacking if what.metrics[name].reference else ""
+        for arm, (value, why) in _values(scorer, pictures, reference, note).items():
+            scores.append(_score(subject, arm, name, value, why))
     return scores
+
+
+def _reference(what: Evaluation, subject: Subject, pictures: Mapping[str, Image]) -> tuple[Image | None, str]:
+    """The HR as it is compared, or why there is none."""
+    if subject.hr is None:
+        return None, "no reference for this case"
+    if not pictures:
+        return None, "no picture of this case can be read"
+    size = next(iter(pictures.values())).shape[:2]
+    try:
+        return inputs.reference(subject.hr, size, what.hr_size, **what.limits.model_dump()), ""
+    except FsrbenchError as error:
+        return None, str(error)
+
+
+def _values(
+    scorer: Scorer | str, pictures: Mapping[str, Image], reference: Image | None, note: str
+) -> dict[str, tuple[float | None, str]]:
+    """Arm → number, or why there is none. Where they cannot be scored together, one does not cost the others theirs."""
+    if note or isinstance(scorer, str):
+        return dict.fromkeys(pictures, (None, note))
+    try:
+        together = scorer(list(pictures.values()), reference)
+        return {arm: (value, "") for arm, value in zip(pictures, together, strict=True)}
+    except FsrbenchError as error:
+        if len(pictures) == 1:
+            return {arm: (None, str(error)) for arm in pictures}
+        alone = [_values(scorer, {arm: image}, reference, "") for arm, image in pictures.items()]
+        return {arm: value for found in alone for arm, value in found.items()}
 
 
 def _score(subject: Subject, arm: str, metric: str, value: float | None, note: str) -> Score:
@@ -210,7 +102,7 @@ def _score(subject: Subject, arm: str, metric: str, value: float | None, note: s
 # -------------------------------------------------------------------- summary
 
 
-def summarise(what: Evaluation, scores: Sequence[Score], failures: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
+def summarise(what: Evaluation, scores: Sequence[Score], failures: Sequence[Failure] = ()) -> dict[str, Any]:
     """Family means and paired deltas. A delta is the mean over the cases that have both numbers."""
     values = {(s.family, s.metric, s.arm, s.case): s.value for s in scores}
     families: dict[str, Any] = {}
@@ -262,19 +154,17 @@ def _fmean(values: Iterable[float]) -> float | None:
     return round(fmean(known), 6) if known else None
 
 
-def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Failure]) -> dict[str, Any]:
     """What became of the cases, arm by arm: nothing that failed or could not be used hides in a mean."""
     own = [s for s in subjects if s.family == family]
-    failed = [f for f in failures if f["family"] == family]
-    counts: dict[str, Any] = {"cases": len(own), "failed": sum(f["arm"] == PURE for f in failed), "arms": {}}
-    for arm in sorted(
-        {a for s in own for a in s.variants if a != PURE} | {f["arm"] for f in failed if f["arm"] != PURE}
-    ):
+    failed = [f for f in failures if f.family == family]
+    counts: dict[str, Any] = {"cases": len(own), "failed": sum(f.arm == PURE for f in failed), "arms": {}}
+    for arm in sorted({a for s in own for a in s.variants if a != PURE} | {f.arm for f in failed if f.arm != PURE}):
         rounds = [s.trail.arms[arm] for s in own if s.trail and arm in s.trail.arms]
         tokens = [step.audit.usage for steps in rounds for step in steps if step.audit]
         counts["arms"][arm] = {
             "done": sum(arm in s.variants for s in own),
-            "failed": sum(f["arm"] == arm for f in failed),
+            "failed": sum(f.arm == arm for f in failed),
             "invalid": sum(any(step.audit and step.audit.status == "invalid" for step in steps) for steps in rounds),
             "changed": sum(
                 steps[-1].restoration.sha256 != s.trail.pure.sha256
@@ -294,12 +184,12 @@ def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Mapping
 
 def write_scores(path: Path, scores: Iterable[Score]) -> None:
     """Store scores as a table."""
-    write_csv(path, HEADER, ([s.family, s.case, s.arm, s.metric, s.value, s.note] for s in scores))
+    csvfile.write(path, HEADER, ([s.family, s.case, s.arm, s.metric, s.value, s.note] for s in scores))
 
 
 def read_scores(path: Path) -> list[Score]:
     """Read them back."""
     return [
         Score(r["case"], r["family"], r["arm"], r["metric"], float(r["value"]) if r["value"] else None, r["note"])
-        for r in read_csv(path)
+        for r in csvfile.read(path, HEADER)
     ]

@@ -62,9 +62,9 @@ class Tools:
 def open_tools(machine: Machine) -> Tools:
     """Open every tool that can run here, once for a whole run."""
     return Tools(
-        detector=_or_none(lambda: faces.open_detector(machine)),
+        detector=_or_none(lambda: faces.open_detector(machine), named=machine.detector is not None),
         niqe=_metric("niqe", machine),
-        identity=_metric("arcface", machine),
+        identity=_metric("arcface", machine, named=machine.recogniser is not None),
         lpips=_metric("lpips", machine),
     )
 
@@ -106,20 +106,23 @@ def _shrunk(lr: Image) -> Image:
     return images.resize(lr, max(1, round(width * factor)), max(1, round(height * factor)), "area")
 
 
-def _metric(name: str, machine: Machine) -> Measure | None:
+def _metric(name: str, machine: Machine, *, named: bool = False) -> Measure | None:
     """A metric, opened, or None where it cannot run (its own reason is told by `evaluate` and `doctor`)."""
 
     def opened() -> Measure:
         measure: Measure = plugins.load("metrics", name).open(machine)
         return measure
 
-    return _or_none(opened)
+    return _or_none(opened, named=named)
 
 
-def _or_none(opened: Callable[[], T]) -> T | None:
+def _or_none(opened: Callable[[], T], *, named: bool) -> T | None:
+    """The opened tool; None where it is not here. One that the settings name must open."""
     try:
         return opened()
     except (Unavailable, WeightsError):
+        if named:
+            raise
         return None
 
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from fsrbench import config, evaluate, execute, images, preview, study
+from fsrbench import config, evaluate, execute, images, preview, study, subjects
 from fsrbench.config import Settings
 from fsrbench.errors import InputError
-from fsrbench.evaluate import Evaluation
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
+from fsrbench.subjects import Evaluation
 from fsrbench.values import PURE, KnobValue, Score, Trail
 
 ARM = "oracle"
@@ -86,7 +86,7 @@ def run(
                 settings, machine, plan.lr, plan.hr, out / name, limit=limit, workers=workers, track=track
             )
             result["failures"] += [f"{f.family} {f.case} {f.arm}: {f.why}" for f in outcome.failures]
-            what, _ = evaluate.of_run(outcome.folder, settings)
+            what = subjects.of_run(outcome.folder, settings)
             scores = evaluate.measure(what, machine, workers, track)
             evaluate.write_scores(outcome.folder.root / "scores.csv", scores)
             _add(result, name, plan, outcome.folder, settings, what, scores)
@@ -233,7 +233,7 @@ def _caught(
             f"{beside.root} has no scores for {objective}. Measure them: "
             f"fsrbench evaluate {beside.root} --set metrics={objective}"
         )
-    marks = evaluate.of_run(beside)[0].marks
+    marks = subjects.of_run(beside, Settings.model_validate(beside.study()["settings"])).marks
     best = paired(scores, family, objective, ARM)
     pure = {s.case: s.trail.pure.sha256 for s in what.subjects if s.family == family and s.trail}
     trails = [trail for trail in beside.trails() if trail.family == family]

@@ -8,9 +8,12 @@ Resizing is here too, so that every layer uses the same kernels.
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import io
+import logging
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterable
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from fsrbench.values import Image
 
+log = logging.getLogger("fsrbench")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 40_000_000
 """Default limit on one input picture: larger ones are refused before they are decoded."""
@@ -46,7 +50,7 @@ def check(image: Image, what: str = "picture") -> Image:
 
 
 def find(folder: Path) -> dict[str, Path]:
-    """Pictures of a folder by case id (the name without suffix), sorted by id.
+    """Pictures of a folder by case id (the name without suffix), sorted by id. A name that is no text is left out.
 
     Two files with one stem would write over each other's results, so they are refused by name; stems that
     differ in case only would do so on macOS and Windows.
@@ -56,6 +60,9 @@ def find(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()):
         if path.name.startswith("."):
+            continue
+        if not path.name.isprintable():  # undecodable bytes, control characters: no table could hold it
+            log.warning("%s is left out: its name holds characters that are no text. Rename it.", ascii(str(path)))
             continue
         twin = found.setdefault(path.stem.casefold(), path)
         if twin is not path:
@@ -72,12 +79,14 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
     from PIL import ImageOps, UnidentifiedImageError
 
     data = _read_file(path, max_bytes)
+    Pillow.MAX_IMAGE_PIXELS = None  # the limit is `max_pixels`, and says so
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd EXIF; the limit below decides
             with Pillow.open(io.BytesIO(data)) as header:
                 width, height = header.size
-                _refuse(path, width * height, max_pixels, getattr(header, "n_frames", 1))
+                frames = 1 if header.format == "MPO" else getattr(header, "n_frames", 1)  # MPO: a phone's JPEG
+                _refuse(path, width * height, max_pixels, frames)
                 orientation = header.getexif().get(0x0112, 1)
                 deep = _decode_deep(data, header) if _is_deep(header, data) else None
                 if deep is not None:
@@ -89,11 +98,18 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
                     orientation = 1
     except UnidentifiedImageError:
         raise InputError(f"{path} is not a picture that can be read, in spite of its name.") from None
-    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
-        raise InputError(f"{path} is damaged or cut off ({error}). Copy it again.") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be decoded, it may be damaged or cut off: {error}. Copy or save it again."
+        ) from None
     if orientation != 1:
         array = _turn(array, orientation)
     return check(np.ascontiguousarray(array, dtype=np.float32), str(path))
+
+
+def read_stored(path: Path) -> Image:
+    """Read a restoration back. It is as large as it was made: the limits are for what comes in."""
+    return read(path, max_pixels=sys.maxsize, max_bytes=sys.maxsize)
 
 
 def _read_file(path: Path, max_bytes: int) -> bytes:
@@ -105,7 +121,7 @@ def _read_file(path: Path, max_bytes: int) -> bytes:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     if size > max_bytes:
-        raise InputError(f"{path} has {size:,} bytes; the limit is {max_bytes:,} (setting limits.max_bytes).")
+        raise InputError(f"{path} has {size:,} bytes; the limit is {max_bytes:,} (limits.max_bytes in a config).")
     if not data:
         raise InputError(f"{path} is empty (0 bytes). Copy it again.")
     return data
@@ -114,7 +130,7 @@ def _read_file(path: Path, max_bytes: int) -> bytes:
 def _refuse(path: Path, pixels: int, max_pixels: int, frames: int) -> None:
     """What is refused before it is decoded."""
     if pixels > max_pixels:
-        raise InputError(f"{path} has {pixels:,} pixels; the limit is {max_pixels:,} (setting limits.max_pixels).")
+        raise InputError(f"{path} has {pixels:,} pixels; the limit is {max_pixels:,} (limits.max_pixels in a config).")
     if frames > 1:
         raise InputError(f"{path} is animated ({frames} frames). Save one frame.")
 
@@ -133,7 +149,9 @@ def _decode_deep(data: bytes, header: Any) -> Image:
     raw = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if raw is None:
         raise ValueError(f"{header.format} in mode {header.mode} could not be decoded")
-    peak = {"uint8": 255.0, "uint16": 65535.0}.get(str(raw.dtype), 1.0)
+    peak = {"uint8": 255.0, "uint16": 65535.0}.get(str(raw.dtype))
+    if peak is None:
+        raise ValueError(f"its samples are {raw.dtype}, whose white is unknown: save it with 8 or 16 bits")
     scaled = np.clip(raw.astype(np.float64) / peak, 0, 1)
     if scaled.ndim == 2:
         return np.repeat(scaled[:, :, None], 3, axis=2).astype(np.float32)
@@ -226,7 +244,8 @@ def write_bytes(path: Path, data: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror or error}.") from error
+        cure = " Make room; the same command then goes on." if error.errno == errno.ENOSPC else ""
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}.{cure}") from error
 
 
 # -------------------------------------------------------------------- resizing

@@ -212,8 +212,8 @@ def resolve_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=name).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise SettingsError(f"--device {name}: {str(error).splitlines()[0]} Use auto or cpu.") from None
     return name
 
@@ -222,7 +222,7 @@ def check_precision(precision: str, device: str) -> None:
     """Refuse what the device cannot do, before anything is loaded."""
     if precision not in PRECISIONS:
         raise SettingsError(f"There is no precision {precision!r}. Known: {', '.join(PRECISIONS)}.")
-    if precision == "fp16" and device == "cpu":
+    if precision == "fp16" and device.startswith("cpu"):
         raise SettingsError("fp16 does not run on the CPU. Choose --precision bf16 (fast) or fp32 (exact).")
 
 

@@ -1,181 +1,198 @@
 """Pictures of the result: a panel for each case, and one contact sheet of the first cases in all families.
 
 A panel is LR | Pure | +each arm | reference, face patches below, a caption with the numbers. It says what a
-reader must know: which models (and that they are embedded), what the auditor decided, what each metric did.
+reader must know: which models (and that they are embedded), what the auditor decided, what each metric did,
+and which picture could not be shown. How text and pictures get onto the page is `drawing.py`'s.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
 
-import numpy as np
-
-from fsrbench import faces, images, inputs, tables
+from fsrbench import drawing, faces, images, inputs, tables
+from fsrbench.drawing import BETTER, FAINT, GAP, INK, MARKED, WORSE, Page, Span
 from fsrbench.errors import FsrbenchError
+from fsrbench.subjects import Evaluation, Subject
+from fsrbench.tables import Summary
 from fsrbench.values import PURE, Image, Round, Score
 
-if TYPE_CHECKING:
-    from PIL import ImageDraw, ImageFont
-
-    from fsrbench.evaluate import Evaluation, Subject
-
-COLUMN, SMALL = 360, 232
-"""Width of one picture in a panel, and in the contact sheet."""
-GAP = 12
-PATCHES = ("left_eye", "nose", "mouth", "skin")
-INK, FAINT, PAPER, BETTER, WORSE = "#1b1f24", "#667078", "#ffffff", "#0b5cad", "#b54708"
-"""Blue and orange are told apart by nearly everybody, and a sign stands before every number."""
+LR, REFERENCE = "LR", "Reference"
+SHOWN = 5
+"""Metrics below a picture of the contact sheet; a panel has all."""
+PLACES = "Patches are cut at the places where an aligned (FFHQ) face has them."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Measures of a row of pictures."""
+
+    width: int
+    """Width of one picture."""
+    tallest: float
+    """Greatest height of one picture, as a multiple of its width."""
+    title: int
+    """Size of a title; what stands below it is smaller."""
+    patches: tuple[str, ...]
+    """Face patches, two in a row."""
+
+
+PANEL = Style(360, 2, 20, ("left_eye", "nose", "mouth", "skin"))
+SHEET = Style(240, 1.5, 18, ("left_eye", "mouth"))
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
-    """One picture of a panel."""
+    """One picture with what stands around it."""
 
     title: str
     """What it is."""
     detail: str
-    """Size, model or decision, in a smaller hand."""
+    """Size, models or decision, in a smaller hand."""
     image: Image
     """The picture at the size of the restoration."""
     arm: str | None = None
     """Whose restoration it is; None for LR and reference."""
-    pixelated: bool = False
-    """Enlarged without smoothing, to show that it is the input."""
+    mark: str = ""
+    """What must be said of its arm, in a colour of its own."""
+    numbers: tuple[tuple[Span, ...], ...] = ()
+    """Lines below it."""
 
 
-def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: Mapping[str, Any]) -> Image:
-    """The panel of one case."""
-    columns = _columns(subject, what)
-    lines = _caption(subject, scores, summary)
-    height, width = columns[0].image.shape[:2]
-    shown = round(COLUMN * height / width)
-    cell = (COLUMN - GAP) // 2
-    total = (2 * GAP + len(columns) * (COLUMN + GAP), 64 + shown + GAP + 2 * cell + 2 * GAP + 26 * len(lines) + GAP)
-    canvas, pen = _canvas(*total)
-    for index, column in enumerate(columns):
-        x = GAP + index * (COLUMN + GAP)
-        pen.text((x, 12), column.title, fill=INK, font=_font(19))
-        pen.text((x, 38), _shorten(pen, column.detail, COLUMN), fill=FAINT, font=_font(13))
-        _place(canvas, column, (x, 64), (COLUMN, shown), cell, PATCHES)
-    y = 64 + shown + GAP + 2 * cell + 2 * GAP
-    for line in lines:
-        _write_line(pen, GAP, y, line)
-        y += 26
-    return images.from_8bit(np.asarray(canvas, dtype=np.uint8))
+def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: Summary) -> Image:
+    """The panel of one case. A picture that cannot be read costs its column; without Pure there is no panel."""
+    columns, notes = _columns(subject, what)
+    page = Page()
+    wide = max(len(columns), 2) * (PANEL.width + GAP) - GAP
+    family = drawing.shorten(f"  ·  {subject.family}", wide / 3, 20)
+    case = drawing.shorten(subject.case, wide - drawing.length(family, 20), 20, bold=True)
+    page.write(page.write(GAP, GAP, case, 20, bold=True), GAP, family, 20, FAINT)
+    y = _strip(page, 52, columns, PANEL) + 2 * GAP
+    y = _caption(page, y, wide, subject, scores, summary)
+    if _aligned(columns):
+        notes.append(PLACES)
+    for line in notes:
+        page.write(GAP, y, drawing.shorten(line, wide, 14), 14, FAINT)
+        y += 22
+    return page.render()
 
 
-def sheet(what: Evaluation, scores: Sequence[Score], summary: Mapping[str, Any], most: int = 6) -> Image:
+def sheet(what: Evaluation, scores: Sequence[Score], summary: Summary, most: int = 6) -> Image:
     """The first cases, a row each: LR, every family alone and with its arms, reference."""
     by_case: dict[str, list[Subject]] = {}
     for subject in what.subjects:
         by_case.setdefault(subject.case, []).append(subject)
-    rows = [_sheet_row(case, by_case[case], what, scores, summary) for case in sorted(by_case)[:most]]
-    width = max(row.shape[1] for row in rows)
-    return np.concatenate(
-        [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=1.0) for row in rows]
-    )
-
-
-def _sheet_row(
-    case: str, subjects: Sequence[Subject], what: Evaluation, scores: Sequence[Score], summary: Mapping[str, Any]
-) -> Image:
-    cells: list[tuple[Subject, Column]] = []
-    for subject in subjects:
-        columns = _columns(subject, what)
-        alike = {column.title for _, column in cells if column.arm is None}
-        cells += [(subject, column) for column in columns if column.title not in alike]
-    cells.sort(key=lambda cell: cell[1].title == "Reference")
-    cell = (SMALL - GAP // 2) // 2
-    top = 58
-    canvas, pen = _canvas(GAP + len(cells) * (SMALL + GAP), top + SMALL + cell + 76)
-    for index, (subject, column) in enumerate(cells):
-        x = GAP + index * (SMALL + GAP)
-        title = column.title if column.arm is None else f"{subject.family} · {column.title}"
-        pen.text((x, 12), _shorten(pen, title, SMALL, 16), fill=INK, font=_font(16))
-        pen.text((x, 36), _shorten(pen, column.detail, SMALL), fill=FAINT, font=_font(13))
-        _place(canvas, column, (x, top), (SMALL, SMALL), cell, ("left_eye", "mouth"))
-        values = {(s.metric, s.arm): s.value for s in scores if (s.case, s.family) == (case, subject.family)}
-        lines = [] if column.arm is None else _numbers(values, summary, column.arm)
-        for number, start in enumerate(range(0, min(len(lines), 4), 2)):
-            delta = "" if column.arm == PURE else "Δ "
-            _write_line(pen, x, top + SMALL + cell + 14 + 22 * number, [(delta, FAINT), *lines[start : start + 2]])
-    return images.from_8bit(np.asarray(canvas, dtype=np.uint8))
+    page, y, patches = Page(), GAP, False
+    for case in sorted(by_case)[:most]:
+        columns, notes = _row(by_case[case], scores, what, summary)
+        wide = max(len(columns), 2) * (SHEET.width + GAP) - GAP
+        page.write(GAP, y, drawing.shorten(case, wide, 22, bold=True), 22, bold=True)
+        y = _strip(page, y + 38, columns, SHEET) + GAP
+        for line in notes:
+            page.write(GAP, y, drawing.shorten(line, wide, 14), 14, FAINT)
+            y += 22
+        y += 2 * GAP
+        patches = patches or _aligned(columns)
+    if len(by_case) > most or patches:
+        count = f"The first {most} of {len(by_case)} cases. " if len(by_case) > most else ""
+        page.write(GAP, y, count + (PLACES if patches else ""), 14, FAINT)
+    return page.render()
 
 
 # -------------------------------------------------------------------- content
 
 
-def _columns(subject: Subject, what: Evaluation) -> list[Column]:
+def _columns(subject: Subject, what: Evaluation) -> tuple[list[Column], list[str]]:
+    """What can be shown of a case, and a line for everything that cannot."""
     bounds = what.limits.model_dump()
-    pictures = {arm: images.read(path, **bounds) for arm, path in subject.variants.items()}
-    height, width = pictures[PURE].shape[:2]
-    columns = []
+    pure = images.read_stored(subject.variants[PURE])
+    height, width = pure.shape[:2]
+    columns, notes = [], []
     if subject.lr is not None:
         try:
             lr = images.read(subject.lr, **bounds)
-            columns.append(Column("LR", f"{lr.shape[1]}×{lr.shape[0]}", _enlarge(lr, width, height), pixelated=True))
+            columns.append(Column(LR, f"{lr.shape[1]}×{lr.shape[0]}", drawing.enlarge(lr, width, height)))
         except FsrbenchError:
-            pass  # it was restored once; a panel without its input is still a panel
-    model = ", ".join(what.labels.get(subject.family, []))
-    columns.append(Column("Pure", model, pictures.pop(PURE), PURE))
-    columns += [Column(_title(arm), _outcome(subject, arm, what), image, arm) for arm, image in pictures.items()]
+            notes.append("LR is not shown: it cannot be read.")
+    columns.append(Column("Pure", ", ".join(what.labels.get(subject.family, [])), pure, PURE))
+    for arm, path in subject.variants.items():
+        if arm == PURE:
+            continue
+        try:
+            image = images.read_stored(path)
+            columns.append(Column(_title(arm), _outcome(subject, arm), image, arm, what.marks.get(arm, "")))
+        except FsrbenchError:
+            notes.append(f"{_title(arm)} is not shown: its picture is missing or cannot be read.")
     if subject.hr is not None:
         try:
             hr = inputs.reference(subject.hr, (height, width), what.hr_size, **bounds)
-            columns.append(Column("Reference", f"{width}×{height}", hr))
+            columns.append(Column(REFERENCE, f"{width}×{height}", hr))
         except FsrbenchError:
-            pass  # why it does not fit stands in scores.csv
-    return columns
+            notes.append("The reference is not shown: it cannot be read, or does not fit the restoration.")
+    return columns, notes
+
+
+def _row(
+    subjects: Sequence[Subject], scores: Sequence[Score], what: Evaluation, summary: Summary
+) -> tuple[list[Column], list[str]]:
+    """One case of the contact sheet: LR and reference once, between them every family with its numbers."""
+    shared: dict[str, Column] = {}
+    columns: list[Column] = []
+    notes: list[str] = []
+    for subject in subjects:
+        try:
+            own, lacking = _columns(subject, what)
+        except FsrbenchError:
+            notes.append(f"{subject.family} is not shown: its picture is missing or cannot be read.")
+            continue
+        notes += [f"{subject.family}: {line}" for line in lacking]
+        values = {(s.metric, s.arm): s.value for s in scores if (s.case, s.family) == (subject.case, subject.family)}
+        for column in own:
+            if column.arm is None:
+                shared.setdefault(column.title, column)
+                continue
+            delta = [] if column.arm == PURE else [("Δ ", FAINT)]
+            numbers = [
+                (*delta, *spans) for name, spans in _numbers(values, summary, column.arm) if _known(summary, name)
+            ]
+            title = f"{subject.family} · {column.title}"
+            columns.append(replace(column, title=title, numbers=tuple(numbers[:SHOWN])))
+    ends = [[shared[title]] if title in shared else [] for title in (LR, REFERENCE)]
+    return [*ends[0], *columns, *ends[1]], notes
 
 
 def _title(arm: str) -> str:
     return "+LVLM" if arm == "lvlm" else f"+{arm}"
 
 
-def _outcome(subject: Subject, arm: str, what: Evaluation) -> str:
-    """Under an arm's title: what must be said of it, and whether its picture changed."""
-    said = [what.marks[arm]] if arm in what.marks else []
-    if subject.trail is not None:
-        changed = subject.trail.final(arm).sha256 != subject.trail.pure.sha256
-        said.append("changed" if changed else "the same picture as Pure")
-    return " · ".join(said)
+def _outcome(subject: Subject, arm: str) -> str:
+    """Whether an arm's picture is another one than Pure's."""
+    if subject.trail is None:
+        return ""
+    changed = subject.trail.final(arm).sha256 != subject.trail.pure.sha256
+    return "changed" if changed else "the same picture as Pure"
 
 
-Span = tuple[str, str]
-"""A piece of text and its colour."""
+def _known(summary: Summary, metric: str) -> bool:
+    """Whether a metric could be measured anywhere; where it could not, the tables say why."""
+    return any(metrics[metric]["n"] for metrics in summary["families"].values())
 
 
-def _caption(subject: Subject, scores: Sequence[Score], summary: Mapping[str, Any]) -> list[list[Span]]:
-    values = {(s.metric, s.arm): s.value for s in scores}
-    lines: list[list[Span]] = [[(f"{subject.case} · {subject.family}   ", INK), *_numbers(values, summary, PURE)]]
-    for arm in subject.variants:
-        if arm == PURE:
-            continue
-        lines.append([(f"Δ {arm}   ", INK), *_numbers(values, summary, arm)])
-        rounds = subject.trail.arms.get(arm, ()) if subject.trail else ()
-        lines += [[(_said(step), FAINT)] for step in rounds]
-    return lines
-
-
-def _numbers(values: Mapping[tuple[str, str], float | None], summary: Mapping[str, Any], arm: str) -> list[Span]:
-    """Pure's numbers, or an arm's differences from them."""
-    spans: list[Span] = []
+def _numbers(
+    values: Mapping[tuple[str, str], float | None], summary: Summary, arm: str
+) -> list[tuple[str, tuple[Span, ...]]]:
+    """Pure's numbers, or an arm's differences from them, by metric."""
+    found: list[tuple[str, tuple[Span, ...]]] = []
     for metric, about in summary["metrics"].items():
         pure, value = values.get((metric, PURE)), values.get((metric, arm))
         if arm == PURE or value is None or pure is None:
-            text, colour = tables.number(summary, metric, value), INK if value is not None else FAINT
+            shown = value if pure is not None else None
+            text, colour = tables.number(summary, metric, shown), INK if shown is not None else FAINT
         else:
-            delta = value - pure
-            text = tables.number(summary, metric, delta, signed=True)
-            up = (delta > 0) == (about["better"] == "higher")
-            colour = INK if delta == 0 else BETTER if up else WORSE
-        spans += [(f"{about['label']} ", FAINT), (f"{text}   ", colour)]
-    return spans
+            text = tables.number(summary, metric, value - pure, signed=True)
+            colour = {1: BETTER, 0: INK, -1: WORSE}[tables.better(summary, metric, value - pure)]
+        found.append((metric, ((f"{about['label']} ", FAINT), (text, colour))))
+    return found
 
 
 def _said(step: Round) -> str:
@@ -184,79 +201,81 @@ def _said(step: Round) -> str:
     if audit is None or decision is None:
         return ""
     if audit.status == "invalid":
-        return f"   round {step.number}: unusable reply ({audit.reason}); {decision.why}"
+        return f"round {step.number}: unusable reply ({audit.reason}); {decision.why}"
     tags = f", sees {', '.join(audit.tags)}" if audit.tags else ""
     verdict = f"; {step.verdict.why}" if step.verdict else ""
     said = f"score {audit.score:g}, confidence {audit.confidence or 0:g}{tags}"
-    return f"   round {step.number}: {said} → {decision.action}: {decision.why}{verdict}"
+    return f"round {step.number}: {said} → {decision.action}: {decision.why}{verdict}"
 
 
-# -------------------------------------------------------------------- drawing
+# --------------------------------------------------------------------- layout
 
 
-def _enlarge(lr: Image, width: int, height: int) -> Image:
-    """Nearest-neighbour, so that the input's pixels are seen."""
-    rows = np.arange(height) * lr.shape[0] // height
-    columns = np.arange(width) * lr.shape[1] // width
-    enlarged: Image = lr[rows][:, columns]
-    return enlarged
+def _strip(page: Page, top: int, columns: Sequence[Column], style: Style) -> int:
+    """Columns side by side: heads, pictures, patches, numbers; returns where they end."""
+    heads = [_head(column, style) for column in columns]
+    y = top + style.title + 8 + (style.title - 1) * max((len(head) for head in heads), default=0)
+    shapes = [column.image.shape for column in columns]
+    ratio = max((shape[0] / shape[1] for shape in shapes), default=0)
+    tall = max(1, round(style.width * min(style.tallest, ratio)))
+    ends = [y]
+    for number, (column, head) in enumerate(zip(columns, heads, strict=True)):
+        x = GAP + number * (style.width + GAP)
+        page.write(x, top, drawing.shorten(column.title, style.width, style.title), style.title)
+        for line, (text, colour) in enumerate(head):
+            page.write(x, top + style.title + 7 + (style.title - 1) * line, text, style.title - 5, colour)
+        pixelated = column.title == LR
+        page.place((x, y), (style.width, tall), column.image, pixelated=pixelated)
+        below = y + tall + GAP // 2
+        if _aligned(columns):
+            below = _patches(page, (x, below), column.image, style, pixelated=pixelated)
+        for spans in column.numbers:
+            page.spans(x, below, spans, 16)
+            below += 23
+        ends.append(below)
+    return max(ends)
 
 
-def _canvas(width: int, height: int) -> tuple[Any, ImageDraw.ImageDraw]:
-    from PIL import Image as Pillow
-    from PIL import ImageDraw
-
-    canvas = Pillow.new("RGB", (width, height), PAPER)
-    return canvas, ImageDraw.Draw(canvas)
+def _head(column: Column, style: Style) -> list[Span]:
+    """What stands between a title and its picture."""
+    marks = [(line, MARKED) for line in drawing.wrap(column.mark, style.width, style.title - 5, 2)]
+    return marks + [(line, FAINT) for line in drawing.wrap(column.detail, style.width, style.title - 5, 3)]
 
 
-def _pillow(image: Image, width: int, height: int, pixelated: bool) -> Any:
-    from PIL import Image as Pillow
-
-    kernel = Pillow.Resampling.NEAREST if pixelated else Pillow.Resampling.LANCZOS
-    return Pillow.fromarray(images.to_8bit(image)).resize((width, height), kernel)
+def _aligned(columns: Sequence[Column]) -> bool:
+    """Whether the places of an aligned face can be meant: only a square picture can be one."""
+    return bool(columns) and all(column.image.shape[0] == column.image.shape[1] for column in columns)
 
 
-def _place(
-    canvas: Any, column: Column, at: tuple[int, int], size: tuple[int, int], cell: int, patches: Sequence[str]
-) -> None:
-    """A column's picture and, two in a row below it, its face patches."""
-    (x, y), (width, height) = at, size
-    canvas.paste(_pillow(column.image, width, height, column.pixelated), (x, y))
-    places = faces.regions(column.image.shape[:2], None)
-    gap = width - 2 * cell
-    for number, name in enumerate(patches):
+def _patches(page: Page, at: tuple[int, int], image: Image, style: Style, *, pixelated: bool) -> int:
+    """Face patches, two in a row, each with its name below it; returns where they end."""
+    gap, label = GAP // 2, style.title - 6
+    side = (style.width - gap) // 2
+    places = faces.regions((image.shape[0], image.shape[1]), None)
+    for number, name in enumerate(style.patches):
         x0, y0, x1, y1 = places[name]
-        cut = _pillow(column.image[y0:y1, x0:x1], cell, cell, column.pixelated)
-        canvas.paste(cut, (x + (number % 2) * (cell + gap), y + height + gap + (number // 2) * (cell + gap)))
+        x = at[0] + (number % 2) * (side + gap)
+        y = at[1] + (number // 2) * (side + label + 2 * gap)
+        page.place((x, y), (side, side), image[y0:y1, x0:x1], pixelated=pixelated)
+        page.write(x, y + side + 2, name.replace("_", " "), label, FAINT)
+    return at[1] + (len(style.patches) + 1) // 2 * (side + label + 2 * gap)
 
 
-def _write_line(pen: ImageDraw.ImageDraw, x: float, y: float, spans: Sequence[Span]) -> None:
-    """Coloured pieces of one line, cut where the panel ends."""
-    room = pen.im.size[0] - GAP
-    for text, colour in spans:
-        fitted = _shorten(pen, text, room - x, size=15)
-        pen.text((x, y), fitted, fill=colour, font=_font(15))
-        x += pen.textlength(fitted, font=_font(15))
-        if fitted != text:
-            return
-
-
-def _shorten(pen: ImageDraw.ImageDraw, text: str, room: float, size: int = 13) -> str:
-    text = " ".join(text.split()) if "\n" in text else text
-    if pen.textlength(text, font=_font(size)) <= room:
-        return text
-    while text and pen.textlength(text + "…", font=_font(size)) > room:
-        text = text[:-1]
-    return text + "…"
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """DejaVu Sans as matplotlib ships it: it has arrows and minus signs, and is the same on every machine."""
-    from PIL import ImageFont
-
-    spec = importlib.util.find_spec("matplotlib")
-    assert spec is not None
-    assert spec.origin is not None
-    return ImageFont.truetype(str(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
+def _caption(page: Page, y: int, wide: float, subject: Subject, scores: Sequence[Score], summary: Summary) -> int:
+    """Pure's numbers and every arm's differences in columns, each arm's rounds below it; returns where they end."""
+    values = {(s.metric, s.arm): s.value for s in scores}
+    labels = {arm: "Pure" if arm == PURE else f"Δ {_title(arm)}" for arm in subject.variants}
+    labels = {arm: drawing.shorten(label, 200, 16) for arm, label in labels.items()}
+    rows = {arm: [spans for _, spans in _numbers(values, summary, arm)] for arm in labels}
+    first = GAP + max(drawing.length(label, 16) for label in labels.values()) + 24
+    pitch = 24 + max((drawing.length("".join(t for t, _ in s), 16) for row in rows.values() for s in row), default=0)
+    for arm, row in rows.items():
+        page.write(GAP, y, labels[arm], 16)
+        for number, spans in enumerate(row):
+            page.spans(first + number * pitch, y, spans, 16)
+        y += 26
+        for step in subject.trail.arms.get(arm, ()) if subject.trail else ():
+            for number, line in enumerate(drawing.wrap(_said(step), wide - 40, 14, 3)):
+                page.write(GAP + (20 if number == 0 else 40), y, line, 14, FAINT)
+                y += 22
+    return y

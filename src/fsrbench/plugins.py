@@ -195,6 +195,15 @@ class Recipe:
     """Names of the drawn values, for the CSV's header."""
 
 
+CONTRACTS: dict[str, Any] = {
+    "backends": Backend,
+    "knobs": Knob,
+    "auditors": Auditor,
+    "metrics": Metric,
+    "recipes": Recipe,
+}
+
+
 # ------------------------------------------------------------------- finding
 
 
@@ -215,11 +224,15 @@ def load(kind: str, name: str) -> Any:
         near = difflib.get_close_matches(name, known, 1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise SettingsError(f"There is no {kind[:-1]} named {name!r}.{hint} Known: {', '.join(known)}.")
-    module = importlib.import_module(f"fsrbench.{kind}.{name}")
     try:
-        declared = getattr(module, KINDS[kind])
-    except AttributeError:
-        raise SettingsError(f"{module.__file__} declares no {KINDS[kind]}: see the README, 'Adding'.") from None
+        module = importlib.import_module(f"fsrbench.{kind}.{name}")
+    except Exception as error:  # a user's file may raise anything; what is shipped is tested not to
+        raise SettingsError(f"The {kind[:-1]} {name} cannot be imported: {type(error).__name__}: {error}") from error
+    declared = getattr(module, KINDS[kind], None)
+    if not isinstance(declared, CONTRACTS[kind]):
+        raise SettingsError(
+            f"{module.__file__} must declare {KINDS[kind]} = {CONTRACTS[kind].__name__}(…): see the README, 'Adding'."
+        )
     if not argument:
         return declared
     if getattr(declared, "named", None) is None:
@@ -238,6 +251,8 @@ def _package(kind: str) -> Any:
     """The package of a kind, its path extended by the user's plugin folders."""
     package = importlib.import_module(f"fsrbench.{kind}")
     for root in filter(None, os.environ.get("FSRBENCH_PLUGINS", "").split(os.pathsep)):
+        if not Path(root).is_dir():
+            raise SettingsError(f"FSRBENCH_PLUGINS names {root}, which is not a folder. Correct or unset it.")
         folder = str(Path(root, kind).absolute())
         if folder not in package.__path__ and Path(folder).is_dir():
             package.__path__.append(folder)

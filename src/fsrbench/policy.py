@@ -56,7 +56,7 @@ def decide(audit: Audit, current: Knobs, offered: Mapping[str, Knob], limits: Li
     if not applied:
         return Decision("accept", "no hint that would change anything", {}, clamped, dropped)
     if retries_left < 1:
-        return Decision("stop", f"all {limits.retries} retries are used", {}, clamped, dropped)
+        return Decision("stop", "no retry is left", {}, clamped, dropped)
     asked = ", ".join(f"{name} {value:g}" for name, value in applied.items())
     return Decision("retry", f"score {audit.score:g} below {limits.accept_score:g}: {asked}", applied, clamped, dropped)
 

@@ -5,36 +5,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fsrbench import evaluate, execute, images, panels, tables
+from fsrbench import evaluate, execute, images, panels, subjects, tables
+from fsrbench.config import Settings
 from fsrbench.errors import FsrbenchError
-from fsrbench.evaluate import Evaluation, Subject
 from fsrbench.execute import Track
 from fsrbench.plugins import Machine
-from fsrbench.store import RunFolder, read_csv
+from fsrbench.store import RunFolder
+from fsrbench.subjects import Evaluation, Subject
 from fsrbench.values import Score
 
 
 def run(folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict[str, Any]:
     """Evaluate a run's folder as its settings say, and write all of it; returns the summary."""
-    what, _ = evaluate.of_run(folder)
-    return publish(what, folder.root, machine, workers, track)
+    settings = Settings.model_validate(folder.study()["settings"])
+    return publish(subjects.of_run(folder, settings), folder, machine, workers, track)
 
 
-def publish(what: Evaluation, out: Path, machine: Machine, workers: int, track: Track) -> dict[str, Any]:
-    """Measure, then write scores.csv, summary.json, summary.md and a panel for each case."""
+def publish(what: Evaluation, folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict[str, Any]:
+    """Measure, then write scores.csv, summary.json, summary.md, a panel for each case and the contact sheet."""
     scores = evaluate.measure(what, machine, workers, track)
-    summary = evaluate.summarise(what, scores, read_csv(out / "failures.csv"))
-    evaluate.write_scores(out / "scores.csv", scores)
-    write_summary(out, summary)
-    draw_panels(what, scores, summary, out, workers, track)
-    with contextlib.suppress(FsrbenchError):  # a picture is gone or damaged: scores.csv says which and why
-        images.write(out / "contact_sheet.png", panels.sheet(what, scores, summary))
+    summary = evaluate.summarise(what, scores, folder.failures())
+    evaluate.write_scores(folder.root / "scores.csv", scores)
+    write_summary(folder.root, summary)
+    draw_panels(what, scores, summary, folder.root, workers, track)
+    sheet = folder.root / "contact_sheet.png"
+    try:
+        images.write(sheet, panels.sheet(what, scores, summary))
+    except FsrbenchError:
+        sheet.unlink(missing_ok=True)  # a picture is gone or damaged: scores.csv says which and why
     return summary
 
 
@@ -55,11 +58,13 @@ def draw_panels(
 
     def one(subject: Subject) -> None:
         own = by_case.get((subject.family, subject.case), [])
+        path = out / subject.family / "panels" / f"{subject.case}.png"
         try:
             panel = panels.draw(subject, own, what, summary)
         except FsrbenchError:
-            return  # a picture is gone or damaged: scores.csv says which and why
-        images.write(out / subject.family / "panels" / f"{subject.case}.png", panel)
+            path.unlink(missing_ok=True)  # a picture is gone or damaged: scores.csv says which and why
+            return
+        images.write(path, panel)
 
     for _ in track("panels", execute.run(one, what.subjects, workers), len(what.subjects)):
         pass

@@ -69,7 +69,8 @@ def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> d
             whole, one, other = joined["settings"], before["settings"], new["settings"]
         whole[part] = dict(sorted({**one[part], **other[part]}.items()))
     joined["inputs"] = {**new["inputs"], "hr": new["inputs"]["hr"] or before["inputs"]["hr"]}
-    text = json.dumps({**_decisive(joined), "hr_size": joined["settings"]["hr_size"]}, sort_keys=True)
+    portable = {key: value for key, value in _decisive(joined).items() if key != "inputs"}
+    text = json.dumps({**portable, "hr_size": joined["settings"]["hr_size"]}, sort_keys=True)
     return {**joined, "fingerprint": hashlib.sha256(text.encode()).hexdigest()}
 
 
@@ -78,6 +79,7 @@ def _decisive(record: Mapping[str, Any]) -> dict[str, Any]:
     settings = record["settings"]
     kept = {key: settings[key] for key in ("seed", "models", "scale", "faces", "guards", "families")}
     kept["arms"] = {name: _answering(arm) for name, arm in settings["arms"].items()}
+    kept["inputs"] = {name: folder for name, folder in record["inputs"].items() if folder is not None}
     return {**kept, **{key: record[key] for key in ("machine", "prompts", "weights", "evidence")}}
 
 
@@ -91,7 +93,7 @@ def _answering(arm: Mapping[str, Any]) -> dict[str, Any]:
 
 def _differences(was: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> Iterator[str]:
     """What differs, in words. In PARTS, a name that only one side has is an addition and no difference."""
-    names = set(was) & set(now) if place in PARTS else {*was, *now}
+    names = set(was) & set(now) if place in (*PARTS, "inputs") else {*was, *now}
     for name in names:
         one, other, where = was.get(name), now.get(name), f"{place}.{name}".lstrip(".")
         if isinstance(one, Mapping) and isinstance(other, Mapping):

@@ -6,11 +6,9 @@ holds is done, and resuming looks at trails only. One process at a time: the loc
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -19,13 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from fsrbench import images
+from fsrbench import csvfile, images
 from fsrbench.errors import StoreError
 from fsrbench.values import PURE, Failure, Image, Restoration, Round, Trail, to_json
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+FAILURES = ("family", "case", "arm", "why")
+STUDY = ("inputs", "settings", "machine", "prompts", "evidence", "weights", "dead_knobs", "versions")
+"""What `study.yaml` must hold."""
 FORMAT = 1
 """Version of all stored files; raised when a reader of the old one would misread the new one."""
 
@@ -79,13 +80,29 @@ class RunFolder:
             raise StoreError(f"{self.study_file} cannot be read: {error}.") from None
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise StoreError(f"{self.study_file} has another format than {FORMAT}: use the fsrbench that made it.")
+        missing = [key for key in STUDY if not isinstance(data.get(key), dict)]
+        if missing:
+            raise StoreError(f"{self.study_file} is cut off or was edited: it has no {missing[0]}. Use another --out.")
         return data
 
-    def write_study(self, data: Mapping[str, Any]) -> None:
-        """Write `study.yaml`, unless it says the same already."""
+    def started(self) -> dict[str, Any] | None:
+        """The study of which this folder already holds results; None where there are none, or nothing at all.
+
+        A folder that is something else is refused: results would get mixed into it.
+        """
+        if next((self.root / "trails").glob("*/*.json"), None) is not None:
+            return self.study()
+        for path in self.root.iterdir():
+            if path.suffix.lower() in images.SUFFIXES and path.name != "contact_sheet.png":
+                raise StoreError(f"{self.root} is no run's folder: it holds {path.name}. Use another --out.")
+        return None
+
+    def write_study(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Write `study.yaml`, unless it says the same already; hands the study on."""
         text = yaml.dump({"format": FORMAT, **data}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
         if not self.study_file.is_file() or self.study_file.read_text(encoding="utf-8") != text:
             images.write_bytes(self.study_file, text.encode())
+        return data
 
     # ----------------------------------------------------------------- trails
 
@@ -103,7 +120,10 @@ class RunFolder:
             raise StoreError(f"{path} cannot be read ({error}). Delete it: the case is then run again.") from None
         if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
             raise StoreError(f"{path} has another format than {FORMAT}. Delete it, or use the fsrbench that made it.")
-        return _trail_adapter().validate_python(data)
+        try:
+            return _trail_adapter().validate_python(data)
+        except ValueError as error:
+            raise StoreError(f"{path} is no trail ({error!s:.200}). Delete it: the case is then run again.") from None
 
     def trails(self) -> Iterator[Trail]:
         """All stored trails, by family and case."""
@@ -131,7 +151,7 @@ class RunFolder:
 
     def picture(self, restoration: Restoration) -> Image:
         """Read a stored picture back; refuses one that is not what the trail recorded."""
-        image = images.read(self.root / restoration.path)
+        image = images.read_stored(self.root / restoration.path)
         if images.pixel_hash(image) != restoration.sha256:
             raise StoreError(f"{self.root / restoration.path} was changed after the run. Delete its trail to redo it.")
         return image
@@ -143,21 +163,22 @@ class RunFolder:
 
     # ----------------------------------------------------------------- tables
 
-    def write_failures(self, failures: Iterable[Failure], attempted: set[tuple[str, str]]) -> list[Failure]:
-        """Rewrite `failures.csv`: of cases that were attempted now what failed now, of others what stood there."""
-        old = [Failure(**row) for row in read_csv(self.root / "failures.csv")]
-        kept = [f for f in old if (f.family, f.case) not in attempted]
+    def failures(self) -> list[Failure]:
+        """What `failures.csv` says."""
+        return [Failure(**row) for row in csvfile.read(self.root / "failures.csv", FAILURES)]
+
+    def write_failures(self, failures: Iterable[Failure], settled: Callable[[Failure], bool]) -> None:
+        """Rewrite `failures.csv`: what failed now, and what stood there before but for what is settled."""
+        kept = [failure for failure in self.failures() if not settled(failure)]
         merged = sorted({*kept, *failures}, key=lambda f: (f.family, f.case, f.arm))
-        rows = [[f.family, f.case, f.arm, f.why] for f in merged]
-        write_csv(self.root / "failures.csv", ["family", "case", "arm", "why"], rows)
-        return merged
+        csvfile.write(self.root / "failures.csv", FAILURES, [[f.family, f.case, f.arm, f.why] for f in merged])
 
     def write_run_config(self) -> None:
         """Rewrite `run_config.csv` from the trails: a row for each case, family, arm and round."""
         trails = list(self.trails())
         knobs = sorted({name for t in trails for name in t.pure.knobs})
         rows = [_config_row(trail, step, knobs) for trail in trails for step in trail.rounds]
-        write_csv(self.root / "run_config.csv", [*_LEFT, *knobs, *_RIGHT], rows)
+        csvfile.write(self.root / "run_config.csv", [*_LEFT, *knobs, *_RIGHT], rows)
 
 
 _LEFT = ("family", "case", "arm", "round", "backend", "model", "precision", "seed")
@@ -189,41 +210,6 @@ def _config_row(trail: Trail, step: Round, knobs: Sequence[str]) -> list[object]
 
 def _pairs(values: Mapping[str, Any]) -> str:
     return "; ".join(f"{name}={value}" for name, value in values.items())
-
-
-# ---------------------------------------------------------------------- files
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table whole. None becomes an empty field; a text that a spreadsheet would run is disarmed."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    images.write_bytes(path, text.getvalue().encode())
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """Rows of a table that `write_csv` made; none if it is not there."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [{k: _uncell(v) for k, v in row.items()} for row in csv.DictReader(file)]
-    except FileNotFoundError:
-        return []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StoreError(f"{path} cannot be read: {error}. Delete it: it is made again.") from None
-
-
-def _cell(value: object) -> object:
-    """Words of an auditor end up here, and a spreadsheet must not take them for a formula."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
-
-
-def _uncell(value: str | None) -> str:
-    text = value or ""
-    return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def file_sha256(path: Path) -> str:

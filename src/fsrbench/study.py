@@ -19,7 +19,7 @@ from fsrbench.errors import CostLimitReached
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
 from fsrbench.unit import Bench
-from fsrbench.values import Case, Failure
+from fsrbench.values import PURE, Case, Failure
 
 log = logging.getLogger("fsrbench")
 
@@ -35,7 +35,7 @@ class Outcome:
     done: int
     """Units (case × family) that were worked on now; the others were finished before."""
     failures: list[Failure]
-    """What is still missing, now and from before."""
+    """What was tried now and did not work out."""
     stopped: str = ""
     """Why the run ended before its end (the cost limit); the next one goes on."""
 
@@ -44,55 +44,55 @@ def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Pa
         limit: int | None = None, workers: int = 1, track: execute.Track = execute.untracked) -> Outcome:  # fmt: skip
     """Run what is missing in `out`; what is there already is left as it is."""
     folder = RunFolder(out)
-    cases, notes = inputs.pair(lr, hr, limit)
+    cases, notes = inputs.pair(lr, hr)
     for note in notes:
         log.warning(note)
     auditors = unit.open_auditors(settings, machine)
     asked = {family: prompts.read(family, f.prompt).sha256 for family, f in settings.families.items() if auditors}
-    attempted: set[tuple[str, str]] = set()
-    failures: list[Failure] = []
     look: evidence.Tools | None = None
+    done: set[tuple[str, str]] = set()
+    failures: list[Failure] = []
     stopped = ""
     with folder.locked():
-        study = record.describe(settings, machine, (lr, hr), asked)
-        study = record.join(folder.study() if folder.study_file.is_file() else None, study, out)
-        folder.write_study(study)
+        described = record.describe(settings, machine, (lr, hr), asked)
+        study = folder.write_study(record.join(folder.started(), described, out))
         try:
             for family in settings.families:
-                todo = [case for case in cases if unit.missing(folder, family, case, settings.arms)]
+                todo = [case for case in cases[:limit] if unit.missing(folder, family, case, settings.arms)]
                 if not todo:
                     continue
                 look = look or (evidence.open_tools(machine) if auditors else None)
                 bench = unit.open_family(family, settings, machine, auditors, look, folder)
-                opened = {
-                    "weights": {family: dict(bench.pipeline.restorer.weights)},
-                    "evidence": look.available if look else {},
-                }
-                study = record.join(study, {**study, **opened}, out)
-                folder.write_study(study)
-                if auditors and family not in study["dead_knobs"]:
-                    study = _warn_of_dead_knobs(folder, study, bench, todo)
+                study = folder.write_study(record.join(study, {**study, **_opened(bench, look, study, todo)}, out))
                 outcomes = execute.run(partial(unit.run_case, bench), todo, workers)
                 for case, failed in track(family, outcomes, len(todo)):
-                    attempted.add((family, case))
+                    done.add((family, case))
                     failures.extend(failed)
         except CostLimitReached as error:
             stopped = str(error)
         finally:
-            failures = folder.write_failures(failures, attempted)
+            settled = partial(_settled, settings, {case.id for case in cases}, done)
+            folder.write_failures(failures, settled)
             folder.write_run_config()
-    return Outcome(folder, len(cases), len(attempted), failures, stopped)
+    return Outcome(folder, len(cases[:limit]), len(done), failures, stopped)
 
 
-def _warn_of_dead_knobs(
-    folder: RunFolder, study: Mapping[str, Any], bench: Bench, cases: Sequence[Case]
-) -> dict[str, Any]:
-    """Before an auditor is offered a knob: does it move anything? Said now, recorded, and said in the summary."""
-    dead = unit.dead_knobs(bench, cases[:2])
-    if dead:
-        log.warning(
-            f"{bench.family}: {', '.join(dead)} moves no pixel on this backend; asking for it asks for nothing."
-        )
-    joined = record.join(study, {**study, "dead_knobs": {bench.family: dead}}, folder.root)
-    folder.write_study(joined)
-    return joined
+def _opened(
+    bench: Bench, look: evidence.Tools | None, study: Mapping[str, Any], todo: Sequence[Case]
+) -> dict[str, dict[str, Any]]:
+    """What is known of a family once it is open: its weights, the instruments, and which offered knobs are dead."""
+    dead = {}
+    if look is not None and bench.family not in study["dead_knobs"]:
+        dead[bench.family] = unit.dead_knobs(bench, todo[:2])
+        for knob in dead[bench.family]:
+            log.warning(f"{bench.family}: {knob} moves no pixel on this backend; asking for it is asking for nothing.")
+    weights = {bench.family: dict(bench.pipeline.restorer.weights)}
+    return {"weights": weights, "evidence": look.available if look else {}, "dead_knobs": dead}
+
+
+def _settled(settings: Settings, cases: set[str], done: set[tuple[str, str]], earlier: Failure) -> bool:
+    """Was an earlier failure taken up again now, or is its case gone?"""
+    if earlier.family not in settings.families:
+        return False
+    taken_up = (earlier.family, earlier.case) in done and earlier.arm in (PURE, *settings.arms)
+    return taken_up or earlier.case not in cases

@@ -29,7 +29,8 @@ def markdown(summary: Summary) -> str:
         parts += ["## Perceptual and identity metrics", _table(summary, second)]
     parts.append(
         "Δ is the mean paired difference, arm − pure, over the cases that have both numbers. Bold is the better mean "
-        "of a pair; it is not evidence that the difference is real."
+        "of a pair; it is not evidence that the difference is real. n counts the finished cases of a row; a cell that "
+        "rests on fewer of them says so: [n=…]."
     )
     parts += ["## What happened to the cases", _counts(summary)]
     lacking = [escape(line) for line in missing(summary)]
@@ -53,9 +54,14 @@ def terminal(summary: Summary) -> Table:
     for family, rows in _rows(summary, names):
         table.add_row(Text(family, style="bold", overflow="fold"))
         for label, n, cells in rows:
-            table.add_row(Text(label), str(n), *(Text(cell.replace("**", "").replace(" (", "\n(")) for cell in cells))
+            table.add_row(Text(label), str(n), *map(Text, map(_narrow, cells)))
         table.add_section()
     return table
+
+
+def _narrow(cell: str) -> str:
+    """A cell for the terminal: its parts below each other."""
+    return cell.replace("**", "").replace(" (", "\n(").replace(" [", "\n[")
 
 
 def heading(summary: Summary, metric: str) -> str:
@@ -65,12 +71,20 @@ def heading(summary: Summary, metric: str) -> str:
 
 
 def number(summary: Summary, metric: str, value: float | None, *, signed: bool = False) -> str:
-    """A value with the metric's own digits; `n/a` where there is none."""
+    """A value with the metric's own digits; `n/a` where there is none. What rounds to zero has no sign."""
     if value is None:
         return "n/a"
     digits = summary["metrics"][metric]["digits"]
-    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
-    return text.replace("-", "−")
+    sign = "+" if signed and round(value, digits) else ""
+    return f"{value:{sign}z.{digits}f}".replace("-", "−")
+
+
+def better(summary: Summary, metric: str, delta: float | None) -> int:
+    """1 if the arm is better than pure, -1 if worse, 0 if that is unknown or rounds to zero."""
+    about = summary["metrics"][metric]
+    if delta is None or not round(delta, about["digits"]):
+        return 0
+    return 1 if (delta > 0) == (about["better"] == "higher") else -1
 
 
 def family_name(summary: Summary, family: str) -> str:
@@ -93,36 +107,37 @@ def _rows(summary: Summary, names: Sequence[str]) -> Iterator[tuple[str, list[tu
     for family, metrics in summary["families"].items():
         arms = list(next(iter(metrics.values()))["arms"]) if metrics else []
         counts = summary["counts"][family]
-        pure = [_pure_cell(summary, name, metrics[name]) for name in names]
+        pure = [_pure_cell(summary, name, metrics[name], counts["cases"]) for name in names]
         rows = [("Pure FSR", counts["cases"], pure)]
         for arm in arms:
             mark = summary["marks"].get(arm)
             label = ("FSR+LVLM" if arm == "lvlm" else f"FSR+{arm}") + (f" ({mark})" if mark else "")
             done = counts["arms"][arm]["done"]
-            rows.append((label, done, [_arm_cell(summary, name, metrics[name]["arms"][arm]) for name in names]))
+            cells = [_arm_cell(summary, name, metrics[name]["arms"][arm], done) for name in names]
+            rows.append((label, done, cells))
         yield family_name(summary, family), rows
 
 
-def _pure_cell(summary: Summary, metric: str, entry: Mapping[str, Any]) -> str:
+def _pure_cell(summary: Summary, metric: str, entry: Mapping[str, Any], cases: int) -> str:
     text = number(summary, metric, entry["pure"])
     arms = list(entry["arms"].values())
-    better = len(arms) == 1 and _better(summary, metric, arms[0]["delta"]) == -1
-    return f"**{text}**" if better else text
+    if len(arms) == 1 and better(summary, metric, arms[0]["delta"]) == -1:
+        text = f"**{text}**"
+    return text + _fewer(entry["n"], cases)
 
 
-def _arm_cell(summary: Summary, metric: str, entry: Mapping[str, Any]) -> str:
+def _arm_cell(summary: Summary, metric: str, entry: Mapping[str, Any], done: int) -> str:
     if entry["mean"] is None:
         return "n/a"
     text = number(summary, metric, entry["mean"])
-    bold = f"**{text}**" if _better(summary, metric, entry["delta"]) == 1 else text
-    return f"{bold} ({number(summary, metric, entry['delta'], signed=True)})"
+    if better(summary, metric, entry["delta"]) == 1:
+        text = f"**{text}**"
+    return f"{text} ({number(summary, metric, entry['delta'], signed=True)})" + _fewer(entry["n"], done)
 
 
-def _better(summary: Summary, metric: str, delta: float | None) -> int:
-    """1 if the arm is better than pure, -1 if worse, 0 if equal or unknown."""
-    if not delta:
-        return 0
-    return 1 if (delta > 0) == (summary["metrics"][metric]["better"] == "higher") else -1
+def _fewer(n: int, row: int) -> str:
+    """The number of cases behind a cell, where it is another one than the row's."""
+    return f" [n={n}]" if n not in (0, row) else ""
 
 
 def _cases(summary: Summary) -> str:

@@ -6,7 +6,7 @@ user can mend ends as a `Failure` and lets the other cases go on; a bug keeps it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fsrbench import images, inputs, liveness, plugins, policy, prompts
@@ -71,8 +71,7 @@ def open_family(
 ) -> Bench:
     """Load a family's network and put its arms beside it; `look` is what auditors look through."""
     chosen = settings.families[family]
-    own = {**chosen.model_dump(), "models": settings.models, "scale": settings.scale}
-    restorer = plugins.load("backends", chosen.backend).open(own, machine)
+    restorer = plugins.load("backends", chosen.backend).open(settings.backend_settings(family), machine)
     pipeline = Pipeline(restorer, settings.offered(family), settings.scale, machine.precision)
     arms: dict[str, Way] = {name: rerun.intervene for name, arm in settings.arms.items() if arm.way == "rerun"}
     if look is not None:
@@ -105,10 +104,13 @@ def dead_knobs(bench: Bench, cases: Sequence[Case]) -> list[str]:
     return sorted(set.intersection(*found)) if found else []
 
 
-def missing(folder: RunFolder, family: str, case: Case, arms: Mapping[str, object] | set[str]) -> bool:
-    """Is anything of this case still to be done?"""
+def missing(folder: RunFolder, family: str, case: Case, arms: Iterable[str]) -> bool:
+    """Is anything of this case still to be done, gone, or made from another LR?"""
     trail = folder.trail(family, case.id)
-    return trail is None or not set(arms) <= set(trail.arms)
+    if trail is None or not set(arms) <= set(trail.arms):
+        return True
+    there = all((folder.root / trail.final(arm).path).is_file() for arm in (PURE, *trail.arms))
+    return not there or not case.lr.is_file() or file_sha256(case.lr) != trail.lr_sha256
 
 
 def run_case(bench: Bench, case: Case) -> tuple[str, list[Failure]]:
@@ -140,6 +142,8 @@ def _pure(bench: Bench, case: Case, lr: Image) -> tuple[Trail, Picture]:
             raise FsrbenchError(
                 f"{case.lr} is not the picture that was restored in this folder. Use another --out, or put it back."
             )
+        for arm in (PURE, *trail.arms):
+            _mend(bench, lr, trail.final(arm))
         done = trail.pure
         image = bench.folder.picture(done)
         return trail, Picture(image, done.knobs, done.seed, done.seconds, done.precision, done.notes)
@@ -148,6 +152,18 @@ def _pure(bench: Bench, case: Case, lr: Image) -> tuple[Trail, Picture]:
     trail = Trail(case.id, bench.family, digest, (Round(PURE, 0, _store(bench, pure, path)),))
     bench.folder.write_trail(trail)
     return trail, pure
+
+
+def _mend(bench: Bench, lr: Image, done: Restoration) -> None:
+    """Make a picture again that was deleted: the same knobs and seed give the same pixels, or it is an error."""
+    if (bench.folder.root / done.path).is_file():
+        return
+    again = bench.pipeline.restore(lr, done.knobs, done.seed)
+    if images.pixel_hash(again.image) != done.sha256:
+        raise FsrbenchError(
+            f"{bench.folder.root / done.path} was deleted and comes out differently on this machine. Use another --out."
+        )
+    bench.folder.write_picture(done.path, again.image)
 
 
 def _intervene(bench: Bench, case: Case, lr: Image, trail: Trail, pure: Picture, arm: str) -> Trail:

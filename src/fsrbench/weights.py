@@ -152,6 +152,10 @@ TABLE: dict[str, Weight] = {w.name: w for w in _ROWS}
 """Every file that fsrbench may ask for. What ships inside other packages (LPIPS's linear layers) is not here."""
 
 
+_FAILED: dict[tuple[str, Path], str] = {}
+"""Downloads that did not work out in this process, and why."""
+
+
 # -------------------------------------------------------------------- finding
 
 
@@ -171,7 +175,14 @@ def locate(name: str, *, explicit: Path | None = None, offline: bool = False) ->
         return _trusted(weight, _extract(weight, archive.path))
     if offline or os.environ.get("FSRBENCH_OFFLINE"):
         raise WeightsError(f"{name} is not on this machine, and downloads are forbidden (offline). {_cure(weight)}")
-    return _trusted(weight, download(weight))
+    source = (url(weight), cache())
+    if source in _FAILED:  # five tools that want one file need not each wait for the same dead end
+        raise WeightsError(_FAILED[source])
+    try:
+        return _trusted(weight, download(weight))
+    except WeightsError as error:
+        _FAILED[source] = str(error)
+        raise
 
 
 def identify(path: Path) -> Found:

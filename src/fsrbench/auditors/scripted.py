@@ -81,7 +81,7 @@ def _answer(question: Question, replies: list[Any] | dict[str, Any]) -> Answer:
     if isinstance(entry, dict) and entry.get("unreachable"):
         why = entry["unreachable"]
         raise AuditorUnreachable(why if isinstance(why, str) else "The script says: unreachable.")
-    text = entry if isinstance(entry, str) else json.dumps({**LEFT_OUT, **entry})
+    text = entry if isinstance(entry, str) else json.dumps({**LEFT_OUT, **entry}, default=str)
     exchange = {"auditor": "scripted", "prompt": question.prompt, "schema": question.schema, "reply": text}
     try:
         said = reply.parse(text, question.schema)

@@ -16,7 +16,7 @@ import numpy as np
 
 from fsrbench import faces, images, networks
 from fsrbench.backends import _choice
-from fsrbench.errors import SettingsError
+from fsrbench.errors import SettingsError, WeightsError
 from fsrbench.plugins import Backend, Machine, Output
 from fsrbench.values import derive_seed
 
@@ -57,9 +57,18 @@ class _GFPGAN:
         notes = ("only_center_face moves nothing on one aligned face",) if "only_center_face" in knobs else ()
         return Output(_blend(image, plain, knobs), notes)
 
+    def _open_detector(self) -> faces.Detector:
+        try:
+            return faces.open_detector(self._machine)
+        except WeightsError as error:
+            raise WeightsError(
+                "A picture that is not square is searched for faces, which needs a detector: name one in the setting "
+                f"faces.detector, or say families.prior.aligned=true if it is an aligned face. {error}"
+            ) from None
+
     def _whole(self, plain: Image, knobs: Knobs, seed: int, precision: str) -> Output:
         if self._detector is None:
-            self._detector = faces.open_detector(self._machine)
+            self._detector = self._open_detector()
         found = list(enumerate(self._detector(plain)))
         if not found:
             return Output(plain, ("no face found; upscaled plainly",))

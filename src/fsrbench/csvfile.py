@@ -1,0 +1,54 @@
+"""Tables as CSV: written whole, read back as text.
+
+Words of an auditor end up in tables, and a spreadsheet must not take them for a formula: a text that begins
+like one gets a leading apostrophe, but for names, by which other tables are joined.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from fsrbench import images
+from fsrbench.errors import StoreError
+
+NAMES = ("family", "case", "arm", "metric", "picture")
+"""Columns that are written as they are."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table whole. None becomes an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    plain = [name in NAMES for name in header]
+    for row in rows:
+        writer.writerow([value if keep else _disarm(value) for keep, value in zip(plain, row, strict=True)])
+    images.write_bytes(path, text.getvalue().encode())
+
+
+def read(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """These columns of a table that `write` made; no rows if it is not there."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in columns if name not in (reader.fieldnames or columns)]
+            rows = list(reader)
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(f"{path} cannot be read: {error}. Delete it: it is made again.") from None
+    if missing:
+        raise StoreError(f"{path} has no column {missing[0]}: it was changed. Delete it: it is made again.")
+    return [{name: _arm(name, row[name] or "") for name in columns} for row in rows]
+
+
+def _disarm(value: object) -> object:
+    return "'" + value if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def _arm(column: str, text: str) -> str:
+    return text[1:] if column not in NAMES and text.startswith("'") and text[1:].startswith(FORMULA) else text

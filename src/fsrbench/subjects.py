@@ -1,0 +1,142 @@
+"""What is compared: the cases of a run's folder, or of plain folders, with everything a reader must be told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fsrbench import images, plugins
+from fsrbench.config import Limits, Settings
+from fsrbench.errors import InputError, SettingsError
+from fsrbench.plugins import Metric
+from fsrbench.store import RunFolder
+from fsrbench.values import PURE, Trail
+
+FREE = ("metrics", "faces", "hr_size", "limits")
+"""Settings of a finished run that an evaluation may change: they decide what is measured, not what was made."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One case of one family as it lies on disk."""
+
+    family: str
+    """Family, or the name given to plain folders."""
+    case: str
+    """Case id."""
+    lr: Path | None
+    """The input, for panels."""
+    hr: Path | None
+    """The reference, or None."""
+    variants: dict[str, Path]
+    """Arm → picture, `pure` first."""
+    trail: Trail | None = None
+    """What happened to it; None for plain folders."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is measured, and on what."""
+
+    subjects: list[Subject]
+    """Everything that is compared."""
+    metrics: dict[str, Metric]
+    """Declared metrics by name, in the order of tables."""
+    labels: dict[str, list[str]] = field(default_factory=dict)
+    """Family → models that made its pictures, for tables and panels."""
+    marks: dict[str, str] = field(default_factory=dict)
+    """Arm → what must be said wherever it shows: privileged, noise floor."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the numbers must know."""
+    hr_size: int = 512
+    """Size to which references are standardised."""
+    limits: Limits = field(default_factory=Limits)
+    """Bounds on what is read."""
+
+
+def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Evaluation:
+    """What a run's folder holds. `settings` are the run's own, but for those in FREE; `hr` is where its HR are now."""
+    study = folder.study()
+    made_with = Settings.model_validate(study["settings"])
+    for key in sorted(set(Settings.model_fields) - set(FREE)):
+        if getattr(settings, key) != getattr(made_with, key):
+            raise SettingsError(f"{key} belongs to the finished run and cannot be changed now; {', '.join(FREE)} can.")
+    trails = list(folder.trails())
+    if not trails:
+        raise InputError(f"{folder.root} holds no finished case. Run fsrbench run --out {folder.root} again.")
+    lr = Path(study["inputs"]["lr"])
+    inputs = images.find(lr) if lr.is_dir() else {}
+    references = _references(study["inputs"]["hr"], hr)
+    subjects = []
+    labels: dict[str, list[str]] = {}
+    for trail in trails:
+        variants = {arm: folder.root / trail.final(arm).path for arm in (PURE, *trail.arms)}
+        subjects.append(
+            Subject(trail.family, trail.case, inputs.get(trail.case), references.get(trail.case), variants, trail)
+        )
+        models = labels.setdefault(trail.family, [])
+        if trail.pure.model not in models:
+            models.append(trail.pure.model)
+    return Evaluation(
+        subjects,
+        load_metrics(settings.metrics),
+        labels,
+        marks={arm: mark for arm in settings.arms if (mark := _mark(settings, arm))},
+        notes=(*_notes(settings), *_dead(study["dead_knobs"])),
+        hr_size=settings.hr_size,
+        limits=settings.limits,
+    )
+
+
+def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: Settings) -> Evaluation:
+    """What plain folders hold: one picture a case in each, matched by file name; `pure` is the baseline."""
+    if PURE not in arms:
+        raise InputError("One of the folders must be the baseline: --arm pure=DIR.")
+    found = {arm: images.find(folder) for arm, folder in arms.items()}
+    references = images.find(hr) if hr else {}
+    if not found[PURE]:
+        raise InputError(f"{arms[PURE]} holds no pictures.")
+    order = [PURE, *(arm for arm in arms if arm != PURE)]
+    subjects = [
+        Subject(name, case, None, references.get(case), {a: found[a][case] for a in order if case in found[a]})
+        for case in found[PURE]
+    ]
+    metrics = load_metrics(settings.metrics)
+    return Evaluation(subjects, metrics, notes=_notes(settings), hr_size=settings.hr_size, limits=settings.limits)
+
+
+def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
+    """Declared metrics by name."""
+    return {name: plugins.load("metrics", name) for name in names}
+
+
+def _references(recorded: str | None, given: Path | None) -> dict[str, Path]:
+    """Case → HR. A folder that is gone is an error: its numbers would all go missing in silence."""
+    if given is not None:
+        return images.find(given)
+    if recorded is None:
+        return {}
+    if not Path(recorded).is_dir():
+        raise InputError(f"The run's references were in {recorded}, which is not there any more. Say where: --hr DIR.")
+    return images.find(Path(recorded))
+
+
+def _dead(knobs: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for family, names in knobs.items():
+        if names:
+            yield f"Dead knobs, which move no pixel on the {family} backend: {', '.join(names)}."
+
+
+def _mark(settings: Settings, arm: str) -> str:
+    if settings.arms[arm].way == "rerun":
+        return "noise floor"
+    return "privileged: saw the reference" if settings.privileged(arm) else ""
+
+
+def _notes(settings: Settings) -> tuple[str, ...]:
+    """Networks that stand in for the official ones are named."""
+    recogniser = settings.faces.recogniser
+    if recogniser is None or "arcface" not in settings.metrics:
+        return ()
+    return (f"ArcFace was computed with {recogniser.name}, which the settings name, not with the official recogniser.",)

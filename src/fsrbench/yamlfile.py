@@ -1,0 +1,60 @@
+"""A settings file to a mapping, and the line on which every key stands, so that a mistake can be pointed at.
+
+Keys that stand twice and aliases are refused: the first hide a setting, the second can hide a bomb. What the
+keys mean is in `config.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+
+from fsrbench.errors import SettingsError
+
+Place: TypeAlias = tuple[str, ...]
+"""Keys from the top down to one setting."""
+
+
+def read(path: Path) -> tuple[dict[str, Any], Mapping[Place, int]]:
+    """What a file holds, and place → line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise SettingsError(f"{path} holds an alias (*name). Write the value out where it is needed.")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise SettingsError(f"The config file {path} is not there.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The config file {path} cannot be read: {error}.") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or str(error) or type(error).__name__
+        raise SettingsError(f"{path}, {where}this is not valid YAML ({problem}).") from None
+    if data is None:
+        return {}, {}
+    if not isinstance(data, dict):
+        raise SettingsError(f"{path} must hold keys and values like 'seed: 0', not a {type(data).__name__}.")
+    lines: dict[Place, int] = {}
+    for place, line in _lines(node, ()):
+        if place in lines:
+            raise SettingsError(
+                f"{path}, line {line}: {'.'.join(place)} stands there twice, also on line {lines[place]}."
+            )
+        lines[place] = line
+    return data, lines
+
+
+def _lines(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:
+    children: list[tuple[str, yaml.Node, int]] = []
+    if isinstance(node, yaml.MappingNode):
+        children = [(str(k.value), v, k.start_mark.line + 1) for k, v in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        children = [(str(i), v, v.start_mark.line + 1) for i, v in enumerate(node.value)]
+    for name, child, line in children:
+        yield (*place, name), line
+        yield from _lines(child, (*place, name))
