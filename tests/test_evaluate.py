@@ -114,7 +114,7 @@ def test_words_from_outside_cannot_break_a_table() -> None:
 
 
 NOTHING = {"n": 0, "pure": None, "mean": None, "delta": None}
-ARM = {"done": 2, "failed": 1, "invalid": 0, "changed": 2, "requests": 4, "tokens": 99}
+ARM = {"done": 2, "failed": 1, "invalid": 0, "changed": 2, "requests": 4, "tokens": 99, "cost": 0.0125}
 SUMMARY = {
     "metrics": {
         "psnr": {"label": "PSNR", "better": "higher", "digits": 3, "unit": "dB"},
@@ -142,5 +142,5 @@ def test_summary_as_people_read_it() -> None:
     assert "| general · compact (embedded) | FSR+LVLM | 2 | 29.500 (−0.500) |" in text
     assert "| general · compact (embedded) | FSR+LVLM | 2 | n/a |" in text
     assert "- general LPIPS: no weights" in text
-    assert "| general | lvlm | 2 | 1 | 0 | 2 | 4 | 99 |" in text
+    assert "| general | lvlm | 2 | 1 | 0 | 2 | 4 | 99 | 0.0125 |" in text
     assert "ArcFace was computed with toy.onnx." in text

@@ -127,7 +127,7 @@ def shorten(text: str, room: float, size: int, *, bold: bool = False) -> str:
 
 def wrap(text: str, room: float, size: int, most: int) -> Iterator[str]:
     """Lines that fit, broken between words; what goes beyond the last line is left out with an ellipsis."""
-    words = text.split()
+    words = _one_line(text).split()
     for _ in range(most - 1):
         taken = 1
         while taken < len(words) and length(" ".join(words[: taken + 1]), size) <= room:
@@ -149,7 +149,8 @@ def enlarge(image: Image, width: int, height: int) -> Image:
 
 
 def _one_line(text: str) -> str:
-    return text.replace("\n", " ").replace("\r", " ")
+    """Line breaks and control characters become spaces: text from outside may hold them, and fonts refuse them."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _scaled(picture: Picture, size: tuple[int, int]) -> Any:

@@ -7,6 +7,7 @@ variant gets the same crop. A number that cannot be had is missing with its reas
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -157,26 +158,28 @@ def _fmean(values: Iterable[float]) -> float | None:
 def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Failure]) -> dict[str, Any]:
     """What became of the cases, arm by arm: nothing that failed or could not be used hides in a mean."""
     own = [s for s in subjects if s.family == family]
-    failed = [f for f in failures if f.family == family]
-    counts: dict[str, Any] = {"cases": len(own), "failed": sum(f.arm == PURE for f in failed), "arms": {}}
-    for arm in sorted({a for s in own for a in s.variants if a != PURE} | {f.arm for f in failed if f.arm != PURE}):
-        rounds = [s.trail.arms[arm] for s in own if s.trail and arm in s.trail.arms]
-        tokens = [step.audit.usage for steps in rounds for step in steps if step.audit]
-        counts["arms"][arm] = {
-            "done": sum(arm in s.variants for s in own),
-            "failed": sum(f.arm == arm for f in failed),
-            "invalid": sum(any(step.audit and step.audit.status == "invalid" for step in steps) for steps in rounds),
-            "changed": sum(
-                steps[-1].restoration.sha256 != s.trail.pure.sha256
-                for s in own
-                if s.trail
-                for steps in [s.trail.arms.get(arm)]
-                if steps
-            ),
-            "requests": sum(u.requests for u in tokens),
-            "tokens": sum(u.prompt_tokens + u.completion_tokens for u in tokens),
-        }
-    return counts
+    failed = Counter(f.arm for f in failures if f.family == family)
+    arms = sorted({arm for s in own for arm in s.variants} | set(failed) - {PURE})
+    return {
+        "cases": len(own),
+        "failed": failed[PURE],
+        "arms": {arm: {**_arm_counts(arm, own), "failed": failed[arm]} for arm in arms if arm != PURE},
+    }
+
+
+def _arm_counts(arm: str, subjects: Sequence[Subject]) -> dict[str, Any]:
+    trails = [s.trail for s in subjects if s.trail and arm in s.trail.arms]
+    audits = [[step.audit for step in trail.arms[arm] if step.audit] for trail in trails]
+    usage = [audit.usage for said in audits for audit in said if audit.usage.requests]
+    costs = [u.cost for u in usage if u.cost is not None]
+    return {
+        "done": sum(arm in s.variants for s in subjects),
+        "invalid": sum(any(audit.status == "invalid" for audit in said) for said in audits),
+        "changed": sum(trail.final(arm).sha256 != trail.pure.sha256 for trail in trails),
+        "requests": sum(u.requests for u in usage),
+        "tokens": sum(u.prompt_tokens + u.completion_tokens for u in usage),
+        "cost": round(sum(costs), 6) if costs and len(costs) == len(usage) else None,
+    }
 
 
 # -------------------------------------------------------------------- storing

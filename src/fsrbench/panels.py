@@ -7,6 +7,7 @@ and which picture could not be shown. How text and pictures get onto the page is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -38,7 +39,7 @@ class Style:
 
 
 PANEL = Style(360, 2, 20, ("left_eye", "nose", "mouth", "skin"))
-SHEET = Style(240, 1.5, 18, ("left_eye", "mouth"))
+SHEET = Style(260, 1.5, 20, ("left_eye", "mouth"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +215,10 @@ def _said(step: Round) -> str:
 def _strip(page: Page, top: int, columns: Sequence[Column], style: Style) -> int:
     """Columns side by side: heads, pictures, patches, numbers; returns where they end."""
     heads = [_head(column, style) for column in columns]
-    y = top + style.title + 8 + (style.title - 1) * max((len(head) for head in heads), default=0)
+    y = top + style.title + 12 + (style.title - 1) * max((len(head) for head in heads), default=0)
     shapes = [column.image.shape for column in columns]
     ratio = max((shape[0] / shape[1] for shape in shapes), default=0)
-    tall = max(1, round(style.width * min(style.tallest, ratio)))
+    tall = math.ceil(style.width * min(style.tallest, ratio))
     ends = [y]
     for number, (column, head) in enumerate(zip(columns, heads, strict=True)):
         x = GAP + number * (style.width + GAP)
@@ -230,8 +231,8 @@ def _strip(page: Page, top: int, columns: Sequence[Column], style: Style) -> int
         if _aligned(columns):
             below = _patches(page, (x, below), column.image, style, pixelated=pixelated)
         for spans in column.numbers:
-            page.spans(x, below, spans, 16)
-            below += 23
+            page.spans(x, below, spans, 18)
+            below += 25
         ends.append(below)
     return max(ends)
 

@@ -161,6 +161,14 @@ class RunFolder:
         path = self.root / "audits" / family / arm / f"{case}-{number}.json"
         images.write_bytes(path, _json({"format": FORMAT, **exchange}))
 
+    def exchanges(self, arm: str) -> Iterator[dict[str, Any]]:
+        """All kept exchanges of an arm, in all families."""
+        for path in sorted((self.root / "audits").glob(f"*/{arm}/*.json")):
+            try:
+                yield json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise StoreError(f"{path} cannot be read ({error}). Delete it: it is kept for reading only.") from None
+
     # ----------------------------------------------------------------- tables
 
     def failures(self) -> list[Failure]:

@@ -83,7 +83,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         load_metrics(settings.metrics),
         labels,
         marks={arm: mark for arm in settings.arms if (mark := _mark(settings, arm))},
-        notes=(*_notes(settings), *_dead(study["dead_knobs"])),
+        notes=(*_notes(settings), *_dead(study["dead_knobs"]), *_canaries(folder, settings)),
         hr_size=settings.hr_size,
         limits=settings.limits,
     )
@@ -126,6 +126,17 @@ def _dead(knobs: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for family, names in knobs.items():
         if names:
             yield f"Dead knobs, which move no pixel on the {family} backend: {', '.join(names)}."
+
+
+def _canaries(folder: RunFolder, settings: Settings) -> Iterator[str]:
+    """Did an LVLM that was shown spoilt pictures among the real ones look at them?"""
+    for arm, chosen in settings.arms.items():
+        if not chosen.settings.get("canary"):
+            continue
+        shown = [e["canary"] for e in folder.exchanges(arm) if e.get("canary", {}).get("looking") is not None]
+        looked = sum(canary["looking"] for canary in shown)
+        verdict = ": it is not looking at the pictures" if shown and looked * 2 < len(shown) else ""
+        yield f"{arm} scored spoilt pictures clearly below the real one in {looked} of {len(shown)} samples{verdict}."
 
 
 def _mark(settings: Settings, arm: str) -> str:

@@ -147,13 +147,14 @@ def _cases(summary: Summary) -> str:
 
 def _counts(summary: Summary) -> str:
     lines = [
-        "| Family | Arm | done | failed | invalid replies | picture changed | requests | tokens |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
+        "| Family | Arm | done | failed | invalid replies | picture changed | requests | tokens | cost |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for family, counts in summary["counts"].items():
-        lines.append(f"| {escape(family)} | pure | {counts['cases']} | {counts['failed']} | | | | |")
+        lines.append(f"| {escape(family)} | pure | {counts['cases']} | {counts['failed']} | | | | | |")
         for arm, c in counts["arms"].items():
-            numbers = (c["done"], c["failed"], c["invalid"], c["changed"], c["requests"], c["tokens"])
+            cost = "" if not c["requests"] else "unknown" if c["cost"] is None else f"{c['cost']:.4f}"
+            numbers = (c["done"], c["failed"], c["invalid"], c["changed"], c["requests"], c["tokens"], cost)
             lines.append(f"| {escape(family)} | {escape(arm)} | " + " | ".join(map(str, numbers)) + " |")
     return "\n".join(lines)
 

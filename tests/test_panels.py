@@ -1,0 +1,263 @@
+"""Panels, the contact sheet and tables: what they show, how large they become, and what they must not say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import draw_face
+from fsrbench import doctor, drawing, images, panels, tables
+from fsrbench.errors import FsrbenchError
+from fsrbench.subjects import Evaluation, Subject
+from fsrbench.values import Image, Score
+
+RED = (1.0, 0.0, 0.0)
+
+
+def flat(height: int, width: int, colour: tuple[float, float, float] = RED) -> Image:
+    return np.broadcast_to(np.array(colour, dtype=np.float32), (height, width, 3)).copy()
+
+
+def subject(root: Path, case: str = "one", family: str = "general", **arms: Image) -> Subject:
+    """A case on disk; `pure` is a drawn face where none is given."""
+    variants = {}
+    for arm, image in {"pure": draw_face(64), **arms}.items():
+        variants[arm] = root / family / arm / f"{case}.png"
+        images.write(variants[arm], image)
+    return Subject(family, case, None, None, variants)
+
+
+def summary(values: dict[str, float | None], *families: str) -> dict[str, Any]:
+    """A summary of one case in which only PSNR and NIQE are declared; `values` are PSNR by arm."""
+    entry: dict[str, Any] = {"n": 1, "pure": values["pure"], "arms": {}, "why_na": []}
+    return {
+        "metrics": {
+            "psnr": {"label": "PSNR", "better": "higher", "digits": 3, "unit": "dB"},
+            "niqe": {"label": "NIQE", "better": "lower", "digits": 3, "unit": ""},
+        },
+        "families": {f: {"psnr": entry, "niqe": {**entry, "n": 0, "pure": None}} for f in families or ("general",)},
+    }
+
+
+def scores(values: dict[str, float | None]) -> list[Score]:
+    return [Score("one", "general", arm, "psnr", value) for arm, value in values.items()]
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[drawing.Text]:
+    """Every line of text that is rendered, as it stands on the page."""
+    texts: list[drawing.Text] = []
+    rendered = drawing.Page.render
+
+    def render(page: drawing.Page) -> Image:
+        texts.extend(page.texts)
+        return rendered(page)
+
+    monkeypatch.setattr(drawing.Page, "render", render)
+    return texts
+
+
+def words(texts: list[drawing.Text]) -> str:
+    return "\n".join(text.words for text in texts)
+
+
+def red_box(picture: Image) -> tuple[int, int]:
+    """Width and height of what is red."""
+    rows, columns = np.nonzero((picture[..., 0] > 0.9) & (picture[..., 1] < 0.1) & (picture[..., 2] < 0.1))
+    return int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
+
+
+PURE_ONLY: dict[str, float | None] = {"pure": 30.0}
+
+
+# ------------------------------------------------------------------- pictures
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(20, 800), st.integers(20, 800))
+def test_a_picture_fits_its_cell_and_keeps_its_shape(height: int, width: int, wide: int, tall: int) -> None:
+    shown = drawing.fit((height, width), (wide, tall))
+    assert 1 <= shown[0] <= wide
+    assert 1 <= shown[1] <= tall
+    assert shown[0] == wide or shown[1] == tall
+    assert abs(shown[0] * height - shown[1] * width) <= max(height, width)
+
+
+@pytest.mark.parametrize("shape", [(60, 40), (40, 60), (48, 48), (400, 12), (12, 400)])
+def test_pictures_are_neither_squeezed_nor_endless(tmp_path: Path, shape: tuple[int, int]) -> None:
+    own = subject(tmp_path, pure=flat(*shape))
+    what = Evaluation([own], {})
+    panel = panels.draw(own, scores(PURE_ONLY), what, summary(PURE_ONLY))
+    sheet = panels.sheet(what, scores(PURE_ONLY), summary(PURE_ONLY))
+    assert panel.shape[0] < 3 * panels.PANEL.width + 200
+    for picture, style in ((panel, panels.PANEL), (sheet, panels.SHEET)):
+        if shape[0] == shape[1]:
+            continue  # patches are red too
+        width, height = red_box(picture)
+        assert width / height == pytest.approx(shape[1] / shape[0], rel=0.05)
+        assert width == style.width or height == pytest.approx(style.width * style.tallest, abs=1)
+
+
+def test_patches_are_named_and_only_shown_where_a_face_is_aligned(tmp_path: Path, written: list[drawing.Text]) -> None:
+    square, tall = subject(tmp_path / "a"), subject(tmp_path / "b", pure=draw_face(64)[:, 10:40])
+    shown = panels.draw(square, [], Evaluation([square], {}), summary(PURE_ONLY))
+    assert {"left eye", "nose", "mouth", "skin", panels.PLACES} <= {t.words for t in written}
+    written.clear()
+    wide = panels.draw(tall, [], Evaluation([tall], {}), summary(PURE_ONLY))
+    panels.sheet(Evaluation([tall], {}), [], summary(PURE_ONLY))
+    assert not {"left eye", "nose", "mouth", "skin", panels.PLACES} & {t.words for t in written}
+    assert wide.shape[0] < shown.shape[0] + panels.PANEL.width
+
+
+def test_a_missing_arm_costs_its_column_only(tmp_path: Path, written: list[drawing.Text]) -> None:
+    own = subject(tmp_path, here=draw_face(64, 1), gone=draw_face(64, 2), broken=draw_face(64, 3))
+    own.variants["gone"].unlink()
+    own.variants["broken"].write_bytes(b"no picture")
+    what = Evaluation([own], {})
+    for picture in (panels.draw(own, [], what, summary(PURE_ONLY)), panels.sheet(what, [], summary(PURE_ONLY))):
+        assert picture.dtype == np.float32
+    said = words(written)
+    assert "+here\n" in said
+    assert said.count("+gone is not shown: its picture is missing or cannot be read.") == 2
+    assert said.count("+broken is not shown") == 2
+    assert "general · +gone" not in said
+
+
+def test_without_pure_there_is_no_panel_but_a_sheet_of_the_rest(tmp_path: Path, written: list[drawing.Text]) -> None:
+    lost, there = subject(tmp_path, family="blind"), subject(tmp_path, family="general")
+    lost.variants["pure"].unlink()
+    what = Evaluation([lost, there], {})
+    with pytest.raises(FsrbenchError, match=r"one\.png"):
+        panels.draw(lost, [], what, summary(PURE_ONLY))
+    panels.sheet(what, [], summary(PURE_ONLY, "blind", "general"))
+    assert "blind is not shown" in words(written)
+    assert "general · Pure" in words(written)
+
+
+def test_lr_and_reference_that_cannot_be_shown_are_said(tmp_path: Path, written: list[drawing.Text]) -> None:
+    own = replace(subject(tmp_path), lr=tmp_path / "lr.png", hr=tmp_path / "hr.png")
+    images.write(tmp_path / "hr.png", draw_face(50))
+    (tmp_path / "lr.png").write_bytes(b"no picture")
+    panels.draw(own, [], Evaluation([own], {}), summary(PURE_ONLY))
+    assert "LR is not shown: it cannot be read." in words(written)
+    assert "The reference is not shown" in words(written)
+
+
+# ----------------------------------------------------------------------- text
+
+
+def test_a_long_name_takes_no_number_away(tmp_path: Path, written: list[drawing.Text]) -> None:
+    own = replace(subject(tmp_path), case="face_" * 60)
+    found = [Score(own.case, "general", "pure", "psnr", 30.0)]
+    panel = panels.draw(own, found, Evaluation([own], {}), summary(PURE_ONLY))
+    assert panel.shape[1] <= 2 * (panels.PANEL.width + drawing.GAP) + drawing.GAP
+    assert any(t.words.startswith("face_") and t.words.endswith("…") and t.bold for t in written)
+    assert {"30.000", "general"} <= {t.words.strip(" ·") for t in written}
+
+
+def test_all_metrics_stand_on_a_narrow_panel(tmp_path: Path, written: list[drawing.Text]) -> None:
+    own, many = subject(tmp_path), summary(PURE_ONLY)
+    many["metrics"] = {f"m{i}": {"label": f"Metric {i}", "better": "higher", "digits": 3} for i in range(12)}
+    panel = panels.draw(own, [], Evaluation([own], {}), many)
+    last = next(t for t in written if t.words == "Metric 11 ")
+    assert last.at[0] + drawing.length(last.words, last.size) < panel.shape[1]
+
+
+def test_the_sheet_names_cases_models_and_privileged_arms(tmp_path: Path, written: list[drawing.Text]) -> None:
+    cases = [subject(tmp_path, f"case{i}", oracle=draw_face(64, 1)) for i in range(8)]
+    what = Evaluation(cases, {}, {"general": ["embedded (tiny)"]}, {"oracle": "privileged: saw the reference"})
+    found = [Score("case0", "general", arm, "psnr", v) for arm, v in {"pure": 30.0, "oracle": 30.5}.items()]
+    panels.sheet(what, found, summary(PURE_ONLY))
+    assert [t.words for t in written if t.bold] == [f"case{i}" for i in range(6)]
+    assert "The first 6 of 8 cases." in words(written)
+    assert words(written).count("embedded (tiny)") == 6
+    assert all(t.colour == drawing.MARKED for t in written if t.words.startswith("privileged"))
+    assert words(written).count("privileged: saw the reference") == 6
+    assert {"30.000", "+0.500"} <= {t.words for t in written}
+    assert "NIQE" not in words(written)  # nowhere measured
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "colour"),
+    [
+        (30.5, "+0.500", drawing.BETTER),
+        (29.5, "−0.500", drawing.WORSE),
+        (30.00004, "0.000", drawing.INK),
+        (29.99996, "0.000", drawing.INK),
+        (None, "n/a", drawing.FAINT),
+    ],
+)
+def test_a_delta_has_the_colour_of_what_is_printed(
+    tmp_path: Path, written: list[drawing.Text], value: float | None, text: str, colour: str
+) -> None:
+    values = {"pure": 30.0, "mine": value}
+    own = subject(tmp_path, mine=draw_face(64, 1))
+    panels.draw(own, scores(values), Evaluation([own], {}), summary(values))
+    psnr = [number for label, number in pairwise(written) if label.words == "PSNR "]
+    assert [(t.words, t.colour) for t in psnr] == [("30.000", drawing.INK), (text, colour)]
+
+
+def test_without_pures_number_an_arms_is_no_delta(tmp_path: Path, written: list[drawing.Text]) -> None:
+    own = subject(tmp_path, mine=draw_face(64, 1))
+    panels.draw(own, scores({"pure": None, "mine": 31.0}), Evaluation([own], {}), summary({"pure": None}))
+    assert not any("31" in t.words for t in written)
+
+
+@given(st.text(max_size=60), st.integers(30, 400), st.integers(1, 4))
+def test_text_stays_in_its_room(text: str, room: int, most: int) -> None:
+    lines = list(drawing.wrap(text, room, 14, most))
+    assert len(lines) <= most
+    assert all(drawing.length(line, 14) <= room for line in lines)
+    if text.isprintable() and text.split() and drawing.length(text, 14) <= room:
+        assert lines == [" ".join(text.split())]
+
+
+# --------------------------------------------------------------------- tables
+
+DONE = {"failed": 0, "invalid": 0, "changed": 0, "requests": 0, "tokens": 0}
+
+
+def table(delta: float, n: tuple[int, int]) -> dict[str, Any]:
+    """A summary of three cases and one arm; `n` cases have the number, and the pair."""
+    arm = {"n": n[1], "pure": 20.0, "mean": 20.34, "delta": delta}
+    return {
+        **summary(PURE_ONLY),
+        "models": {},
+        "marks": {},
+        "notes": [],
+        "families": {"general": {"psnr": {"n": n[0], "pure": 20.0, "arms": {"mine": arm}, "why_na": []}}},
+        "metrics": {"psnr": {"label": "PSNR", "better": "higher", "digits": 3, "unit": "dB"}},
+        "counts": {"general": {"cases": 3, "failed": 0, "arms": {"mine": {"done": 3, **DONE}}}},
+    }
+
+
+def test_a_cell_says_when_it_rests_on_fewer_cases() -> None:
+    text = tables.markdown(table(0.34, (3, 2)))
+    assert "| Pure FSR | 3 | 20.000 |" in text
+    assert "| FSR+mine | 3 | **20.340** (+0.340) [n=2] |" in text
+    text = tables.markdown(table(-0.34, (2, 3)))
+    assert "| Pure FSR | 3 | **20.000** [n=2] |" in text
+    assert "| FSR+mine | 3 | 20.340 (−0.340) |" in text
+
+
+@pytest.mark.parametrize("delta", [0.0, -0.0, 0.0004, -0.0004, 0.0005, -0.0005])
+def test_what_rounds_to_zero_is_zero(delta: float) -> None:
+    found = table(delta, (3, 3))
+    printed = tables.number(found, "psnr", delta, signed=True)
+    assert (printed == "0.000") == (tables.better(found, "psnr", delta) == 0)
+    assert printed not in ("+0.000", "−0.000")
+    text = tables.markdown(found)
+    assert ("**" in text) == (printed != "0.000")
+
+
+def test_doctor_speaks_plainly() -> None:
+    found = {finding.what: finding for finding in doctor.examine()}
+    assert found["RealESRGAN_x4plus.pth"].text.startswith("for realesrgan, upstream_realesrgan: ")
+    assert "needed" not in found["OPENAI_BASE_URL"].text
+    assert found["OPENAI_BASE_URL"].ok
