@@ -61,10 +61,11 @@ def pipeline(*names: str) -> Pipeline:
 
 
 def test_a_knob_that_moves_nothing_is_dead_and_noise_is_no_movement(lr: Image) -> None:
-    assert liveness.dead(pipeline("brighter", "ignored", "flag"), lr, 7) == ("ignored", "flag")
-    assert liveness.dead(pipeline("brighter"), lr, 7) == ()
+    several = pipeline("brighter", "ignored", "flag")
+    assert liveness.dead(several, lr, 7, several.offered) == ("ignored", "flag")
+    assert liveness.dead(several, lr, 7, ["brighter"]) == ()
     with pytest.raises(BadOutput, match="it broke"):
-        liveness.dead(pipeline("broken"), lr, 7)
+        liveness.dead(pipeline("broken"), lr, 7, ["broken"])
 
 
 def test_how_far_each_end_moves(lr: Image) -> None:

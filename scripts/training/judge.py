@@ -24,21 +24,6 @@ def pairs(folder: Path, seed: int) -> dict[str, tuple[Image, Image]]:
     return found
 
 
-def ssim(a: Image, b: Image) -> float:
-    """Mean SSIM over RGB (Gaussian window of 11, sigma 1.5, no padding)."""
-    import cv2
-
-    def soft(picture: Image) -> Image:
-        return np.asarray(cv2.GaussianBlur(picture, (11, 11), 1.5))[5:-5, 5:-5]
-
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    mean_a, mean_b = soft(a), soft(b)
-    var_a, var_b, both = soft(a * a) - mean_a**2, soft(b * b) - mean_b**2, soft(a * b) - mean_a * mean_b
-    c1, c2 = 0.01**2, 0.03**2
-    found = ((2 * mean_a * mean_b + c1) * (2 * both + c2)) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
-    return float(found.mean())
-
-
 Scores = dict[str, list[tuple[float, float]]]
 """Bicubic or family → (PSNR, SSIM) of each case."""
 
@@ -47,6 +32,7 @@ def measure(weights: Path, faces: Path, seed: int, sheet: Path | None = None) ->
     """Scores of bicubic and of each network that lies in `weights`, the cases, and the contact sheet."""
     trained = {family: weights / f"{family}.safetensors" for family in networks.NETWORKS}
     opened = {family: networks.load(path)[0] for family, path in trained.items() if path.is_file()}
+    ssim = plugins.load("metrics", "ssim").open(plugins.Machine())
     scores: Scores = {name: [] for name in ("bicubic", *opened)}
     cases = pairs(faces, seed)
     rows = []
@@ -54,7 +40,7 @@ def measure(weights: Path, faces: Path, seed: int, sheet: Path | None = None) ->
         row = [images.as_stored(images.resize(low, SIZE, SIZE))]
         row += [loop.run(network, family, low) for family, network in opened.items()]
         for found, picture in zip(scores.values(), row, strict=True):
-            found.append((loop.psnr(picture, high), ssim(picture, high)))
+            found.append((loop.psnr(picture, high), ssim([picture], high)[0]))
         rows.append(images.hstack([*row, high]))
     if sheet:
         images.write(sheet, np.concatenate(rows))

@@ -86,13 +86,19 @@ def run(
                 settings, machine, plan.lr, plan.hr, out / name, limit=limit, workers=workers, track=track
             )
             result["failures"] += [f"{f.family} {f.case} {f.arm}: {f.why}" for f in outcome.failures]
-            what = subjects.of_run(outcome.folder, settings)
+            what = subjects.of_run(outcome.folder, _stored(outcome.folder, settings))
             scores = evaluate.measure(what, machine, workers, track)
             evaluate.write_scores(outcome.folder.root / "scores.csv", scores)
             _add(result, name, plan, outcome.folder, settings, what, scores)
     text = json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     images.write_bytes(out / "headroom.json", text.encode())
     return result
+
+
+def _stored(folder: RunFolder, own: Settings | None = None) -> Settings:
+    """A finished run's settings, with our own metrics if there are any."""
+    stored = Settings.model_validate(folder.study()["settings"])
+    return stored.model_copy(update={"metrics": own.metrics}) if own else stored
 
 
 def _add(
@@ -233,7 +239,7 @@ def _caught(
             f"{beside.root} has no scores for {objective}. Measure them: "
             f"fsrbench evaluate {beside.root} --set metrics={objective}"
         )
-    marks = subjects.of_run(beside, Settings.model_validate(beside.study()["settings"])).marks
+    marks = subjects.of_run(beside, _stored(beside)).marks
     best = paired(scores, family, objective, ARM)
     pure = {s.case: s.trail.pure.sha256 for s in what.subjects if s.family == family and s.trail}
     trails = [trail for trail in beside.trails() if trail.family == family]

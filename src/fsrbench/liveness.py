@@ -7,7 +7,7 @@ about it is noise. This looks at pictures in memory; which pictures, and what is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TypeAlias
@@ -71,14 +71,14 @@ def ends(knob: Knob) -> tuple[KnobValue, ...]:
     return tuple(value for value in candidates if value is not None and value != knob.default)
 
 
-def dead(pipeline: Pipeline, lr: Image, seed: int) -> tuple[str, ...]:
-    """Offered knobs that move no pixel of this picture, whichever end they are turned to."""
+def dead(pipeline: Pipeline, lr: Image, seed: int, among: Iterable[str]) -> tuple[str, ...]:
+    """Those of the named knobs that move no pixel of this picture, whichever end they are turned to."""
     plain = pipeline.restore(lr, {}, seed).image
 
     def moves(name: str, value: KnobValue) -> bool:
         return not np.array_equal(pipeline.restore(lr, {name: value}, seed).image, plain)
 
-    return tuple(name for name, knob in pipeline.offered.items() if not any(moves(name, value) for value in ends(knob)))
+    return tuple(name for name in among if not any(moves(name, value) for value in ends(pipeline.offered[name])))
 
 
 def probe(

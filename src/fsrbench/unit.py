@@ -93,15 +93,15 @@ def _guards(settings: Settings, arm: str, ask: object) -> policy.Guards | None:
 
 def dead_knobs(bench: Bench, cases: Sequence[Case]) -> list[str]:
     """Offered knobs that move no pixel of any of these cases: asking for them is asking for nothing."""
-    found: list[set[str]] = []
+    suspects = tuple(bench.pipeline.offered)
     for case in cases:
         try:
             lr = images.read(case.lr, **bench.settings.limits.model_dump())
             seed = derive_seed(bench.settings.seed, bench.family, case.id)
-            found.append(set(liveness.dead(bench.pipeline, lr, seed)))
+            suspects = liveness.dead(bench.pipeline, lr, seed, suspects) if suspects else ()
         except FsrbenchError:
-            continue  # it fails again, and is reported, when its turn comes
-    return sorted(set.intersection(*found)) if found else []
+            return []  # it fails again, and is reported, when its turn comes
+    return sorted(suspects)
 
 
 def missing(folder: RunFolder, family: str, case: Case, arms: Iterable[str]) -> bool:
