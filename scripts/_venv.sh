@@ -23,8 +23,10 @@ if ! cmp -s pyproject.toml "$stamp"; then
     *,upstream,*) # basicsr wants torch while it is built; without this pip would fetch a second one for that alone
       pip install --editable .
       pip install setuptools wheel cython
-      "$bin/python" -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && pip install --no-build-isolation basicsr==1.4.2 ;;
+      if "$bin/python" -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then
+        pip install --no-build-isolation basicsr==1.4.2
+      fi ;;
   esac
-  pip install --editable ".[${extras}]"
+  pip install --editable ".${extras:+[$extras]}"
   cp pyproject.toml "$stamp"
 fi

@@ -1,6 +1,6 @@
 """How long `fsrbench --help` and a finished run's resume take: medians of several starts, as a table and JSON.
 
-    python scripts/bench/startup.py [--resume --family general --lr DIR --out RUN …]
+python scripts/bench/startup.py [--resume --family general --lr DIR --out RUN …]
 """
 
 from __future__ import annotations
