@@ -17,6 +17,7 @@ LAYERS = (
     ("errors", "values", "plugins"),
     (
         "images",
+        "downloads",
         "weights",
         "faces",
         "prompts",

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsrbench import weights
+from fsrbench import downloads, weights
 from fsrbench.errors import WeightsError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -69,7 +69,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     monkeypatch.setenv("FSRBENCH_CACHE", str(tmp_path / "cache ü"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("FSRBENCH_OFFLINE")
-    monkeypatch.setattr(weights.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(downloads.time, "sleep", lambda _seconds: None)
     add(monkeypatch, NAME, server.url, CONTENT)
     yield server
     server.shutdown()
@@ -144,7 +144,7 @@ def test_gives_up_and_keeps_the_part(server: Server) -> None:
     server.script = ["cut"] * 20
     with pytest.raises(WeightsError, match=r"closed connection.*fsrbench weights --download test\.pth"):
         weights.locate(NAME)
-    assert len(server.asked) == weights.ATTEMPTS
+    assert len(server.asked) == downloads.ATTEMPTS
     assert CONTENT.startswith(part().read_bytes())
     assert part().stat().st_size > len(CONTENT) // 2
 

@@ -3,7 +3,7 @@
 `locate` looks at an explicit path, the folder FSRBENCH_WEIGHTS, the user's cache, and then downloads into the
 cache: resumable, under a lock, size and sha256 checked before the file gets its name. A file that the user put
 somewhere is taken as it is, and `Found.official` says whether it is the published one; a file in the cache must be.
-Opening what is inside a file is `networks.py`.
+How bytes are fetched is `downloads.py`; opening what is inside a file is `networks.py`.
 
 Environment: FSRBENCH_WEIGHTS (a folder), FSRBENCH_CACHE (instead of the platform's cache folder), FSRBENCH_MIRROR
 (a URL that takes the place of each file's folder), FSRBENCH_OFFLINE (set to anything: no downloads).
@@ -17,22 +17,16 @@ import hashlib
 import logging
 import os
 import shutil
-import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from fsrbench import downloads
 from fsrbench.errors import WeightsError
-
-if TYPE_CHECKING:
-    import httpx
 
 _log = logging.getLogger(__name__)
 
-ATTEMPTS = 4
-"""Requests for one file before the download is given up; each goes on where the last one broke off."""
 _CHUNK = 1 << 20
 
 
@@ -305,81 +299,11 @@ def download(weight: Weight, progress: Callable[[int, int], None] | None = None)
         target.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{target}.lock"):
             if not target.is_file():  # another process may have fetched it while this one waited
-                _fetch(weight, target, progress or (lambda _done, _all: None))
+                wanted = downloads.Wanted(weight.name, url(weight), weight.bytes, weight.sha256, _cure(weight))
+                downloads.fetch(wanted, target, progress or (lambda _done, _all: None))
     except OSError as error:
         raise WeightsError(f"{target} cannot be written: {error.strerror or error}.") from error
     return target
-
-
-def _fetch(weight: Weight, target: Path, progress: Callable[[int, int], None]) -> None:
-    """Attempts until the whole file is there, then the hash, then the rename."""
-    import httpx
-
-    part = target.with_name(target.name + ".part")
-    address = url(weight)
-    _log.info("Downloading %s (%.0f MB) to %s", address, weight.bytes / 1e6, target)
-    resumed = part.is_file()
-    problem = ""
-    with httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30)) as client:
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                time.sleep(min(2.0**attempt, 8.0) / 2)
-            try:
-                problem = _attempt(client, address, weight, part, progress)
-            except (httpx.HTTPError, httpx.StreamError) as error:
-                problem = str(error) or type(error).__name__
-            if problem:
-                continue
-            if sha256(part) == weight.sha256:
-                part.replace(target)
-                return
-            part.unlink()
-            problem = "what came has the wrong sha256"
-            if not resumed:  # a fresh download with another hash will not change by asking again
-                break
-            resumed = False
-    raise WeightsError(f"{weight.name} could not be downloaded from {address}: {problem}. {_cure(weight)}")
-
-
-def _attempt(
-    client: httpx.Client, address: str, weight: Weight, part: Path, progress: Callable[[int, int], None]
-) -> str:
-    """One request that appends to the part. Returns what went wrong, in words; empty when the size is complete."""
-    have = part.stat().st_size if part.is_file() else 0
-    if have > weight.bytes:
-        part.unlink()
-        have = 0
-    if have == weight.bytes:
-        return ""
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with client.stream("GET", address, headers=headers) as response:
-        if response.status_code == 416:
-            part.unlink(missing_ok=True)
-            return "the server refused to go on with a part"
-        if response.status_code >= 500 or response.status_code == 429:
-            return f"the server answered {response.status_code}"
-        if response.status_code not in (200, 206):
-            raise WeightsError(
-                f"{weight.name} could not be downloaded: {address} answered {response.status_code}. {_cure(weight)}"
-            )
-        append = response.status_code == 206 and response.headers.get("content-range", "").startswith(f"bytes {have}-")
-        if response.status_code == 206 and not append:
-            part.unlink(missing_ok=True)
-            return "the server sent another range than the one asked for"
-        done = have if append else 0
-        with part.open("ab" if append else "wb") as file:
-            for chunk in response.iter_bytes():
-                done += len(chunk)
-                if done > weight.bytes:
-                    break
-                file.write(chunk)
-                progress(done, weight.bytes)
-            file.flush()
-            os.fsync(file.fileno())
-    if done > weight.bytes:
-        part.unlink()
-        return f"more came than the {weight.bytes:,} bytes expected"
-    return "" if done == weight.bytes else f"it broke off after {done:,} of {weight.bytes:,} bytes"
 
 
 def _extract(weight: Weight, archive: Path) -> Path:
