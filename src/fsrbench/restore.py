@@ -32,7 +32,7 @@ class Picture:
     seed: int
     """Seed of the backend's noise."""
     seconds: float
-    """Wall time, waiting for the network's turn not counted."""
+    """What it takes: knobs and network, waiting for the network's turn not counted, what is remembered counted."""
     precision: str
     """What was really used."""
     notes: tuple[str, ...]
@@ -52,7 +52,7 @@ class Pipeline:
         self._scale = scale
         self._precision = precision
         self._turn = threading.Lock()
-        self._outputs: OrderedDict[tuple[object, ...], tuple[Output, str]] = OrderedDict()
+        self._outputs: OrderedDict[tuple[object, ...], tuple[Output, str, float]] = OrderedDict()
 
     def restore(self, lr: Image, changes: Knobs, seed: int) -> Picture:
         """Restore with the given knobs, all others at their defaults."""
@@ -60,21 +60,23 @@ class Pipeline:
         moved = {name: value for name, value in knobs.items() if value != self.offered[name].default}
         started = time.perf_counter()
         prepared = self._turn_knobs("before", lr, moved, lr)
+        before = time.perf_counter() - started
         inside = {name: value for name, value in moved.items() if self.offered[name].stage == "restore"}
-        waited = time.perf_counter()
         with self._turn:
-            waited = time.perf_counter() - waited
-            output, precision = self._remembered(prepared, inside, seed)
+            output, precision, network = self._remembered(prepared, inside, seed)
+        started = time.perf_counter()
         finished = self._turn_knobs("after", output.image, moved, lr)
         image = images.as_stored(images.check(finished, "restoration"))
-        seconds = time.perf_counter() - started - waited
+        seconds = before + network + time.perf_counter() - started
         return Picture(image, knobs, seed, seconds, precision, output.notes)
 
-    def _remembered(self, lr: Image, knobs: Knobs, seed: int) -> tuple[Output, str]:
-        """The network's answer, from memory where it was asked the same a moment ago."""
+    def _remembered(self, lr: Image, knobs: Knobs, seed: int) -> tuple[Output, str, float]:
+        """The network's answer and what it took, from memory where it was asked the same a moment ago."""
         key = (hashlib.sha256(lr.tobytes()).digest(), lr.shape, tuple(sorted(knobs.items())), seed)
         if key not in self._outputs:
-            self._outputs[key] = self._call(lr, knobs, seed)
+            started = time.perf_counter()
+            output, precision = self._call(lr, knobs, seed)
+            self._outputs[key] = output, precision, time.perf_counter() - started
             if len(self._outputs) > REMEMBERED:
                 self._outputs.popitem(last=False)
         self._outputs.move_to_end(key)

@@ -10,7 +10,7 @@ KNOB = Knob(
     families=("prior",),
     stage="restore",
     default=1.0,
-    low=0.5,
-    high=1.5,
+    low=0.9,
+    high=1.1,
     deep=True,
 )
