@@ -196,19 +196,16 @@ app.command(short_help="Print exactly what an LVLM would be sent.")(probes.promp
 
 
 @app.command(short_help="List or download the official weights.")
-def weights(
-    download: options.Download = None, offline: options.Offline = False, as_json: options.AsJson = False
-) -> None:
+def weights(download: options.Download = None, as_json: options.AsJson = False) -> None:
     """List the official weights: where each is found, its size and licence; or download them.
 
     Example: fsrbench weights --download GFPGANv1.4.pth
     """
     from fsrbench import weights as table
 
-    with console.interruptible(), console.progress() as track:
-        names = list(table.TABLE) if "all" in (download or []) else download or []
-        for name in track("download", names, len(names)):
-            table.locate(name, offline=offline)
+    for name in table.TABLE if "all" in (download or []) else download or []:
+        with console.interruptible(), console.download(name) as progress:
+            table.locate(name, progress=progress)
     rows = table.status()
     if as_json:
         found = [{"name": r.weight.name, "path": r.path and r.path.as_posix(), "state": r.state} for r in rows]

@@ -21,12 +21,14 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from fsrbench import downloads
 from fsrbench.errors import WeightsError
 
 _log = logging.getLogger(__name__)
 
+Progress: TypeAlias = Callable[[int, int], None]
 _CHUNK = 1 << 20
 
 
@@ -153,8 +155,10 @@ _FAILED: dict[tuple[str, Path], str] = {}
 # -------------------------------------------------------------------- finding
 
 
-def locate(name: str, *, explicit: Path | None = None, offline: bool = False) -> Found:
-    """The file behind a name of the table, downloaded if it must and may be."""
+def locate(
+    name: str, *, explicit: Path | None = None, offline: bool = False, progress: Progress | None = None
+) -> Found:
+    """The file behind a name of the table, downloaded if it must and may be; `progress` hears of bytes, done and all."""
     weight = _known(name)
     if explicit is not None:
         return identify(explicit)
@@ -165,7 +169,7 @@ def locate(name: str, *, explicit: Path | None = None, offline: bool = False) ->
     if cached.is_file():
         return _trusted(weight, cached)
     if weight.member_of is not None:
-        archive = locate(weight.member_of, offline=offline)
+        archive = locate(weight.member_of, offline=offline, progress=progress)
         return _trusted(weight, _extract(weight, archive.path))
     if offline or os.environ.get("FSRBENCH_OFFLINE"):
         raise WeightsError(f"{name} is not on this machine, and downloads are forbidden (offline). {_cure(weight)}")
@@ -173,7 +177,7 @@ def locate(name: str, *, explicit: Path | None = None, offline: bool = False) ->
     if source in _FAILED:  # five tools that want one file need not each wait for the same dead end
         raise WeightsError(_FAILED[source])
     try:
-        return _trusted(weight, download(weight))
+        return _trusted(weight, download(weight, progress))
     except WeightsError as error:
         _FAILED[source] = str(error)
         raise
@@ -285,8 +289,8 @@ def url(weight: Weight) -> str:
     return f"{folder.rstrip('/')}/{weight.name}"
 
 
-def download(weight: Weight, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Fetch a file into the cache. `progress` is told bytes so far and in all.
+def download(weight: Weight, progress: Progress | None = None) -> Path:
+    """Fetch a file into the cache.
 
     A broken download leaves NAME.part, which the next attempt, or the next command, goes on with.
     """
