@@ -158,7 +158,7 @@ _FAILED: dict[tuple[str, Path], str] = {}
 def locate(
     name: str, *, explicit: Path | None = None, offline: bool = False, progress: Progress | None = None
 ) -> Found:
-    """The file behind a name of the table, downloaded if it must and may be; `progress` hears of bytes, done and all."""
+    """The file behind a name of the table, downloaded if it must and may be; `progress` hears bytes done and all."""
     weight = _known(name)
     if explicit is not None:
         return identify(explicit)
