@@ -49,6 +49,19 @@ def test_sixteen_bit_grey(tmp_path: Path) -> None:
     assert np.array_equal(image[:, :, 0], image[:, :, 2])
 
 
+def test_sixteen_bit_colour_tiff(tmp_path: Path) -> None:
+    deep = (np.arange(24 * 24 * 3).reshape(24, 24, 3) * 37 % 65536).astype(np.uint16)
+    ok, data = cv2.imencode(".tiff", deep[:, :, ::-1])
+    assert ok
+    (tmp_path / "deep.tif").write_bytes(data.tobytes())
+    assert np.allclose(images.read(tmp_path / "deep.tif"), deep / 65535, atol=1e-6)
+
+
+def test_accents_taken_apart_are_the_same_name(tmp_path: Path) -> None:
+    images.write(tmp_path / "e\u0301t\u00e9.png", draw_face(16))
+    assert list(images.find(tmp_path)) == ["\u00e9t\u00e9"]
+
+
 def test_eight_bit_grey_alpha_palette_cmyk(tmp_path: Path) -> None:
     colour = Pillow.fromarray(rgb8())
     grey = images.read(save(tmp_path / "l.png", colour.convert("L")))

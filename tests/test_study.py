@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from conftest import draw_face
-from fsrbench import config, images, publish, study
+from fsrbench import backends, config, images, publish, study
 from fsrbench.errors import FsrbenchError, SettingsError, StoreError
 from fsrbench.execute import untracked
 from fsrbench.plugins import Machine
@@ -322,6 +322,42 @@ def test_a_case_that_is_gone_no_longer_fails(faces: tuple[Path, Path], tmp_path:
     (faces[0] / "cut.png").unlink()
     assert go(faces, out, arms=()).failures == []
     assert rows(out / "failures.csv") == []
+
+
+TWINS = """
+from fsrbench import images
+from fsrbench.plugins import Backend, Output
+
+class Twins:
+    model = "twins"
+
+    def __init__(self, scale):
+        self.scale, self.weights = scale, {"first.pth": "a" * 64}
+
+    def __call__(self, lr, knobs, seed, precision):
+        if knobs.get("scale") == 2:
+            self.weights["second.pth"] = "b" * 64
+        kernel = "area" if "scale" in knobs else "bicubic"
+        return Output(images.resize(lr, lr.shape[1] * self.scale, lr.shape[0] * self.scale, kernel))
+
+BACKEND = Backend("Opens a second file when asked for x2.", family="blind", consumes=("scale",),
+                  open=lambda settings, machine: Twins(settings["scale"]))
+"""
+
+
+def test_weights_that_are_opened_later_do_not_bind_a_later_run(
+    faces: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugins" / "backends").mkdir(parents=True)
+    (tmp_path / "plugins" / "backends" / "twins.py").write_text(TWINS, encoding="utf-8")
+    monkeypatch.setenv("FSRBENCH_PLUGINS", str(tmp_path / "plugins"))
+    monkeypatch.setattr(backends, "__path__", [*backends.__path__])  # what is added to it goes with this test
+    out, backend = tmp_path / "out", "families.blind.backend=twins"
+    go(faces, out, backend, families=("blind",), arms=("rerun",))
+    for _ in range(2):
+        assert go(faces, out, backend, scripted(ACCEPT), families=("blind",)).failures == []
+        (out / "trails" / "blind" / "face 0.json").unlink()
+    assert "second.pth" in (out / "study.yaml").read_text(encoding="utf-8")
 
 
 def test_what_made_nothing_binds_nobody(faces: tuple[Path, Path], tmp_path: Path) -> None:

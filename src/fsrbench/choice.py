@@ -6,7 +6,9 @@ known to the caller alone, who asks twice, with the order changed.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from functools import cache
 from string import Template
 from typing import Any
 
@@ -34,8 +36,17 @@ def ask(case: str, family: str, order: int, seed: int, first: Evidence, second: 
         "pictures": "\n".join(f"{i}. {label}" for i, label in enumerate(labels(first, second), start=1)),
         "answer": json.dumps({"preferred": "first | second | neither", "confidence": "0–100", "reason": "…"}, indent=2),
     }
-    text = (shipped("prompts") / "compare.md").read_text(encoding="utf-8")
-    return Comparison(case, family, order, seed, first, second, Template(text).substitute(filled), SCHEMA)
+    return Comparison(case, family, order, seed, first, second, Template(_text()).substitute(filled), SCHEMA)
+
+
+def sha256() -> str:
+    """Hash of the prompt file: what a run records."""
+    return hashlib.sha256(_text().encode()).hexdigest()
+
+
+@cache
+def _text() -> str:
+    return (shipped("prompts") / "compare.md").read_text(encoding="utf-8")
 
 
 def labels(first: Evidence, second: Evidence) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The command line. Each command parses, calls one function, prints, exits; nothing is computed here.
 
-Exit status: 0 done; 1 a regression found; 2 wrong usage or settings; 3 finished, but some cases failed;
+Exit status: 0 done; 2 wrong usage or settings; 3 finished, but some cases failed;
 130 interrupted, and the same command goes on.
 """
 
@@ -84,7 +84,7 @@ def degrade(
         typer.echo(f"{case}: {why}", err=True)
     if as_json:
         found = {"done": report.done, "failed": dict(report.failed), "table": report.table.as_posix()}
-        typer.echo(json.dumps(found, ensure_ascii=False))
+        typer.echo(json.dumps(found))
     else:
         drawn = f"; what was drawn is in {report.table}" if report.done else ""
         typer.echo(f"{len(report.done)} pictures made in {lr}{drawn}")
@@ -132,7 +132,7 @@ def run(
     settings = configuring.with_options(
         settings, base_url=base_url, model=lvlm_model, policy=policy, concurrency=concurrency, max_cost=max_cost
     )
-    folder = out or options.OUTPUTS / f"{lr.name}-{settings.models}-seed{settings.seed}"
+    folder = out or options.OUTPUTS / f"{lr.resolve().name}-{settings.models}-seed{settings.seed}"
     machine = console.machine(settings, device, precision, offline)
     typer.echo(f"Writing to {folder}", err=True)
     references = hr if hr.is_dir() or hr != options.HIGH else None

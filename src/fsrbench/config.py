@@ -140,7 +140,7 @@ class Settings(_Model):
 
     def in_flight(self) -> int:
         """Cases in work that keep an LVLM busy: more than its requests, since a case's audits follow each other."""
-        asked = [arm.settings.get("concurrency", 8) for arm in self.arms.values() if arm.auditor == "openai"]
+        asked = [arm.settings.get("concurrency") or 8 for arm in self.arms.values() if arm.auditor == "openai"]
         return 4 * max((n for n in asked if isinstance(n, int)), default=0)
 
     def limits_of(self, arm: str) -> Policy:
@@ -270,7 +270,11 @@ def _validate(data: dict[str, Any], path: Path | None, lines: Mapping[yamlfile.P
         raise SettingsError("\n".join(dict.fromkeys(problems))) from None
     for kind, names in (("families", settings.families), ("arms", settings.arms)):
         for name in names:
-            if not re.fullmatch(NAME, name) or name in TAKEN or name.endswith((".yaml", ".csv", ".json", ".md")):
+            if (
+                not re.fullmatch(NAME, name)
+                or name.casefold() in TAKEN
+                or name.endswith((".yaml", ".csv", ".json", ".md"))
+            ):
                 where = _where((kind, name), path, lines)
                 raise SettingsError(f"{where}: {name!r} cannot be a name here: use letters, digits, '_', '-' and '.'.")
     if not settings.families:

@@ -81,7 +81,7 @@ def interruptible() -> Iterator[None]:
 def show(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
     """Print a summary: a table for people, JSON for programs."""
     if as_json:
-        typer.echo(json.dumps(summary, ensure_ascii=False))
+        typer.echo(json.dumps(summary))
         return
     from rich.console import Console
 

@@ -31,7 +31,6 @@ TABLE = "degradations.csv"
 FORMAT = 1
 HEAD = ("format", "case", "source", "hr_sha256", "recipe", "scale", "hr_size", "seed")
 TAIL = ("lr_sha256", "note")
-"""(title, items, how many) → the same items, counted on a progress bar as they are taken."""
 SMALLEST_LR = 8
 """Shorter sides of an LR are refused: no network and no metric can do anything with them."""
 

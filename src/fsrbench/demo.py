@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fsrbench import config, degrade, faces, images, publish, study
-from fsrbench.errors import Unavailable
+from fsrbench.errors import InputError, Unavailable
 from fsrbench.execute import Track
 from fsrbench.plugins import Machine
 
@@ -40,7 +40,9 @@ def run(out: Path, machine: Machine, workers: int, track: Track) -> tuple[study.
         portrait = images.read(_packaged(package, file))
         crop, _ = faces.align(portrait, np.array(landmarks, dtype=np.float32), 512, "ffhq")
         images.write(high / f"{case}.png", crop)
-    degrade.degrade(high, low, recipe="paper", scale=4, hr_size=512, seed=SEED, workers=workers)
+    report = degrade.degrade(high, low, recipe="paper", scale=4, hr_size=512, seed=SEED, workers=workers)
+    if report.failed:
+        raise InputError("; ".join(why for _, why in report.failed))
     settings = config.with_arms(config.load(None)[0], ["heuristic"])
     outcome = study.run(settings, machine, low, high, out, workers=workers, track=track)
     summary = publish.run(outcome.folder, machine, workers, track)

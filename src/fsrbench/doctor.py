@@ -61,7 +61,12 @@ def _embedded() -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
-    for state in weights.status():
+    try:
+        found = weights.status()
+    except FsrbenchError as error:
+        yield Finding("FSRBENCH_WEIGHTS", False, str(error))
+        return
+    for state in found:
         there = state.path is not None
         cure = f"fsrbench weights --download {state.weight.name}"
         lacking = f"for {', '.join(state.weight.needed_by)}: {cure}"
@@ -77,6 +82,6 @@ def _lvlm() -> Iterator[Finding]:
         "not set: --lvlm needs it, --lvlm-model or the config's model",
     )
     yield Finding("FSRBENCH_LVLM_MODEL", model is not None, model or lacking)
-    there = "OPENAI_API_KEY" in os.environ
+    there = bool(os.environ.get("OPENAI_API_KEY", "").strip())
     cure = "not set: --lvlm needs it with OpenAI's own server; a server of your own may need none"
     yield Finding("OPENAI_API_KEY", there, "set" if there else cure)

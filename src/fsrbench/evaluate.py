@@ -107,7 +107,7 @@ def summarise(what: Evaluation, scores: Sequence[Score], failures: Sequence[Fail
     """Family means and paired deltas. A delta is the mean over the cases that have both numbers."""
     values = {(s.family, s.metric, s.arm, s.case): s.value for s in scores}
     families: dict[str, Any] = {}
-    for family in sorted({s.family for s in scores}):
+    for family in sorted({s.family for s in scores} | {f.family for f in failures}):
         own = [s for s in what.subjects if s.family == family]
         arms = sorted({arm for s in own for arm in s.variants if arm != PURE})
         families[family] = {}

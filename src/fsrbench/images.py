@@ -15,7 +15,7 @@ import logging
 import os
 import sys
 import tempfile
-import warnings
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -64,13 +64,18 @@ def find(folder: Path) -> dict[str, Path]:
         if not path.name.isprintable():  # undecodable bytes, control characters: no table could hold it
             log.warning("%s is left out: its name holds characters that are no text. Rename it.", ascii(str(path)))
             continue
-        twin = found.setdefault(path.stem.casefold(), path)
+        twin = found.setdefault(_id(path).casefold(), path)
         if twin is not path:
             raise InputError(
                 f"{twin.name} and {path.name} in {folder} share the name {path.stem!r}, and results are "
                 "stored under it. Rename one of them."
             )
-    return {path.stem: path for path in sorted(found.values(), key=lambda p: p.stem)}
+    return {_id(path): path for path in sorted(found.values(), key=_id)}
+
+
+def _id(path: Path) -> str:
+    """A name composed the usual way: macOS takes accents apart, and the pair would not be found."""
+    return unicodedata.normalize("NFC", path.stem)
 
 
 def read(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> Image:
@@ -81,21 +86,19 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
     data = _read_file(path, max_bytes)
     Pillow.MAX_IMAGE_PIXELS = None  # the limit is `max_pixels`, and says so
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd EXIF; the limit below decides
-            with Pillow.open(io.BytesIO(data)) as header:
-                width, height = header.size
-                frames = 1 if header.format == "MPO" else getattr(header, "n_frames", 1)  # MPO: a phone's JPEG
-                _refuse(path, width * height, max_pixels, frames)
-                orientation = header.getexif().get(0x0112, 1)
-                deep = _decode_deep(data, header) if _is_deep(header, data) else None
-                if deep is not None:
-                    array = deep
-                else:
-                    header.load()
-                    picture = ImageOps.exif_transpose(header)
-                    array = np.asarray(_flatten(picture), dtype=np.float32) / np.float32(255)
-                    orientation = 1
+        with Pillow.open(io.BytesIO(data)) as header:
+            width, height = header.size
+            frames = 1 if header.format == "MPO" else getattr(header, "n_frames", 1)  # MPO: a phone's JPEG
+            _refuse(path, width * height, max_pixels, frames)
+            orientation = header.getexif().get(0x0112, 1)
+            deep = _decode_deep(data, header) if _is_deep(header, data) else None
+            if deep is not None:
+                array = deep
+            else:
+                header.load()
+                picture = ImageOps.exif_transpose(header)
+                array = np.asarray(_flatten(picture), dtype=np.float32) / np.float32(255)
+                orientation = 1
     except UnidentifiedImageError:
         raise InputError(f"{path} is not a picture that can be read, in spite of its name.") from None
     except (OSError, SyntaxError, ValueError) as error:
@@ -139,7 +142,8 @@ def _is_deep(header: Any, data: bytes) -> bool:
     """More than 8 bits a sample? Pillow opens 16-bit colour as 8-bit, so the PNG header is asked itself."""
     if header.format == "PNG":
         return len(data) > 24 and data[24] == 16
-    return str(header.mode).startswith(("I", "F"))
+    depths = getattr(header, "tag_v2", {}).get(258, (8,))  # TIFF's bits a sample: Pillow opens deep colour as RGB
+    return str(header.mode).startswith(("I", "F")) or max(depths) > 8
 
 
 def _decode_deep(data: bytes, header: Any) -> Image:

@@ -63,11 +63,16 @@ BaseUrl: TypeAlias = Annotated[str | None, _more("--base-url", "LVLM server (or 
 LvlmModel: TypeAlias = Annotated[str | None, _more("--lvlm-model", "LVLM (or FSRBENCH_LVLM_MODEL).", "NAME")]
 Concurrency: TypeAlias = Annotated[
     int | None,
-    Option("--concurrency", min=1, help="LVLM requests, and cases, in flight at most.", show_default=False),
+    Option(
+        "--concurrency",
+        min=1,
+        help="LVLM requests in flight at most; four times as many cases are in work.",
+        show_default=False,
+    ),
 ]
 MaxCost: TypeAlias = Annotated[
     float | None,
-    Option("--max-cost", min=0, help="Stop, resumably, before the LVLM has cost more.", show_default=False),
+    Option("--max-cost", min=0, help="Send no further LVLM request once this much is spent.", show_default=False),
 ]
 RunOut: TypeAlias = Annotated[
     Path | None, _more("--out", "The run's folder (default: outputs/…, said at the start).", "DIR")

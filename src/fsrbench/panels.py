@@ -205,7 +205,8 @@ def _said(step: Round) -> str:
         return f"round {step.number}: unusable reply ({audit.reason}); {decision.why}"
     tags = f", sees {', '.join(audit.tags)}" if audit.tags else ""
     verdict = f"; {step.verdict.why}" if step.verdict else ""
-    said = f"score {audit.score:g}, confidence {audit.confidence or 0:g}{tags}"
+    score, sure = ("n/a" if value is None else f"{value:g}" for value in (audit.score, audit.confidence))
+    said = f"score {score}, confidence {sure}{tags}"
     return f"round {step.number}: {said} → {decision.action}: {decision.why}{verdict}"
 
 

@@ -108,7 +108,7 @@ def _sort_hints(
             dropped[name] = f"over the limit of {max_changes} change{'s' * (max_changes > 1)}"
         else:
             applied[name] = given
-            changed.add(name)
+            changed = changed - {name} if given == offered[name].default else changed | {name}
         if given != asked:
             clamped[name] = f"{asked!r:.40} → {given:g}"
     return applied, clamped, dropped

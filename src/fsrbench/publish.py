@@ -28,6 +28,11 @@ def run(folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict
 
 def publish(what: Evaluation, folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict[str, Any]:
     """Measure, then write scores.csv, summary.json, summary.md, a panel for each case and the contact sheet."""
+    with folder.locked():
+        return _publish(what, folder, machine, workers, track)
+
+
+def _publish(what: Evaluation, folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict[str, Any]:
     scores = evaluate.measure(what, machine, workers, track)
     summary = evaluate.summarise(what, scores, folder.failures())
     evaluate.write_scores(folder.root / "scores.csv", scores)

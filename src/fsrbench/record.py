@@ -68,6 +68,7 @@ def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> d
         if part in new["settings"]:
             whole, one, other = joined["settings"], before["settings"], new["settings"]
         whole[part] = dict(sorted({**one[part], **other[part]}.items()))
+    joined["weights"] = {f: {**before["weights"].get(f, {}), **files} for f, files in joined["weights"].items()}
     joined["inputs"] = {**new["inputs"], "hr": new["inputs"]["hr"] or before["inputs"]["hr"]}
     portable = {key: value for key, value in _decisive(joined).items() if key != "inputs"}
     text = json.dumps({**portable, "hr_size": joined["settings"]["hr_size"]}, sort_keys=True)
@@ -92,8 +93,11 @@ def _answering(arm: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _differences(was: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> Iterator[str]:
-    """What differs, in words. In PARTS, a name that only one side has is an addition and no difference."""
-    names = set(was) & set(now) if place in (*PARTS, "inputs") else {*was, *now}
+    """What differs, in words. In PARTS, a name that only one side has is an addition and no difference.
+
+    So are a family's weights: a twin is opened, and recorded, when a knob first asks for it.
+    """
+    names = set(was) & set(now) if place in (*PARTS, "inputs") or place.startswith("weights.") else {*was, *now}
     for name in names:
         one, other, where = was.get(name), now.get(name), f"{place}.{name}".lstrip(".")
         if isinstance(one, Mapping) and isinstance(other, Mapping):

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fsrbench import evidence, execute, inputs, prompts, record, unit
+from fsrbench import evidence, execute, inputs, record, unit
 from fsrbench.config import Settings
 from fsrbench.errors import CostLimitReached
 from fsrbench.plugins import Machine
@@ -48,7 +48,7 @@ def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Pa
     for note in notes:
         log.warning(note)
     auditors = unit.open_auditors(settings, machine)
-    asked = {family: prompts.read(family, f.prompt).sha256 for family, f in settings.families.items() if auditors}
+    asked = unit.asked(settings) if auditors else {}
     look: evidence.Tools | None = None
     done: set[tuple[str, str]] = set()
     failures: list[Failure] = []
@@ -68,6 +68,7 @@ def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Pa
                 for case, failed in track(family, outcomes, len(todo)):
                     done.add((family, case))
                     failures.extend(failed)
+                study = folder.write_study(record.join(study, {**study, "weights": _weights(bench)}, out))
         except CostLimitReached as error:
             stopped = str(error)
         finally:
@@ -81,13 +82,17 @@ def _opened(
     bench: Bench, look: evidence.Tools | None, study: Mapping[str, Any], todo: Sequence[Case]
 ) -> dict[str, dict[str, Any]]:
     """What is known of a family once it is open: its weights, the instruments, and which offered knobs are dead."""
-    dead = {}
+    dead: dict[str, list[str]] = {}
     if look is not None and bench.family not in study["dead_knobs"]:
-        dead[bench.family] = unit.dead_knobs(bench, todo[:2])
-        for knob in dead[bench.family]:
+        found = unit.dead_knobs(bench, todo)
+        dead = {} if found is None else {bench.family: found}
+        for knob in found or ():
             log.warning(f"{bench.family}: {knob} moves no pixel on this backend; asking for it is asking for nothing.")
-    weights = {bench.family: dict(bench.pipeline.restorer.weights)}
-    return {"weights": weights, "evidence": look.available if look else {}, "dead_knobs": dead}
+    return {"weights": _weights(bench), "evidence": look.available if look else {}, "dead_knobs": dead}
+
+
+def _weights(bench: Bench) -> dict[str, Any]:
+    return {bench.family: dict(sorted(bench.pipeline.restorer.weights.items()))}
 
 
 def _settled(settings: Settings, cases: set[str], done: set[tuple[str, str]], earlier: Failure) -> bool:

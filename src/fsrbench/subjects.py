@@ -102,8 +102,15 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
         Subject(name, case, None, references.get(case), {a: found[a][case] for a in order if case in found[a]})
         for case in found[PURE]
     ]
+    alone = [
+        f"{arm}: {len(set(f) - set(found[PURE]))} pictures without a pure one are left out."
+        for arm, f in found.items()
+        if set(f) - set(found[PURE])
+    ]
     metrics = load_metrics(settings.metrics)
-    return Evaluation(subjects, metrics, notes=_notes(settings), hr_size=settings.hr_size, limits=settings.limits)
+    return Evaluation(
+        subjects, metrics, notes=(*_notes(settings), *alone), hr_size=settings.hr_size, limits=settings.limits
+    )
 
 
 def load_metrics(names: Sequence[str]) -> dict[str, Metric]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fsrbench import images, inputs, liveness, plugins, policy, prompts
+from fsrbench import choice, images, inputs, liveness, plugins, policy, prompts
 from fsrbench.config import Settings
 from fsrbench.errors import CostLimitReached, FsrbenchError, SettingsError
 from fsrbench.plugins import Machine
@@ -91,17 +91,28 @@ def _guards(settings: Settings, arm: str, ask: object) -> policy.Guards | None:
     return policy.Guards(**settings.guards.model_dump())
 
 
-def dead_knobs(bench: Bench, cases: Sequence[Case]) -> list[str]:
-    """Offered knobs that move no pixel of any of these cases: asking for them is asking for nothing."""
-    suspects = tuple(bench.pipeline.offered)
+def asked(settings: Settings) -> dict[str, str]:
+    """Hashes of the prompts that auditors are asked with, by family; and of the comparison's under policy guarded."""
+    found = {family: prompts.read(family, chosen.prompt).sha256 for family, chosen in settings.families.items()}
+    if any(arm.policy == "guarded" for arm in settings.arms.values()):
+        found["compare"] = choice.sha256()
+    return found
+
+
+def dead_knobs(bench: Bench, cases: Sequence[Case]) -> list[str] | None:
+    """Offered knobs that move no pixel of the first two readable cases; None if there is no such case."""
+    suspects, tried = tuple(bench.pipeline.offered), 0
     for case in cases:
+        if tried == 2 or not suspects:
+            break
         try:
             lr = images.read(case.lr, **bench.settings.limits.model_dump())
             seed = derive_seed(bench.settings.seed, bench.family, case.id)
-            suspects = liveness.dead(bench.pipeline, lr, seed, suspects) if suspects else ()
+            suspects = liveness.dead(bench.pipeline, lr, seed, suspects)
         except FsrbenchError:
-            return []  # it fails again, and is reported, when its turn comes
-    return sorted(suspects)
+            continue  # it fails again, and is reported, when its turn comes
+        tried += 1
+    return sorted(suspects) if tried or not suspects else None
 
 
 def missing(folder: RunFolder, family: str, case: Case, arms: Iterable[str]) -> bool:

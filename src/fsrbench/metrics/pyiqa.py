@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,11 +71,15 @@ def _open(name: str, machine: Machine, *, reference: bool) -> Scorer:
     return score
 
 
+_TURN = threading.Lock()
+"""Random state belongs to the whole process: one number at a time."""
+
+
 def _seeded(metric: Any, *pictures: torch.Tensor) -> float:
     """One number, from a fixed seed, with everybody else's random state left as it was."""
     import torch
 
-    with torch.inference_mode(), torch.random.fork_rng():
+    with _TURN, torch.inference_mode(), torch.random.fork_rng():
         torch.manual_seed(0)
         return float(metric(*pictures))
 
