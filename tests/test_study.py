@@ -263,6 +263,15 @@ def test_an_unreachable_auditor_fails_the_arm_and_the_next_run_takes_it_up(
     assert not (out / "general" / "fsr+s").exists()
 
 
+def test_what_was_answered_before_the_server_went_is_kept(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    outcome = go(faces, out, scripted(ASK, {"unreachable": True}))
+    assert [f.arm for f in outcome.failures] == ["s"] * 3
+    exchange = json.loads((out / "audits/general/s/face 0-1.json").read_text(encoding="utf-8"))
+    assert "halo" in exchange["reply"]
+    assert {r["arm"] for r in rows(out / "run_config.csv")} == {PURE}
+
+
 def test_an_unusable_reply_is_counted_and_the_baseline_stands(faces: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     settings, _ = config.load(None, [*PLAIN, 'arms.s={"auditor": "scripted", "replies": ["I cannot say."]}'])

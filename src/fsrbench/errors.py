@@ -6,6 +6,9 @@ nothing else turns an error into a printed line. Bugs are not wrapped: they keep
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 
 class FsrbenchError(Exception):
     """Base of all errors with a cure. `str(error)` is shown to the user as it is."""
@@ -36,7 +39,14 @@ class BadOutput(FsrbenchError):
 
 
 class AuditorUnreachable(FsrbenchError):
-    """An auditor gave no reply at all after its bounded retries: the arm has failed for this case."""
+    """An auditor gave no reply at all after its bounded retries: the arm has failed for this case.
+
+    `exchanges` are those of the case's earlier rounds, which came back and are kept for reading.
+    """
+
+    def __init__(self, text: str, exchanges: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(text)
+        self.exchanges = exchanges
 
 
 class CostLimitReached(FsrbenchError):

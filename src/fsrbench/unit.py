@@ -141,6 +141,8 @@ def run_case(bench: Bench, case: Case) -> tuple[str, list[Failure]]:
             raise  # not this case's failure: the whole run stops here, and can go on
         except FsrbenchError as error:
             failures.append(Failure(bench.family, case.id, name, str(error)))
+            for number, exchange in enumerate(getattr(error, "exchanges", ()), start=1):
+                bench.folder.write_exchange(bench.family, name, case.id, number, exchange)
     return case.id, failures
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fsrbench import choice, policy, prompts
+from fsrbench.errors import AuditorUnreachable
 from fsrbench.plugins import Comparer
 from fsrbench.restore import Picture
 from fsrbench.supervise.steps import Situation, Step
@@ -38,23 +39,32 @@ class Supervisor:
 
         Raises AuditorUnreachable when nothing was answered: the arm has then failed for this case.
         """
-        current, steps = situation.pure, list[Step]()
+        steps: list[Step] = []
+        try:
+            self._run(situation, steps)
+        except AuditorUnreachable as error:
+            raise AuditorUnreachable(str(error), [step.exchange for step in steps]) from error
+        return steps
+
+    def _run(self, situation: Situation, steps: list[Step]) -> None:
+        """Add the arm's rounds, one after another."""
+        current = situation.pure
         retries = self.limits.retries
         while True:
             seen = self.look(situation.lr, current.image)
             answer = self.ask(self._question(situation, current, seen, len(steps) + 1))
             decision = policy.decide(answer.audit, current.knobs, situation.pipeline.offered, self.limits, retries)
+            steps.append(Step(current, answer.audit, decision, exchange=answer.exchange))
             if decision.action != "retry":
-                return [*steps, Step(current, answer.audit, decision, exchange=answer.exchange)]
+                return
             retries -= 1
             knobs = {**current.knobs, **decision.applied}
             candidate = situation.pipeline.restore(situation.lr, knobs, situation.pure.seed)
-            step = Step(candidate, answer.audit, decision, exchange=answer.exchange)
+            steps[-1] = replace(steps[-1], picture=candidate)
             if self.guards is not None:
-                step = self._validate(situation, current, seen, step, self.guards)
-            steps.append(step)
-            if step.verdict is not None and not step.verdict.kept:
-                return steps
+                steps[-1] = self._validate(situation, current, seen, steps[-1], self.guards)
+                if steps[-1].verdict is not None and not steps[-1].verdict.kept:
+                    return
             current = candidate
 
     def _validate(
