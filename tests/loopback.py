@@ -12,6 +12,10 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
+from fsrbench.auditors import _chat
+
 GOOD = {"score": 72, "confidence": 85, "tags": ["ringing"], "hints": {"dehalo": 0.4}, "reason": "Halos."}
 Step = Callable[[BaseHTTPRequestHandler], None]
 
@@ -144,3 +148,22 @@ def overloaded(handler: BaseHTTPRequestHandler) -> None:
 
 
 good = says(json.dumps(GOOD))
+
+
+def watch(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many requests were in flight whenever one began."""
+    counts: list[int] = []
+    lock, busy, real = threading.Lock(), [0], _chat.Chat._request
+
+    def counted(self: Any, *args: Any) -> Any:
+        with lock:
+            busy[0] += 1
+            counts.append(busy[0])
+        try:
+            return real(self, *args)
+        finally:
+            with lock:
+                busy[0] -= 1
+
+    monkeypatch.setattr(_chat.Chat, "_request", counted)
+    return counts

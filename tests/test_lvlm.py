@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from conftest import draw_face
 from fsrbench import choice, images, plugins, prompts, reply
-from fsrbench.auditors import _canary, _chat, _price
+from fsrbench.auditors import _canary, _price
 from fsrbench.auditors._limiter import Limiter, NoTurn
 from fsrbench.errors import AuditorUnreachable, CostLimitReached, SettingsError
 from fsrbench.plugins import Comparer, Machine
 from fsrbench.values import Comparison, Evidence, Image, Patch, Question, to_json
-from loopback import GOOD, Loopback, Step, drips, fails, good, says
+from loopback import GOOD, Loopback, Step, drips, fails, good, says, watch
 
 NEVER = math.inf
 PRICES = {"vlm": {"input": 2.0, "output": 10.0}}
@@ -120,21 +120,7 @@ def test_a_choice_is_read_strictly() -> None:
 @pytest.fixture
 def in_flight(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many requests were in flight whenever one began."""
-    counts: list[int] = []
-    lock, busy, real = threading.Lock(), [0], _chat.Chat._request
-
-    def counted(self: Any, *args: Any) -> Any:
-        with lock:
-            busy[0] += 1
-            counts.append(busy[0])
-        try:
-            return real(self, *args)
-        finally:
-            with lock:
-                busy[0] -= 1
-
-    monkeypatch.setattr(_chat.Chat, "_request", counted)
-    return counts
+    return watch(monkeypatch)
 
 
 def test_requests_in_flight_are_bounded(in_flight: list[int]) -> None:

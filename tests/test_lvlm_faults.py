@@ -16,12 +16,11 @@ import pytest
 
 from conftest import draw_face
 from fsrbench import config, images, study
-from fsrbench.auditors import _chat
 from fsrbench.errors import StoreError
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
 from fsrbench.values import PURE, Trail
-from loopback import GOOD, Loopback, Step, completion, drips, fails, html, resets, says
+from loopback import GOOD, Loopback, Step, completion, drips, fails, html, resets, says, watch
 
 CASES = 300
 WORKERS = 16
@@ -236,25 +235,6 @@ def test_a_run_that_has_spent_its_money_goes_on_with_more(tmp_path: Path, monkey
         assert len(server.requests) == 4
     table = rows(tmp_path / "out" / "run_config.csv")
     assert sum(float(row["cost"] or 0) for row in table) == 4
-
-
-def watch(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many requests were in flight whenever one began."""
-    counts: list[int] = []
-    lock, busy, real = threading.Lock(), [0], _chat.Chat._request
-
-    def counted(self: Any, *args: Any) -> Any:
-        with lock:
-            busy[0] += 1
-            counts.append(busy[0])
-        try:
-            return real(self, *args)
-        finally:
-            with lock:
-                busy[0] -= 1
-
-    monkeypatch.setattr(_chat.Chat, "_request", counted)
-    return counts
 
 
 def contents(out: Path) -> dict[str, bytes]:

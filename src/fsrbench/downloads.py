@@ -56,7 +56,7 @@ def fetch(wanted: Wanted, target: Path, progress: Callable[[int, int], None]) ->
                 problem = str(error) or type(error).__name__
             if problem:
                 continue
-            if _sha256(part) == wanted.sha256:
+            if sha256(part) == wanted.sha256:
                 part.replace(target)
                 return
             part.unlink()
@@ -105,6 +105,7 @@ def _attempt(client: httpx.Client, wanted: Wanted, part: Path, progress: Callabl
     return "" if done == wanted.bytes else f"it broke off after {done:,} of {wanted.bytes:,} bytes"
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Hash of a file's bytes, read now."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

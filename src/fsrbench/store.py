@@ -6,7 +6,6 @@ holds is done, and resuming looks at trails only. One process at a time: the loc
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -218,12 +217,6 @@ def _config_row(trail: Trail, step: Round, knobs: Sequence[str]) -> list[object]
 
 def _pairs(values: Mapping[str, Any]) -> str:
     return "; ".join(f"{name}={value}" for name, value in values.items())
-
-
-def file_sha256(path: Path) -> str:
-    """Hash of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _json(data: Any) -> bytes:

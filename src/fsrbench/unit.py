@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from fsrbench import choice, images, inputs, liveness, plugins, policy, prompts
 from fsrbench.config import Settings
+from fsrbench.downloads import sha256
 from fsrbench.errors import CostLimitReached, FsrbenchError, SettingsError
 from fsrbench.plugins import Machine
 from fsrbench.restore import Picture, Pipeline
-from fsrbench.store import RunFolder, file_sha256
+from fsrbench.store import RunFolder
 from fsrbench.supervise import audit, rerun
 from fsrbench.supervise.steps import Situation, Way
 from fsrbench.values import (
@@ -121,7 +122,7 @@ def missing(folder: RunFolder, family: str, case: Case, arms: Iterable[str]) -> 
     if trail is None or not set(arms) <= set(trail.arms):
         return True
     there = all((folder.root / trail.final(arm).path).is_file() for arm in (PURE, *trail.arms))
-    return not there or not case.lr.is_file() or file_sha256(case.lr) != trail.lr_sha256
+    return not there or not case.lr.is_file() or sha256(case.lr) != trail.lr_sha256
 
 
 def run_case(bench: Bench, case: Case) -> tuple[str, list[Failure]]:
@@ -148,7 +149,7 @@ def run_case(bench: Bench, case: Case) -> tuple[str, list[Failure]]:
 
 def _pure(bench: Bench, case: Case, lr: Image) -> tuple[Trail, Picture]:
     """Round 0: read back where it is done, made and stored where it is not."""
-    digest = file_sha256(case.lr)
+    digest = sha256(case.lr)
     trail = bench.folder.trail(bench.family, case.id)
     if trail is not None:
         if trail.lr_sha256 != digest:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import hashlib
 import logging
 import os
 import shutil
@@ -230,8 +229,7 @@ def sha256(path: Path) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _sha256(path: Path, _size: int, _mtime: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return downloads.sha256(path)
 
 
 def _state(weight: Weight, path: Path | None, verify: bool) -> str:
