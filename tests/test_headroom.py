@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from scipy import stats
 
 from conftest import draw_face
 from fsrbench import config, evaluate, headroom, images, overviews, publish, study
 from fsrbench.errors import InputError
 from fsrbench.execute import untracked
 from fsrbench.plugins import Machine
+from fsrbench.results import Numbers
 from fsrbench.store import RunFolder
 from fsrbench.values import Score
 
@@ -71,21 +68,6 @@ def found(faces: tuple[Path, Path], a_run: Path, tmp_path_factory: pytest.TempPa
 # -------------------------------------------------------------------- numbers
 
 
-@hypothesis_settings(deadline=None, max_examples=50)
-@given(st.lists(st.floats(-50, 50), min_size=2, max_size=30), st.sampled_from([0.9, 0.95]))
-def test_the_interval_is_scipys(deltas: list[float], level: float) -> None:
-    band = headroom.interval(deltas, level)
-    theirs = stats.ttest_1samp(np.array(deltas), 0.0).confidence_interval(level) if np.ptp(deltas) > 1e-6 else None
-    assert band is not None
-    if theirs is not None:
-        assert band == pytest.approx((theirs.low, theirs.high), rel=1e-9, abs=1e-9)
-
-
-def test_one_case_has_no_interval_and_equal_ones_none_to_speak_of() -> None:
-    assert headroom.interval([0.3]) is None
-    assert headroom.interval([0.25, 0.25, 0.25]) == (0.25, 0.25)
-
-
 def test_only_cases_with_both_numbers_are_paired() -> None:
     scores = [
         Score("a", "general", "pure", "psnr", 30.0),
@@ -95,7 +77,7 @@ def test_only_cases_with_both_numbers_are_paired() -> None:
         Score("c", "blind", "pure", "psnr", 30.0),
         Score("c", "blind", "oracle", "psnr", 35.0),
     ]
-    assert headroom.paired(scores, "general", "psnr", "oracle") == {"a": 1.0}
+    assert Numbers(scores).deltas("general", "psnr", "oracle") == {"a": 1.0}
 
 
 # ------------------------------------------------------------------- the result

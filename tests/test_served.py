@@ -25,6 +25,8 @@ import pytest
 from conftest import ROOT, draw_face
 from fsrbench import config, evaluate, images, study, subjects
 from fsrbench.plugins import Machine
+from fsrbench.results import Numbers
+from fsrbench.summary import summarise
 
 NEEDED = ("transformers", "fastapi", "uvicorn")
 MISSING = [package for package in NEEDED if importlib.util.find_spec(package) is None]
@@ -193,7 +195,7 @@ def test_noise_from_a_foreign_server_leaves_the_baseline(served: Served, tmp_pat
         assert pure.read_bytes() == supervised.read_bytes()
 
     what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
-    summary = evaluate.summarise(what, evaluate.measure(what, Machine()))
+    summary = summarise(what, Numbers(evaluate.measure(what, Machine())))
     counts = summary["counts"]["general"]["arms"]["lvlm"]
     assert counts["invalid"] == counts["done"] == CASES
     assert counts["failed"] == counts["changed"] == 0

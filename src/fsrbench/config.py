@@ -113,6 +113,7 @@ class Settings(_Model):
     policy: Policy = Policy()
     guards: Guards = Guards()
     metrics: tuple[str, ...]
+    clusters: Path | None = None
     faces: Faces = Faces()
     limits: Limits = Limits()
 

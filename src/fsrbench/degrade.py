@@ -119,7 +119,7 @@ def degrade(
     else:
         images.find(hr)  # the same refusals as without a table: no folder, two files with one stem
         jobs = _read_jobs(table)
-    rows = _read_rows(lr / TABLE) if (lr / TABLE).exists() else {}
+    rows = read_table(lr / TABLE) if (lr / TABLE).exists() else {}
     present = (
         frozenset(p.name for p in lr.iterdir() if p.suffix.lower() in images.SUFFIXES) if lr.is_dir() else frozenset()
     )
@@ -252,7 +252,7 @@ def _rng(seed: int, case: str) -> np.random.Generator:
 def _read_jobs(table: Path) -> list[_Job]:
     """All rows, checked cell by cell before anything is made."""
     jobs = []
-    for number, (case, row) in enumerate(_read_rows(table).items(), 2):
+    for number, (case, row) in enumerate(read_table(table).items(), 2):
         where = f"{table} row {number}"
         if Path(row["source"]).name != row["source"] or Path(row["source"]).stem != case:
             raise InputError(f"{where}: column source {row['source']!r} is not the file name of case {case!r}.")
@@ -301,7 +301,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _read_rows(table: Path) -> dict[str, dict[str, str]]:
+def read_table(table: Path) -> dict[str, dict[str, str]]:
     """Raw rows by case, in the table's order."""
     try:
         text = table.read_bytes().decode("utf-8-sig")

@@ -7,18 +7,16 @@ variant gets the same crop. A number that cannot be had is missing with its reas
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from fsrbench import csvfile, execute, images, inputs
 from fsrbench.errors import FsrbenchError
 from fsrbench.plugins import Machine, Metric
 from fsrbench.subjects import Evaluation, Subject
-from fsrbench.values import PURE, Failure, Image, Score
+from fsrbench.values import PURE, Image, Score
 
 HEADER = ["family", "case", "arm", "metric", "value", "note"]
 Scorer = Callable[[Sequence[Any], Any], Sequence[float]]
@@ -98,88 +96,6 @@ def _score(subject: Subject, arm: str, metric: str, value: float | None, note: s
     if value is not None and not math.isfinite(value):
         value, note = None, f"the value is {value}"
     return Score(subject.case, subject.family, arm, metric, None if value is None else round(float(value), 6), note)
-
-
-# -------------------------------------------------------------------- summary
-
-
-def summarise(what: Evaluation, scores: Sequence[Score], failures: Sequence[Failure] = ()) -> dict[str, Any]:
-    """Family means and paired deltas. A delta is the mean over the cases that have both numbers."""
-    values = {(s.family, s.metric, s.arm, s.case): s.value for s in scores}
-    families: dict[str, Any] = {}
-    for family in sorted({s.family for s in scores} | {f.family for f in failures}):
-        own = [s for s in what.subjects if s.family == family]
-        arms = sorted({arm for s in own for arm in s.variants if arm != PURE})
-        families[family] = {}
-        for metric in what.metrics:
-            pure = {s.case: values.get((family, metric, PURE, s.case)) for s in own}
-            entry: dict[str, Any] = _mean(pure.values())
-            entry["arms"] = {}
-            for arm in arms:
-                pairs = [
-                    (p, v)
-                    for case, p in pure.items()
-                    if p is not None and (v := values.get((family, metric, arm, case))) is not None
-                ]
-                entry["arms"][arm] = {
-                    "n": len(pairs),
-                    "pure": _fmean(p for p, _ in pairs),
-                    "mean": _fmean(v for _, v in pairs),
-                    "delta": _fmean(v - p for p, v in pairs),
-                }
-            reasons = sorted({s.note for s in scores if (s.family, s.metric) == (family, metric) and s.value is None})
-            entry["na"] = sum(value is None for value in pure.values())
-            entry["why_na"] = reasons
-            families[family][metric] = entry
-    return {
-        "format": 1,
-        "metrics": {
-            n: {"label": m.label, "better": m.better, "digits": m.digits, "unit": m.unit}
-            for n, m in what.metrics.items()
-        },
-        "models": what.labels,
-        "families": families,
-        "marks": what.marks,
-        "notes": list(what.notes),
-        "counts": {family: _counts(family, what.subjects, failures) for family in families},
-    }
-
-
-def _mean(values: Iterable[float | None]) -> dict[str, Any]:
-    known = [value for value in values if value is not None]
-    return {"n": len(known), "pure": _fmean(known)}
-
-
-def _fmean(values: Iterable[float]) -> float | None:
-    known = list(values)
-    return round(fmean(known), 6) if known else None
-
-
-def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Failure]) -> dict[str, Any]:
-    """What became of the cases, arm by arm: nothing that failed or could not be used hides in a mean."""
-    own = [s for s in subjects if s.family == family]
-    failed = Counter(f.arm for f in failures if f.family == family)
-    arms = sorted({arm for s in own for arm in s.variants} | set(failed) - {PURE})
-    return {
-        "cases": len(own),
-        "failed": failed[PURE],
-        "arms": {arm: {**_arm_counts(arm, own), "failed": failed[arm]} for arm in arms if arm != PURE},
-    }
-
-
-def _arm_counts(arm: str, subjects: Sequence[Subject]) -> dict[str, Any]:
-    trails = [s.trail for s in subjects if s.trail and arm in s.trail.arms]
-    audits = [[step.audit for step in trail.arms[arm] if step.audit] for trail in trails]
-    usage = [audit.usage for said in audits for audit in said if audit.usage.requests]
-    costs = [u.cost for u in usage if u.cost is not None]
-    return {
-        "done": sum(arm in s.variants for s in subjects),
-        "invalid": sum(any(audit.status == "invalid" for audit in said) for said in audits),
-        "changed": sum(trail.final(arm).sha256 != trail.pure.sha256 for trail in trails),
-        "requests": sum(u.requests for u in usage),
-        "tokens": sum(u.prompt_tokens + u.completion_tokens for u in usage),
-        "cost": round(sum(costs), 6) if costs and len(costs) == len(usage) else None,
-    }
 
 
 # -------------------------------------------------------------------- storing

@@ -2,7 +2,7 @@
 
 For each family and each set of knobs (the paper's, and with the deeper hooks) the oracle runs as an arm of an
 ordinary study, into a folder of its own, and is measured as any arm is. What comes out is its paired gain for
-each metric with a t-interval, the knobs that carry it, and, beside a finished run, which share of it each of
+each metric with a bootstrap interval, the knobs that carry it, and, beside a finished run, which share of it each of
 that run's arms caught. It saw the reference: none of this is a contender's result. How it looks is in
 `overviews.py`.
 """
@@ -10,20 +10,21 @@ that run's arms caught. It saw the reference: none of this is a contender's resu
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
-from fsrbench import config, evaluate, execute, images, preview, study, subjects
+from fsrbench import config, evaluate, execute, images, preview, stats, study, subjects
+from fsrbench import summary as summarising
 from fsrbench.config import Settings
 from fsrbench.errors import InputError
 from fsrbench.plugins import Machine
+from fsrbench.results import Numbers
 from fsrbench.store import RunFolder
 from fsrbench.subjects import Evaluation
-from fsrbench.values import PURE, KnobValue, Score, Trail
+from fsrbench.values import KnobValue, Score, Trail
 
 ARM = "oracle"
 SETS = ("paper", "deep")
@@ -111,26 +112,17 @@ def _add(
     scores: Sequence[Score],
 ) -> None:
     """Put what one set of knobs showed into the result."""
-    summary = evaluate.summarise(what, scores)
+    numbers = Numbers(scores)
+    summary = summarising.summarise(what, numbers)
     result["metrics"] |= summary["metrics"]
     result["models"] |= summary["models"]
     result["notes"] = list(dict.fromkeys([*result["notes"], *what.notes, *_unavailable(summary)]))
     for family in summary["families"].keys() & settings.families.keys():  # the folder may hold others, from before
-        found = _family(family, folder, what, scores, result["objective"])
+        found = _family(family, folder, what, numbers, result["objective"])
         found["knobs"] = list(settings.offered(family))
         if plan.beside is not None:
-            found["caught"] = _caught(family, plan.beside, what, scores, result["objective"])
+            found["caught"] = _caught(family, plan.beside, what, numbers, result["objective"])
         result["families"][family][name] = found
-
-
-def interval(deltas: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-    """Student's t-interval of a mean; None for fewer than two values."""
-    from scipy import stats
-
-    if len(deltas) < 2:
-        return None
-    half = float(stats.t.ppf((1 + level) / 2, len(deltas) - 1)) * stdev(deltas) / math.sqrt(len(deltas))
-    return fmean(deltas) - half, fmean(deltas) + half
 
 
 # ------------------------------------------------------------------- the runs
@@ -170,11 +162,9 @@ def _unavailable(summary: Mapping[str, Any]) -> list[str]:
 # --------------------------------------------------------------- what it shows
 
 
-def _family(
-    family: str, folder: RunFolder, what: Evaluation, scores: Sequence[Score], objective: str
-) -> dict[str, Any]:
+def _family(family: str, folder: RunFolder, what: Evaluation, numbers: Numbers, objective: str) -> dict[str, Any]:
     """Gains for each metric, and the knobs that carry the gain of the objective."""
-    deltas = {name: paired(scores, family, name, ARM) for name in what.metrics}
+    deltas = {name: numbers.deltas(family, name, ARM) for name in what.metrics}
     done = [s.trail for s in what.subjects if s.family == family and s.trail and ARM in s.trail.arms]
     chosen = {trail.case: _applied(trail) for trail in done}
     sign = 1 if what.metrics[objective].better == "higher" else -1
@@ -209,38 +199,25 @@ def _alone(folder: RunFolder, family: str, case: str, knob: str, chosen: Mapping
 
 
 def _gain(deltas: list[float]) -> dict[str, Any]:
-    band = interval(deltas)
-    low, high = (round(band[0], 6), round(band[1], 6)) if band else (None, None)
-    return {"n": len(deltas), "delta": _mean(deltas), "low": low, "high": high}
+    effect = stats.paired(deltas, "higher")
+    low, high = (None if end is None else round(end, 6) for end in (effect.low, effect.high))
+    return {"n": effect.n, "delta": _mean(deltas), "low": low, "high": high}
 
 
 def _mean(values: Sequence[float]) -> float | None:
     return round(fmean(values), 6) if values else None
 
 
-def paired(scores: Sequence[Score], family: str, metric: str, arm: str) -> dict[str, float]:
-    """Case → arm − pure, for the cases that have both numbers."""
-    own = {(s.case, s.arm): s.value for s in scores if (s.family, s.metric) == (family, metric)}
-    found = {}
-    for (case, who), value in own.items():
-        pure = own.get((case, PURE))
-        if who == arm and value is not None and pure is not None:
-            found[case] = value - pure
-    return found
-
-
-def _caught(
-    family: str, beside: RunFolder, what: Evaluation, scores: Sequence[Score], objective: str
-) -> dict[str, Any]:
+def _caught(family: str, beside: RunFolder, what: Evaluation, numbers: Numbers, objective: str) -> dict[str, Any]:
     """Which share of the oracle's gain each arm of a finished run caught, on the cases that both restored alike."""
-    theirs = evaluate.read_scores(beside.root / "scores.csv")
-    if not any(s.metric == objective for s in theirs):
+    theirs = Numbers(evaluate.read_scores(beside.root / "scores.csv"))
+    if not any(s.metric == objective for s in theirs.scores):
         raise InputError(
             f"{beside.root} has no scores for {objective}. Measure them: "
             f"fsrbench evaluate {beside.root} --set metrics={objective}"
         )
     marks = subjects.of_run(beside, _stored(beside)).marks
-    best = paired(scores, family, objective, ARM)
+    best = numbers.deltas(family, objective, ARM)
     pure = {s.case: s.trail.pure.sha256 for s in what.subjects if s.family == family and s.trail}
     trails = [trail for trail in beside.trails() if trail.family == family]
     alike = {trail.case for trail in trails if pure.get(trail.case) == trail.pure.sha256}
@@ -251,7 +228,7 @@ def _caught(
         )
     caught = {}
     for arm in sorted({arm for trail in trails for arm in trail.arms}):
-        own = paired(theirs, family, objective, arm)
+        own = theirs.deltas(family, objective, arm)
         both = sorted(own.keys() & best.keys() & alike)
         delta, upper = _mean([own[case] for case in both]), _mean([best[case] for case in both])
         share = round(delta / upper, 4) if delta is not None and upper else None

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from fsrbench import evaluate, execute, images, panels, subjects, tables
+from fsrbench import summary as summarising
 from fsrbench.config import Settings
 from fsrbench.errors import FsrbenchError
 from fsrbench.execute import Track
 from fsrbench.plugins import Machine
+from fsrbench.results import Numbers
 from fsrbench.store import RunFolder
 from fsrbench.subjects import Evaluation, Subject
 from fsrbench.values import Score
@@ -34,7 +36,7 @@ def publish(what: Evaluation, folder: RunFolder, machine: Machine, workers: int,
 
 def _publish(what: Evaluation, folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict[str, Any]:
     scores = evaluate.measure(what, machine, workers, track)
-    summary = evaluate.summarise(what, scores, folder.failures())
+    summary = summarising.summarise(what, Numbers(scores), folder.failures())
     evaluate.write_scores(folder.root / "scores.csv", scores)
     write_summary(folder.root, summary)
     draw_panels(what, scores, summary, folder.root, workers, track)

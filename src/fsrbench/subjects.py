@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from fsrbench import images, plugins
+from fsrbench import csvfile, degrade, images, plugins
 from fsrbench.config import Limits, Settings
-from fsrbench.errors import InputError, SettingsError
+from fsrbench.errors import FsrbenchError, InputError, SettingsError
 from fsrbench.plugins import Metric
 from fsrbench.store import RunFolder
 from fsrbench.values import PURE, Trail
 
-FREE = ("metrics", "faces", "hr_size", "limits")
+FREE = ("metrics", "faces", "hr_size", "limits", "clusters")
 """Settings of a finished run that an evaluation may change: they decide what is measured, not what was made."""
+
+
+Role = Literal["contender", "control", "floor", "headroom"]
+"""contender: what is tested. control: what it must beat. floor: nothing was done. headroom: it saw the reference."""
+CONTROLS = ("heuristic", "random")
+"""Auditors that are there to be compared with."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,12 @@ class Evaluation:
     """Arm → what must be said wherever it shows: privileged, noise floor."""
     notes: tuple[str, ...] = ()
     """What a reader of the numbers must know."""
+    roles: dict[str, Role] = field(default_factory=dict)
+    """Arm → what it is there for."""
+    degraded: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Case → the row of the LR folder's `degradations.csv` that made its input; empty where nothing is known."""
+    clusters: dict[str, str] | None = None
+    """Case → the person it shows, where several pictures show one; None where every case is its own."""
     hr_size: int = 512
     """Size to which references are standardised."""
     limits: Limits = field(default_factory=Limits)
@@ -84,6 +97,9 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         labels,
         marks={arm: mark for arm in settings.arms if (mark := _mark(settings, arm))},
         notes=(*_notes(settings), *_dead(study["dead_knobs"]), *_canaries(folder, settings)),
+        roles={arm: _role(settings, arm) for arm in settings.arms},
+        degraded=_degraded(lr),
+        clusters=read_clusters(settings.clusters),
         hr_size=settings.hr_size,
         limits=settings.limits,
     )
@@ -109,13 +125,46 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
     ]
     metrics = load_metrics(settings.metrics)
     return Evaluation(
-        subjects, metrics, notes=(*_notes(settings), *alone), hr_size=settings.hr_size, limits=settings.limits
+        subjects,
+        metrics,
+        notes=(*_notes(settings), *alone),
+        roles=dict.fromkeys(order[1:], "contender"),
+        clusters=read_clusters(settings.clusters),
+        hr_size=settings.hr_size,
+        limits=settings.limits,
     )
 
 
 def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
     """Declared metrics by name."""
     return {name: plugins.load("metrics", name) for name in names}
+
+
+def read_clusters(table: Path | None) -> dict[str, str] | None:
+    """Case → person, from a table with the columns `case` and `cluster`."""
+    if table is None:
+        return None
+    if not table.is_file():
+        raise InputError(
+            f"Setting clusters: {table} is not there. It is a CSV table with the columns case and cluster."
+        )
+    return {row["case"]: row["cluster"] for row in csvfile.read(table, ("case", "cluster"))}
+
+
+def _degraded(lr: Path) -> dict[str, dict[str, str]]:
+    """How the inputs were made, by the table that `degrade` left beside them; nothing where there is none."""
+    try:
+        return degrade.read_table(lr / degrade.TABLE)
+    except FsrbenchError:
+        return {}  # it is not needed to measure anything
+
+
+def _role(settings: Settings, arm: str) -> Role:
+    if settings.arms[arm].way == "rerun":
+        return "floor"
+    if settings.privileged(arm):
+        return "headroom"
+    return "control" if settings.arms[arm].auditor in CONTROLS else "contender"
 
 
 def _references(recorded: str | None, given: Path | None) -> dict[str, Path]:
