@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import draw_face
-from fsrbench import doctor, drawing, images, panels, tables
+from fsrbench import doctor, drawing, images, panels
 from fsrbench.errors import FsrbenchError
 from fsrbench.subjects import Evaluation, Subject
 from fsrbench.values import Image, Score
@@ -216,44 +216,6 @@ def test_text_stays_in_its_room(text: str, room: int, most: int) -> None:
     assert all(drawing.length(line, 14) <= room for line in lines)
     if text.isprintable() and text.split() and drawing.length(text, 14) <= room:
         assert lines == [" ".join(text.split())]
-
-
-# --------------------------------------------------------------------- tables
-
-DONE = {"failed": 0, "invalid": 0, "changed": 0, "requests": 0, "tokens": 0}
-
-
-def table(delta: float, n: tuple[int, int]) -> dict[str, Any]:
-    """A summary of three cases and one arm; `n` cases have the number, and the pair."""
-    arm = {"n": n[1], "pure": 20.0, "mean": 20.34, "delta": delta}
-    return {
-        **summary(PURE_ONLY),
-        "models": {},
-        "marks": {},
-        "notes": [],
-        "families": {"general": {"psnr": {"n": n[0], "pure": 20.0, "arms": {"mine": arm}, "why_na": []}}},
-        "metrics": {"psnr": {"label": "PSNR", "better": "higher", "digits": 3, "unit": "dB"}},
-        "counts": {"general": {"cases": 3, "failed": 0, "arms": {"mine": {"done": 3, **DONE}}}},
-    }
-
-
-def test_a_cell_says_when_it_rests_on_fewer_cases() -> None:
-    text = tables.markdown(table(0.34, (3, 2)))
-    assert "| Pure FSR | 3 | 20.000 |" in text
-    assert "| FSR+mine | 3 | **20.340** (+0.340) [n=2] |" in text
-    text = tables.markdown(table(-0.34, (2, 3)))
-    assert "| Pure FSR | 3 | **20.000** [n=2] |" in text
-    assert "| FSR+mine | 3 | 20.340 (−0.340) |" in text
-
-
-@pytest.mark.parametrize("delta", [0.0, -0.0, 0.0004, -0.0004, 0.0005, -0.0005])
-def test_what_rounds_to_zero_is_zero(delta: float) -> None:
-    found = table(delta, (3, 3))
-    printed = tables.number(found, "psnr", delta, signed=True)
-    assert (printed == "0.000") == (tables.better(found, "psnr", delta) == 0)
-    assert printed not in ("+0.000", "−0.000")
-    text = tables.markdown(found)
-    assert ("**" in text) == (printed != "0.000")
 
 
 def test_doctor_speaks_plainly() -> None:

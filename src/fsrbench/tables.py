@@ -1,20 +1,52 @@
 """The numbers of a summary as people read them: `summary.md` and a table for the terminal.
 
 Layout follows the paper's tables 4 and 5: a family's pure row, under it one row for each arm, with the
-delta beside every mean. What is missing is shown as n/a, and why stands below.
+paired difference, its interval and its adjusted p below every mean. What is missing is shown as n/a, and why
+stands below. What the numbers come to in words is `findings.py`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 Summary = Mapping[str, Any]
 DISTORTION = ("psnr", "ssim", "psnr_y", "ssim_y")
 ARROWS = {"higher": "↑", "lower": "↓"}
+ORDER = ("contender", "control", "floor", "headroom")
+"""Roles of arms, in the order of rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number of a table with everything that stands below it; empty where there is nothing."""
+
+    mean: str
+    """The mean, with the cases it rests on where they are fewer than the row's."""
+    best: bool = False
+    """The better of the two, and the interval leaves zero."""
+    delta: str = ""
+    """The paired difference."""
+    low: str = ""
+    """Lower end of its interval."""
+    high: str = ""
+    """Upper end of it."""
+    p: str = ""
+    """`p = 0.031`."""
+
+
+READING = (
+    "Below an arm's mean stands Δ, the mean paired difference arm − pure over the cases that have both numbers, with "
+    "its {level:.0%} interval (BCa bootstrap) and p, the Wilcoxon signed-rank test adjusted by Holm over the {tests} "
+    "tests of this run; a noise floor and an arm that saw the reference are yardsticks and are not tested. Bold is the "
+    "better of the two only where the interval leaves zero. n counts the finished cases of a row; a cell that rests on "
+    "fewer of them says so: [n=…]."
+)
 
 
 def markdown(summary: Summary) -> str:
@@ -23,15 +55,15 @@ def markdown(summary: Summary) -> str:
     first = [n for n in names if n in DISTORTION]
     second = [n for n in names if n not in DISTORTION]
     parts = ["# Summary", _cases(summary)]
+    if found := summary.get("findings"):
+        parts += ["\n".join(f"- **{escape(family)}**: {escape(text)}" for family, text in found.items())]
     if first:
         parts += ["## Distortion metrics", _table(summary, first)]
     if second:
         parts += ["## Perceptual and identity metrics", _table(summary, second)]
-    parts.append(
-        "Δ is the mean paired difference, arm − pure, over the cases that have both numbers. Bold is the better mean "
-        "of a pair; it is not evidence that the difference is real. n counts the finished cases of a row; a cell that "
-        "rests on fewer of them says so: [n=…]."
-    )
+    parts.append(READING.format(**summary["statistics"]))
+    if evidence := _evidence(summary):
+        parts += ["## How sure", evidence, _EVIDENCE.format(power=summary["statistics"]["power"])]
     parts += ["## What happened to the cases", _counts(summary)]
     lacking = [escape(line) for line in missing(summary)]
     if lacking:
@@ -41,7 +73,7 @@ def markdown(summary: Summary) -> str:
 
 
 def terminal(summary: Summary) -> Table:
-    """The same rows for a terminal: narrow, with each delta below its mean."""
+    """The same rows for a terminal: narrow, with each difference and its interval below its mean."""
     from rich.table import Table
     from rich.text import Text
 
@@ -54,14 +86,18 @@ def terminal(summary: Summary) -> Table:
     for family, rows in _rows(summary, names):
         table.add_row(Text(family, style="bold", overflow="fold"))
         for label, n, cells in rows:
-            table.add_row(Text(label), str(n), *map(Text, map(_narrow, cells)))
+            table.add_row(Text(label), str(n), *(_printed(cell) for cell in cells))
         table.add_section()
     return table
 
 
-def _narrow(cell: str) -> str:
-    """A cell for the terminal: its parts below each other."""
-    return cell.replace("**", "").replace(" (", "\n(").replace(" [", "\n[")
+def _printed(cell: Cell) -> Text:
+    """A cell for the terminal: without p, which stands in `summary.md`."""
+    from rich.text import Text
+
+    text = Text(cell.mean, "bold" if cell.best else "")
+    text.append(f"\n{cell.delta}" if cell.delta else "", "")
+    return text.append(f"\n{cell.low}…{cell.high}" if cell.low else "", "dim")
 
 
 def heading(summary: Summary, metric: str) -> str:
@@ -87,10 +123,44 @@ def better(summary: Summary, metric: str, delta: float | None) -> int:
     return 1 if (delta > 0) == (about["better"] == "higher") else -1
 
 
+def shown(summary: Summary, metric: str, entry: Mapping[str, Any]) -> bool:
+    """Does an effect's interval leave zero, by more than what the printed digits hide?"""
+    if entry["low"] is None:
+        return False
+    low, high = (round(entry[end], summary["metrics"][metric]["digits"]) for end in ("low", "high"))
+    return bool(low > 0 or high < 0)
+
+
+def interval(summary: Summary, metric: str, entry: Mapping[str, Any]) -> tuple[str, str] | None:
+    """`+0.01` and `+0.20`; None for a single case."""
+    if entry["low"] is None:
+        return None
+    return number(summary, metric, entry["low"], signed=True), number(summary, metric, entry["high"], signed=True)
+
+
+def p_value(p: float | None) -> str:
+    """`p = 0.031`; nothing where nothing was tested."""
+    if p is None:
+        return ""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.995 else "p = 1"
+
+
 def family_name(summary: Summary, family: str) -> str:
     """The family with the models that made its pictures, so that what is embedded says so."""
     models = summary["models"].get(family)
     return f"{family} · {', '.join(models)}" if models else family
+
+
+def arm_name(summary: Summary, arm: str, *, marked: bool = True) -> str:
+    """`FSR+LVLM`, with what must be said of it: privileged, noise floor."""
+    mark = summary["marks"].get(arm) if marked else None
+    return ("FSR+LVLM" if arm == "lvlm" else f"FSR+{arm}") + (f" ({mark})" if mark else "")
+
+
+def arms(summary: Summary, family: str) -> list[str]:
+    """A family's arms in the order of rows: contenders, controls, noise floor, headroom."""
+    names = list(next(iter(summary["families"][family].values()))["arms"]) if summary["families"][family] else []
+    return sorted(names, key=lambda arm: (ORDER.index(summary["roles"].get(arm, "contender")), arm))
 
 
 def _table(summary: Summary, names: Sequence[str]) -> str:
@@ -98,41 +168,48 @@ def _table(summary: Summary, names: Sequence[str]) -> str:
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * 3 + "---:|" * len(names)]
     for family, rows in _rows(summary, names):
         for label, n, cells in rows:
-            lines.append("| " + " | ".join([escape(family), escape(label), str(n), *cells]) + " |")
+            lines.append("| " + " | ".join([escape(family), escape(label), str(n), *map(_written, cells)]) + " |")
     return "\n".join(lines)
 
 
-def _rows(summary: Summary, names: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, int, list[str]]]]]:
+def _written(cell: Cell) -> str:
+    """A cell for Markdown."""
+    parts = [f"**{cell.mean}**" if cell.best else cell.mean, cell.delta]
+    parts += [f"[{cell.low}, {cell.high}]" if cell.low else "", cell.p]
+    return "<br>".join(part for part in parts if part)
+
+
+def _rows(summary: Summary, names: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, int, list[Cell]]]]]:
     """Family by family: (label, cases, cells)."""
     for family, metrics in summary["families"].items():
-        arms = list(next(iter(metrics.values()))["arms"]) if metrics else []
         counts = summary["counts"][family]
         pure = [_pure_cell(summary, name, metrics[name], counts["cases"]) for name in names]
         rows = [("Pure FSR", counts["cases"], pure)]
-        for arm in arms:
-            mark = summary["marks"].get(arm)
-            label = ("FSR+LVLM" if arm == "lvlm" else f"FSR+{arm}") + (f" ({mark})" if mark else "")
+        for arm in arms(summary, family):
             done = counts["arms"][arm]["done"]
             cells = [_arm_cell(summary, name, metrics[name]["arms"][arm], done) for name in names]
-            rows.append((label, done, cells))
+            rows.append((arm_name(summary, arm), done, cells))
         yield family_name(summary, family), rows
 
 
-def _pure_cell(summary: Summary, metric: str, entry: Mapping[str, Any], cases: int) -> str:
-    text = number(summary, metric, entry["pure"])
-    arms = list(entry["arms"].values())
-    if len(arms) == 1 and better(summary, metric, arms[0]["delta"]) == -1:
-        text = f"**{text}**"
-    return text + _fewer(entry["n"], cases)
+def _pure_cell(summary: Summary, metric: str, entry: Mapping[str, Any], cases: int) -> Cell:
+    """Pure is the better one only where there is one arm to be better than."""
+    others = list(entry["arms"].values())
+    worse = len(others) == 1 and better(summary, metric, others[0]["delta"]) == -1
+    best = worse and shown(summary, metric, others[0])
+    return Cell(number(summary, metric, entry["pure"]) + _fewer(entry["n"], cases), best)
 
 
-def _arm_cell(summary: Summary, metric: str, entry: Mapping[str, Any], done: int) -> str:
+def _arm_cell(summary: Summary, metric: str, entry: Mapping[str, Any], done: int) -> Cell:
     if entry["mean"] is None:
-        return "n/a"
-    text = number(summary, metric, entry["mean"])
-    if better(summary, metric, entry["delta"]) == 1:
-        text = f"**{text}**"
-    return f"{text} ({number(summary, metric, entry['delta'], signed=True)})" + _fewer(entry["n"], done)
+        return Cell("n/a")
+    mean = number(summary, metric, entry["mean"]) + _fewer(entry["n"], done)
+    delta = f"Δ {number(summary, metric, entry['delta'], signed=True)}"
+    if entry["ties"] == entry["n"]:
+        return Cell(mean, delta=f"{delta}, equal")
+    best = shown(summary, metric, entry) and better(summary, metric, entry["delta"]) == 1
+    low, high = interval(summary, metric, entry) or ("", "")
+    return Cell(mean, best, delta, low, high, p_value(entry["p_adjusted"]))
 
 
 def _fewer(n: int, row: int) -> str:
@@ -142,7 +219,62 @@ def _fewer(n: int, row: int) -> str:
 
 def _cases(summary: Summary) -> str:
     total = ", ".join(f"{family}: {c['cases']}" for family, c in summary["counts"].items())
-    return f"Finished cases: {total}."
+    recipe = ", ".join(summary["inputs"]["recipe"])
+    clusters = summary["statistics"]["clusters"]
+    parts = [f"Finished cases: {total}."]
+    parts += [f"Degraded by recipe {escape(recipe)}."] if recipe else []
+    parts += [f"They show {clusters} persons, who are the units of every interval and test."] if clusters else []
+    return " ".join(parts)
+
+
+_EVIDENCE = (
+    "Better and worse are shares of the cases that moved by more than the noise floor: what 95 % of the cases of the "
+    "arm `rerun` stay below, zero where it was not run. Effect is the mean difference over its standard deviation "
+    "(d_z). Detectable is the smallest mean difference that this sample would have found with {power:.0%} power at "
+    "5 %; cases needed are those that the difference seen would take."
+)
+
+
+def _evidence(summary: Summary) -> str:
+    """A row for each family, arm and metric that was tested and moved."""
+    head = [
+        "Family",
+        "Variant",
+        "Metric",
+        "n",
+        "median Δ",
+        "better",
+        "worse",
+        "floor",
+        "effect",
+        "detectable",
+        "needed",
+    ]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * 3 + "---:|" * (len(head) - 3)]
+    for family, metrics in summary["families"].items():
+        for arm in arms(summary, family):
+            for name, entry in metrics.items():
+                found = entry["arms"][arm]
+                if summary["roles"].get(arm) in ("contender", "control") and found["ties"] < found["n"]:
+                    label = arm_name(summary, arm, marked=False)
+                    cells = _evidence_cells(summary, name, found)
+                    lines.append("| " + " | ".join([escape(family), escape(label), *cells]) + " |")
+    return "\n".join(lines) if len(lines) > 2 else ""
+
+
+def _evidence_cells(summary: Summary, metric: str, found: Mapping[str, Any]) -> list[str]:
+    effect = "" if found["effect"] is None else f"{found['effect']:+.2f}".replace("-", "−")
+    return [
+        summary["metrics"][metric]["label"],
+        str(found["n"]),
+        number(summary, metric, found["median"], signed=True),
+        f"{found['benefit']:.0%}",
+        f"{found['harm']:.0%}",
+        number(summary, metric, found["floor"]),
+        effect,
+        "" if found["detectable"] is None else number(summary, metric, found["detectable"]),
+        "" if found["needed"] is None else f"{found['needed']:,}",
+    ]
 
 
 def _counts(summary: Summary) -> str:
@@ -152,7 +284,8 @@ def _counts(summary: Summary) -> str:
     ]
     for family, counts in summary["counts"].items():
         lines.append(f"| {escape(family)} | pure | {counts['cases']} | {counts['failed']} | | | | | |")
-        for arm, c in counts["arms"].items():
+        for arm in arms(summary, family) or counts["arms"]:
+            c = counts["arms"][arm]
             cost = "" if not c["requests"] else "unknown" if c["cost"] is None else f"{c['cost']:.4f}"
             numbers = (c["done"], c["failed"], c["invalid"], c["changed"], c["requests"], c["tokens"], cost)
             lines.append(f"| {escape(family)} | {escape(arm)} | " + " | ".join(map(str, numbers)) + " |")

@@ -1,0 +1,163 @@
+"""Tables and findings: what people read is what the summary holds, and no more is claimed than was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from fsrbench import findings, plugins, tables
+from fsrbench.results import Numbers
+from fsrbench.subjects import Evaluation, Subject
+from fsrbench.summary import summarise
+from fsrbench.values import PURE, Score
+
+PAIRS = Mapping[str, Sequence[float | None]]
+
+
+def summary(arms: Mapping[str, PAIRS], pure: PAIRS, roles: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A summary of one family from made-up differences: arm → metric → the difference of every case."""
+    scores, cases = [], range(len(next(iter(pure.values()))))
+    for metric, values in pure.items():
+        for case in cases:
+            base = values[case]
+            scores.append(Score(f"c{case:03}", "general", PURE, metric, base, "" if base else "no weights"))
+            for arm, deltas in arms.items():
+                delta = deltas[metric][case]
+                value = None if base is None or delta is None else base + delta
+                scores.append(Score(f"c{case:03}", "general", arm, metric, value, "" if value else "no weights"))
+    subjects = [Subject("general", f"c{n:03}", None, None, {a: Path(a) for a in (PURE, *arms)}) for n in cases]
+    what = Evaluation(
+        subjects,
+        {name: plugins.load("metrics", name) for name in pure},
+        {"general": ["compact (embedded)"]},
+        marks={"oracle": "privileged: saw the reference", "rerun": "noise floor"},
+        notes=("ArcFace was computed with toy.onnx.",),
+        roles=dict.fromkeys(arms, "contender") | dict(roles or {}),
+    )
+    return summarise(what, Numbers(scores))
+
+
+def spread(mean: float, sd: float, n: int) -> list[float]:
+    """Differences with this mean and standard deviation, to the last digits."""
+    drawn = np.random.default_rng(7).standard_normal(n)
+    drawn = (drawn - drawn.mean()) / drawn.std(ddof=1)
+    return [float(d) for d in mean + sd * drawn]
+
+
+FLAT = [30.0] * 40
+
+
+def test_a_row_holds_mean_difference_interval_and_p() -> None:
+    found = summary({"lvlm": {"psnr": spread(-0.5, 0.4, 40)}}, {"psnr": FLAT})
+    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
+    text = tables.markdown(found)
+    low, high = (tables.number(found, "psnr", entry[end], signed=True) for end in ("low", "high"))
+    assert "| general · compact (embedded) | Pure FSR | 40 | **30.000** |" in text
+    assert f"| FSR+LVLM | 40 | 29.500<br>Δ −0.500<br>[{low}, {high}]<br>p < 0.001 |" in text
+    assert "ArcFace was computed with toy.onnx." in text
+
+
+def test_a_better_mean_alone_is_not_bold() -> None:
+    found = summary({"lvlm": {"psnr": spread(0.05, 2.0, 40)}}, {"psnr": FLAT})
+    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
+    assert entry["delta"] > 0
+    assert not tables.shown(found, "psnr", entry)
+    assert "| 30.050<br>" in tables.markdown(found)
+    assert "**3" not in tables.markdown(found)
+
+
+def test_what_is_missing_is_said_and_never_zero() -> None:
+    nothing: list[float | None] = [None] * 40
+    found = summary({"lvlm": {"psnr": FLAT, "lpips": nothing}}, {"psnr": FLAT, "lpips": nothing})
+    text = tables.markdown(found)
+    assert "| FSR+LVLM | 40 | n/a |" in text
+    assert "- general LPIPS: no weights" in text
+
+
+def test_a_cell_says_when_it_rests_on_fewer_cases() -> None:
+    some: list[float | None] = [None, *spread(0.3, 0.1, 39)]
+    text = tables.markdown(summary({"mine": {"psnr": some}}, {"psnr": FLAT}))
+    assert "| Pure FSR | 40 | 30.000 |" in text
+    assert "| FSR+mine | 40 | **30.300 [n=39]**<br>Δ +0.300<br>" in text
+
+
+def test_rows_stand_in_the_order_of_what_they_are_for() -> None:
+    arms = {name: {"psnr": spread(0.1, 0.1, 40)} for name in ("heuristic", "lvlm", "oracle", "rerun", "another")}
+    roles = {"heuristic": "control", "oracle": "headroom", "rerun": "floor"}
+    found = summary(arms, {"psnr": FLAT}, roles)
+    assert tables.arms(found, "general") == ["another", "lvlm", "heuristic", "rerun", "oracle"]
+    rows = [line for line in tables.markdown(found).splitlines() if "compact (embedded) | FSR+" in line]
+    assert "FSR+rerun (noise floor)" in rows[3]
+    assert "FSR+oracle (privileged: saw the reference)" in rows[4]
+    assert all(("p <" in row) == (number < 3) for number, row in enumerate(rows))  # yardsticks are not tested
+
+
+@pytest.mark.parametrize("delta", [0.0, -0.0, 0.0004, -0.0004, 0.0005, -0.0005])
+def test_what_rounds_to_zero_is_zero(delta: float) -> None:
+    found = summary({"mine": {"psnr": [delta] * 40}}, {"psnr": FLAT})
+    printed = tables.number(found, "psnr", delta, signed=True)
+    assert (printed == "0.000") == (tables.better(found, "psnr", delta) == 0)
+    assert printed not in ("+0.000", "−0.000")
+    assert ("| **" in tables.markdown(found)) == (printed != "0.000")
+
+
+def test_the_terminals_table_has_the_same_numbers() -> None:
+    found = summary({"lvlm": {"psnr": spread(-0.5, 0.4, 40)}}, {"psnr": FLAT})
+    out = Console(file=StringIO(), width=80)
+    out.print(tables.terminal(found))
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
+    for value in (entry["low"], entry["delta"], entry["high"]):
+        assert tables.number(found, "psnr", value, signed=True) in text
+
+
+def test_words_from_outside_cannot_break_a_table() -> None:
+    assert tables.escape("a|b <script>\n*x*") == "a\\|b &lt;script> \\*x\\*"
+
+
+# ------------------------------------------------------------------- findings
+
+
+def test_a_shown_difference_is_called_one() -> None:
+    found = summary({"lvlm": {"psnr": spread(-0.5, 0.4, 40), "ssim": spread(0, 0.01, 40)}},
+                    {"psnr": FLAT, "ssim": [0.8] * 40})  # fmt: skip
+    text = findings.tell(found)["general"]
+    assert text.startswith("FSR+LVLM made PSNR worse by 0.500 dB (")
+    assert "No difference could be shown in SSIM; this sample would have found 0.00" in text
+
+
+def test_an_interval_without_its_test_is_a_hint() -> None:
+    found = summary({"lvlm": {"psnr": [0.1, 0.2, 0.15, 0.3, 0.22]}}, {"psnr": FLAT[:5]})
+    assert found["families"]["general"]["psnr"]["arms"]["lvlm"]["p_adjusted"] > 0.05
+    assert findings.tell(found)["general"].startswith("For FSR+LVLM there are hints, not proof after correction")
+
+
+def test_lower_is_better_where_the_metric_says_so() -> None:
+    found = summary({"lvlm": {"niqe": spread(-0.5, 0.2, 40)}}, {"niqe": [6.0] * 40})
+    assert "NIQE better by 0.500" in findings.tell(found)["general"]
+
+
+def test_an_arm_that_did_nothing_is_not_called_equal_by_luck() -> None:
+    found = summary({"lvlm": {"psnr": [0.0] * 40}}, {"psnr": FLAT})
+    assert findings.tell(found)["general"].startswith("FSR+LVLM left every picture as it was, in 40 cases.")
+
+
+def test_the_first_metric_stands_beside_controls_floor_and_headroom() -> None:
+    arms = {"lvlm": 0.1, "random": 0.08, "rerun": 0.02, "oracle": 0.4}
+    roles = {"random": "control", "rerun": "floor", "oracle": "headroom"}
+    found = summary({arm: {"psnr": spread(mean, 0.05, 40)} for arm, mean in arms.items()}, {"psnr": FLAT}, roles)
+    text = findings.tell(found)["general"]
+    assert "Beside it, in PSNR: FSR+random +0.080 and FSR+oracle (privileged: saw the reference) +0.400." in text
+    assert "FSR+LVLM caught 25% of what was to be had." in text
+    assert "when nothing is done" in text
+
+
+def test_pure_alone_says_what_to_do() -> None:
+    found = summary({}, {"psnr": FLAT})
+    assert "--lvlm" in findings.tell(found)["general"]
