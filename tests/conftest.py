@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +46,16 @@ def _no_outside_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
         monkeypatch.delenv(name)
     monkeypatch.setenv("FSRBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setenv("FSRBENCH_OFFLINE", "1")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The counts of the fault suite: how often it was killed, cut off, mutated."""
+    reports = [report for key in ("passed", "failed") for report in terminalreporter.stats.get(key, ())]
+    counts = [text for report in reports for name, text in report.user_properties if name == "fault"]
+    if counts:
+        terminalreporter.section("faults")
+        for text in counts:
+            terminalreporter.write_line(text)
 
 
 def draw_face(size: int = 96, seed: int = 0) -> Image:

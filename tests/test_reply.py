@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsrbench import prompts, reply
+from fsrbench import policy, prompts, reply
 from fsrbench.plugins import Knob
-from fsrbench.values import TAGS
+from fsrbench.values import TAGS, Audit, to_json
 
 KNOBS = {
     "dehalo": Knob("Removes halos.", ("general",), "after", 0.0, 0.0, 1.0),
@@ -184,3 +184,36 @@ def test_valid_replies_come_through_whole(
     assert (said.score, said.confidence, list(said.tags)) == (score, confidence, tags)
     assert said.hints == ({} if dehalo is None else {"dehalo": dehalo})
     assert said.reason == reason
+
+
+NOISE = ("null", "{", "}", "[", "]", '"', "'", "\\u0000", "\\", "NaN", "-Infinity", "1e999", "8.5/10", "```",
+         "\x00", "\ud83d", "true", "__import__('os').system('id')", ",,", ": :", "I cannot help.", '"score": 3, ', "\u2028")  # fmt: skip
+LIMITS = policy.Limits(min_confidence=80, accept_score=80, retries=1, max_changes=2)
+
+
+@pytest.mark.slow
+def test_a_thousand_mutated_replies_have_a_recorded_outcome(record_property: Any) -> None:
+    """From its text through the reader to the policy: understood, or invalid with a reason; knobs in bounds."""
+    ends = {"ok": 0, "invalid": 0}
+    start = json.dumps(GOOD)
+
+    @settings(max_examples=1000, deadline=None, derandomize=True, database=None)
+    @given(st.text(max_size=40) | st.sampled_from(NOISE), st.integers(0, len(start)), st.integers(0, 40))
+    def reads(noise: str, at: int, cut: int) -> None:
+        try:
+            said = parse(start[:at] + noise + start[at + cut :])
+        except reply.Unusable as error:
+            audit = Audit("invalid", reason=str(error))
+        else:
+            audit = Audit("ok", said.score, said.confidence, said.tags, said.hints, said.reason, said.repairs)
+        decision = policy.decide(audit, {}, KNOBS, LIMITS, 1)
+        assert decision.why
+        assert audit.status == "ok" or (audit.reason.strip() and decision.action == "stop")
+        assert all(value == KNOBS[name].clamp(value) for name, value in decision.applied.items())
+        json.dumps(to_json([audit, decision]), allow_nan=False).encode()
+        ends[audit.status] += 1
+
+    reads()
+    assert sum(ends.values()) >= 1000
+    record_property("fault", f"{sum(ends.values())} mutated auditor replies: {ends['ok']} understood, "
+                             f"{ends['invalid']} recorded as invalid, no traceback")  # fmt: skip
