@@ -14,57 +14,18 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from slow import Slow
 
 from fsrbench import config, images, study
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
 
 ALLOWED = 1.15
-REPLY = {"score": 60, "confidence": 90, "tags": ["ringing"], "hints": {"dehalo": 0.4}, "reason": "Halos."}
-
-
-class Slow(ThreadingHTTPServer):
-    """Answers every chat completion alike, after a while."""
-
-    daemon_threads = True
-    request_queue_size = 256
-
-    def __init__(self, latency: float) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.latency = latency
-        self.asked = 0
-        self.lock = threading.Lock()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-class Answer(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Slow
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        with self.server.lock:
-            self.server.asked += 1
-        time.sleep(self.server.latency)
-        message = {"role": "assistant", "content": json.dumps(REPLY)}
-        usage = {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050}
-        choices = [{"index": 0, "finish_reason": "stop", "message": message}]
-        body = json.dumps({"id": "1", "object": "chat.completion", "model": "slow", "choices": choices, "usage": usage})
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 def draw(folder: Path, cases: int, size: int) -> None:
@@ -80,7 +41,7 @@ def timed(lr: Path, out: Path, latency: float, concurrency: int, workers: int) -
     server = Slow(latency)
     arm = {
         "auditor": "openai",
-        "base_url": f"http://127.0.0.1:{server.server_address[1]}/v1",
+        "base_url": server.url,
         "model": "slow",
         "concurrency": concurrency,
     }
@@ -89,8 +50,7 @@ def timed(lr: Path, out: Path, latency: float, concurrency: int, workers: int) -
     started = time.perf_counter()
     outcome = study.run(settings, Machine(offline=True), lr, None, out, workers=workers)
     seconds = time.perf_counter() - started
-    server.shutdown()
-    server.server_close()
+    server.stop()
     done = sum("lvlm" in trail.arms for trail in RunFolder(out).trails())
     if outcome.failures or done != outcome.cases:
         raise SystemExit(f"{len(outcome.failures)} of {outcome.cases} cases failed: {outcome.failures[:1]}")
