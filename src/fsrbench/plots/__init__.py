@@ -1,0 +1,41 @@
+"""Plots that answer questions, drawn from a `Results`: one file each, which says what it asks.
+
+A plot's file declares `QUESTION` and `figure`, which returns None where there is nothing to show. How all of
+them look is `_style.py`'s, what they read from a `Results` is `_data.py`'s. Effects are not worked out here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from fsrbench.results import Results
+
+FOLDER = "plots"
+NAMES = ("forest", "sorted_deltas", "knows", "reliability", "knobs", "strength", "decisions")
+"""In the order in which a reader asks."""
+
+
+def question(name: str) -> str:
+    """What a plot answers: its title."""
+    return str(importlib.import_module(f"fsrbench.plots.{name}").QUESTION)
+
+
+def draw(results: Results) -> list[Path]:
+    """Write every plot that has something to show as PNG and SVG; one that has nothing any more is removed.
+
+    The same results give the same bytes. Matplotlib's settings are changed while this runs and then put back.
+    """
+    from fsrbench.plots import _style
+
+    folder = results.root / FOLDER
+    written: list[Path] = []
+    with _style.settings():
+        for name in NAMES:
+            figure = importlib.import_module(f"fsrbench.plots.{name}").figure(results)
+            if figure is not None:
+                written += _style.write(figure, folder, name, question(name))
+                continue
+            for suffix in (".png", ".svg"):
+                (folder / f"{name}{suffix}").unlink(missing_ok=True)
+    return written

@@ -1,0 +1,185 @@
+"""What plots read from a `Results`: rows and their names, gains, trails, captions; and two small statistics."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fsrbench import stats, tables
+from fsrbench.plots import _style
+from fsrbench.results import Results
+from fsrbench.values import Round, Trail
+
+WORDS = {"contender": "", "control": "control", "floor": "noise floor", "headroom": "privileged"}
+"""What a row's name says of its role."""
+TESTED = ("contender", "control")
+EXACT = 7
+"""Up to so many cases all orders are tried for a rank correlation's p."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One arm of one family."""
+
+    family: str
+    """Family."""
+    arm: str
+    """The arm's name."""
+    role: str
+    """What it is there for."""
+    name: str
+    """As tables name it."""
+
+    @property
+    def label(self) -> str:
+        """The name, and its role in brackets on a second line."""
+        word = WORDS[self.role]
+        return f"{self.name}\n({word})" if word else self.name
+
+
+def families(results: Results) -> dict[str, str]:
+    """Family → its name with the models that made its pictures."""
+    return {family: tables.family_name(results.summary, family) for family in results.summary["families"]}
+
+
+def rows(results: Results, roles: Sequence[str] = TESTED) -> list[Row]:
+    """Arms of all families, family by family, contenders first."""
+    summary = results.summary
+    found = [
+        Row(family, arm, summary["roles"].get(arm, "contender"), tables.arm_name(summary, arm, marked=False))
+        for family in summary["families"]
+        for arm in tables.arms(summary, family)
+    ]
+    return [row for row in found if row.role in roles]
+
+
+def grouped(results: Results, shown: Sequence[Row]) -> list[tuple[str, list[str]]]:
+    """Family headings with the labels of their rows."""
+    names = families(results)
+    return [(names[f], [r.label for r in own]) for f, own in itertools.groupby(shown, key=lambda r: r.family)]
+
+
+def metrics(results: Results) -> dict[str, Mapping[str, Any]]:
+    """Name → label, direction, digits and unit, for the metrics in which there is a difference to show."""
+    measured = {
+        name
+        for entries in results.summary["families"].values()
+        for name, entry in entries.items()
+        if any(arm["n"] for arm in entry["arms"].values())
+    }
+    return {name: about for name, about in results.summary["metrics"].items() if name in measured}
+
+
+def heading(results: Results, metric: str) -> str:
+    """`Δ PSNR (dB)`: a difference's name on an axis."""
+    about = results.summary["metrics"][metric]
+    return f"Δ {about['label']}" + (f" ({about['unit']})" if about["unit"] else "")
+
+
+def gain(results: Results, metric: str, delta: float) -> float:
+    """The difference with its sign turned, where lower is better: above zero is better."""
+    return delta if results.summary["metrics"][metric]["better"] == "higher" else -delta
+
+
+def noise_floor(results: Results, row: Row, metric: str) -> float:
+    """What a single case of the family moves by when nothing is done; 0 where that was not measured."""
+    return float(results.summary["families"][row.family][metric]["arms"][row.arm]["floor"])
+
+
+def outcome(gained: float, floor: float) -> str:
+    """Better or worse only beyond the noise floor."""
+    return "better" if gained > floor else "worse" if gained < -floor else "same"
+
+
+# --------------------------------------------------------------------- trails
+
+
+def trails(results: Results, row: Row) -> dict[str, Trail]:
+    """Case → trail, for the cases in which the arm was finished."""
+    return {
+        s.case: s.trail
+        for s in results.what.subjects
+        if s.family == row.family and s.trail is not None and row.arm in s.trail.arms
+    }
+
+
+def first_rounds(results: Results, row: Row) -> dict[str, Round]:
+    """Case → the arm's first round: its audit is of the pure picture. Only where something was audited."""
+    firsts = {case: trail.arms[row.arm][0] for case, trail in trails(results, row).items()}
+    return {case: step for case, step in firsts.items() if step.audit is not None}
+
+
+# ------------------------------------------------------------------- captions
+
+
+def caption(results: Results, shown: Sequence[Row], *sentences: str) -> list[str]:
+    """A plot's own sentences, and what must be said wherever numbers show."""
+    counts = {f: results.summary["counts"][f]["cases"] for f in dict.fromkeys(r.family for r in shown)}
+    if len(set(counts.values())) == 1:
+        n = next(iter(counts.values()))
+        cases = f"n = {n:,} finished case{'s' * (n != 1)}" + (" a family." if len(counts) > 1 else ".")
+    else:
+        cases = "n: " + ", ".join(f"{family} {n:,}" for family, n in counts.items()) + " finished cases."
+    said = [cases, *sentences]
+    if any(r.role == "headroom" for r in shown):
+        said.append("Privileged: it saw the reference, an upper bound and no contender.")
+    models = [m for family in counts for m in results.summary["models"].get(family, ())]
+    if any("embedded" in m for m in models):
+        said.append("Embedded: a small network that ships with fsrbench in place of the official one.")
+    measured = metrics(results)
+    lacking = [about["label"] for name, about in results.summary["metrics"].items() if name not in measured]
+    if lacking:
+        said.append(f"Not available here: {', '.join(lacking)}.")
+    labels = tuple(about["label"] for about in measured.values())
+    return [*said, *(note for note in results.summary["notes"] if labels and note.startswith(labels))]
+
+
+def floor_sentence(results: Results) -> str:
+    """What the noise floor is, or that there is none."""
+    if "floor" in results.summary["roles"].values():
+        return "Noise floor: 95 % of the cases move by less when pure is only run again with other noise."
+    return "No noise floor was measured (no rerun arm): it is taken as zero."
+
+
+# ----------------------------------------------------------------- statistics
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of `n` > 0."""
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + stats.LEVEL) / 2))
+    share, weight = successes / n, z * z / n
+    middle, half = share + weight / 2, z * math.sqrt(share * (1 - share) / n + weight / (4 * n))
+    return max(0.0, (middle - half) / (1 + weight)), min(1.0, (middle + half) / (1 + weight))
+
+
+def spearman(x: Sequence[float], y: Sequence[float]) -> tuple[float, float] | None:
+    """Rank correlation and its two-sided p; None for fewer than three cases or where one side does not vary.
+
+    With few cases p counts all orders, which holds with ties too; beyond it is Student's approximation.
+    """
+    from scipy import stats as reference
+
+    if len(x) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
+        return None
+    rho, p = (float(v) for v in reference.spearmanr(x, y))
+    if len(x) <= EXACT:
+        a, b = (reference.rankdata(v) - (len(x) + 1) / 2 for v in (x, y))
+        sums = np.array(list(itertools.permutations(b))) @ a
+        p = float(np.mean(np.abs(sums) >= abs(float(a @ b)) - 1e-9))
+    return rho, p
+
+
+def correlations(clouds: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Iterator[list[str]]:
+    """Two lines to say above each cloud: its correlation, with p adjusted over all of them by Holm's way."""
+    found = [spearman(x, y) for x, y in clouds]
+    adjusted = stats.holm([f[1] if f else None for f in found])
+    for (x, _), known, p in zip(clouds, found, adjusted, strict=True):
+        rho = "ρ n/a" if known is None else f"ρ {known[0]:+z.2f}, p {_style.chance(p)}".replace("-", "−")
+        yield [rho, f"n {len(x):,}"]
