@@ -236,7 +236,7 @@ def test_gfpgan_equals_its_published_forward_pass(folder: Path) -> None:
     with torch.inference_mode():
         x = torch.from_numpy(face.transpose(2, 0, 1))[None] * 2 - 1
         expected = silent(x, return_rgb=False, randomize_noise=False)[0][0].permute(1, 2, 0) / 2 + 0.5
-    result = net(face, 0, sft=1, noise=0, precision="fp32")
+    [result] = net([face], [0], sft=1, noise=0, precision="fp32")
     assert 0.02 < result.std() < 0.6  # neither flat nor clipped throughout
     np.testing.assert_allclose(result, expected.clamp(0, 1).numpy(), atol=1e-5)
 

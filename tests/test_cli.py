@@ -35,7 +35,20 @@ def test_help_of_every_command() -> None:
     top = fsrbench("--help")
     assert top.returncode == 0
     commands = re.findall(r"^  ([a-z]+)  ", top.stdout, re.MULTILINE)
-    assert commands == ["demo", "degrade", "run", "evaluate", "headroom", "knobs", "prompt", "weights", "doctor"]
+    assert commands == [
+        "demo",
+        "degrade",
+        "run",
+        "evaluate",
+        "headroom",
+        "knobs",
+        "prompt",
+        "check",
+        "sweep",
+        "report",
+        "weights",
+        "doctor",
+    ]
     for command in commands:
         said = fsrbench(command, "--help")
         assert said.returncode == 0

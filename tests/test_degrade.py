@@ -70,7 +70,7 @@ def test_writes_lr_and_a_row_for_each(hr: Path, tmp_path: Path) -> None:
         assert np.array_equal(lr, expected)
         assert row["lr_sha256"] == images.pixel_hash(expected)
         assert {k: row[k] for k in ("format", "recipe", "scale", "hr_size", "seed")} == {
-            "format": "1",
+            "format": "2",
             "recipe": "paper",
             "scale": "4",
             "hr_size": "64",
@@ -216,7 +216,7 @@ def test_missing_or_changed_hr_is_named_and_the_rest_is_made(hr: Path, tmp_path:
         ({"source": "other.png"}, "column source"),
         ({"hr_sha256": "abc"}, "column hr_sha256"),
         ({"lr_sha256": "abc"}, "column lr_sha256"),
-        ({"format": "2"}, "column format"),
+        ({"format": "1"}, "column format is '1'; this version reads 2"),
         ({"case": "-b c"}, "twice"),
     ],
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import config, evaluate, images, publish, subjects, tables
+from fsrbench import config, evaluate, images, publish, subjects
 from fsrbench.errors import InputError
 from fsrbench.execute import untracked
 from fsrbench.plugins import Machine
@@ -109,40 +109,3 @@ def test_identical_pictures_have_no_finite_psnr(folders: tuple[Path, dict[str, P
 def test_a_baseline_is_needed(folders: tuple[Path, dict[str, Path]]) -> None:
     with pytest.raises(InputError, match="pure=DIR"):
         subjects.of_folders(folders[0], {"lvlm": folders[1]["lvlm"]}, "mine", chosen(["psnr"], 192))
-
-
-def test_words_from_outside_cannot_break_a_table() -> None:
-    assert tables.escape("a|b <script>\n*x*") == "a\\|b &lt;script> \\*x\\*"
-
-
-NOTHING = {"n": 0, "pure": None, "mean": None, "delta": None}
-ARM = {"done": 2, "failed": 1, "invalid": 0, "changed": 2, "requests": 4, "tokens": 99, "cost": 0.0125}
-SUMMARY = {
-    "metrics": {
-        "psnr": {"label": "PSNR", "better": "higher", "digits": 3, "unit": "dB"},
-        "lpips": {"label": "LPIPS", "better": "lower", "digits": 3, "unit": ""},
-    },
-    "models": {"general": ["compact (embedded)"]},
-    "marks": {},
-    "notes": ["ArcFace was computed with toy.onnx."],
-    "families": {
-        "general": {
-            "psnr": {
-                "n": 2, "pure": 30.0, "na": 0, "why_na": [],
-                "arms": {"lvlm": {"n": 2, "pure": 30.0, "mean": 29.5, "delta": -0.5}},
-            },
-            "lpips": {"n": 0, "pure": None, "na": 2, "why_na": ["no weights"], "arms": {"lvlm": NOTHING}},
-        }
-    },
-    "counts": {"general": {"cases": 2, "failed": 1, "arms": {"lvlm": ARM}}},
-}  # fmt: skip
-
-
-def test_summary_as_people_read_it() -> None:
-    text = tables.markdown(SUMMARY)
-    assert "| general · compact (embedded) | Pure FSR | 2 | **30.000** |" in text
-    assert "| general · compact (embedded) | FSR+LVLM | 2 | 29.500 (−0.500) |" in text
-    assert "| general · compact (embedded) | FSR+LVLM | 2 | n/a |" in text
-    assert "- general LPIPS: no weights" in text
-    assert "| general | lvlm | 2 | 1 | 0 | 2 | 4 | 99 | 0.0125 |" in text
-    assert "ArcFace was computed with toy.onnx." in text

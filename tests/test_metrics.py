@@ -19,6 +19,7 @@ import pytest
 from conftest import draw_face
 from fsrbench import images, plugins
 from fsrbench.errors import InputError, SettingsError, Unavailable, WeightsError
+from fsrbench.metrics import _batch
 from fsrbench.plugins import Machine
 from fsrbench.values import Image
 
@@ -245,6 +246,31 @@ def test_lpips_properties(lpips_metric: Scorer) -> None:
         lpips_metric([picture[:31]], picture[:31])
 
 
+def test_lpips_in_batches_as_on_a_gpu(lpips_metric: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = draw_face(64)
+    variants = [noisy(picture, 0.02 * number) for number in range(1, 10)]
+    alone = list(lpips_metric(variants, picture))
+    monkeypatch.setattr(_batch, "size", lambda _machine, _pixels: _batch.BATCH)
+    together = list(lpips_metric(variants, picture))
+    assert together == pytest.approx(alone, abs=1e-6)
+    # A number measured later, in other company, is the number: batches are always full.
+    assert [lpips_metric([one], picture)[0] for one in variants] == together
+    assert len(set(lpips_metric([variants[0]] * 9, picture))) == 1
+
+
+def test_batches_are_full_and_lose_nothing() -> None:
+    seen: list[int] = []
+
+    def network(items: Sequence[int]) -> list[int]:
+        seen.append(len(items))
+        return [item * item for item in items]
+
+    assert _batch.through(network, list(range(11)), 4) == [n * n for n in range(11)]
+    assert seen == [4, 4, 4]
+    assert [_batch.size(Machine(device), 512 * 512) for device in ("cpu", "mps", "cuda:1")] == [1, 1, _batch.BATCH]
+    assert _batch.size(Machine("cuda"), 2048 * 2048) == 1
+
+
 def test_opening_lpips_leaves_random_numbers_alone(backbone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = importlib.import_module("torch")
     monkeypatch.setenv("FSRBENCH_WEIGHTS", str(backbone))
@@ -312,6 +338,12 @@ def test_arcface_equals_insightface(identity: Scorer, shared_weights: Path, face
 
 def test_equal_pictures_have_equal_identities(identity: Scorer, face: Image) -> None:
     assert len(set(identity([blurred(face)] * 3, face))) == 1
+
+
+def test_an_identity_does_not_depend_on_its_company(identity: Scorer, face: Image) -> None:
+    variants = [blurred(face, 4), noisy(face, 0.05), face]
+    together = list(identity(variants, face))
+    assert [identity([one], face)[0] for one in variants] == together
 
 
 def test_arcface_says_why_it_cannot(identity: Scorer, shared_weights: Path, face: Image) -> None:

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage, special
+from scipy import ndimage, special, stats
 from scipy.stats import multivariate_normal
 
 from conftest import draw_face
 from fsrbench import images, plugins
+from fsrbench.recipes import _sampling as sampling
 from fsrbench.recipes import _stages as stages
 
 RECIPES = plugins.names("recipes")
@@ -259,9 +260,9 @@ def test_offset_moves_the_centre_of_gravity() -> None:
     assert (kernel * y).sum() == pytest.approx(1.5, abs=1e-3)
 
 
-@pytest.mark.slow
-def test_kernels_equal_basicsr() -> None:
-    """The file alone is loaded: the package does not import beside a current torchvision."""
+@pytest.fixture(scope="module")
+def theirs() -> Any:
+    """basicsr's file of degradations alone: the package does not import beside a current torchvision."""
     spec = importlib.util.find_spec("basicsr")
     if spec is None or spec.origin is None:
         pytest.skip("basicsr is not installed (extra upstream)")
@@ -270,10 +271,15 @@ def test_kernels_equal_basicsr() -> None:
     file = importlib.util.spec_from_file_location("theirs", Path(spec.origin).parent / "data" / "degradations.py")
     assert file is not None
     assert file.loader is not None
-    theirs = importlib.util.module_from_spec(file)
+    module = importlib.util.module_from_spec(file)
     with pytest.MonkeyPatch.context() as patch, np.errstate():  # it changes the state
         patch.setitem(sys.modules, stand_in.__name__, stand_in)
-        file.loader.exec_module(theirs)
+        file.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_kernels_equal_basicsr(theirs: Any) -> None:
     for size, sx, sy, angle, beta in ((7, 0.4, 2.5, 0.7, 1.4), (21, 3, 1, -2.0, 0.6), (11, 1.5, 1.5, 3.0, 3.5)):
         pairs = (
             (theirs.bivariate_Gaussian(size, sx, sy, angle, isotropic=False), stages.gaussian(size, sx, sy, angle)),
@@ -302,6 +308,34 @@ def test_blur_is_scipys_correlation(size: int) -> None:
     assert np.abs(stages.blur(image, kernel) - expected).max() < 1e-5
 
 
+@given(
+    size=st.sampled_from([7, 9, 11, 13, 21]),
+    sigma_x=st.floats(0.2, 4),
+    sigma_y=st.floats(0.2, 4),
+    angle=st.floats(-math.pi, math.pi),
+    cutoff=st.floats(math.pi / 3, math.pi),
+)
+@settings(max_examples=40, deadline=None)
+def test_blur_by_columns_and_rows_is_the_kernels(
+    size: int, sigma_x: float, sigma_y: float, angle: float, cutoff: float
+) -> None:
+    image = draw_face(32)
+    for kernel in (stages.gaussian(size, sigma_x, sigma_y, angle), stages.sinc(size, cutoff)):
+        expected = ndimage.correlate(image.astype(np.float64), kernel[:, :, None].astype(np.float64), mode="mirror")
+        assert np.abs(stages.blur(image, kernel) - expected).max() < 1.5e-5
+        for large in (False, True):
+            pairs = stages._separated(kernel, large)
+            assert not pairs or np.abs(sum(np.outer(c, r) for c, r in pairs) - kernel).sum() < 1.5e-5
+
+
+def test_what_is_taken_apart() -> None:
+    assert len(stages._separated(stages.gaussian(21, 2, 2), True)) == 1
+    assert len(stages._separated(stages.gaussian(21, 2, 1.5, 0.3), True)) == 5
+    assert len(stages._separated(stages.gaussian(13, 2, 1, 0.3), True)) == 7
+    assert stages._separated(stages.gaussian(11, 2, 1, 0.3), True) == []  # quicker as it is
+    assert stages._separated(np.random.default_rng(0).random((21, 21), dtype=np.float32), True) == []
+
+
 @pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("side", [17, 24, 48, 70])
 def test_resize_is_torchs(kernel: str, side: int) -> None:
@@ -313,6 +347,79 @@ def test_area_is_the_mean_of_what_a_pixel_covers() -> None:
     image = draw_face(48)
     assert np.allclose(stages.resize(image, 12, 12, "area"), image.reshape(12, 4, 12, 4, 3).mean((1, 3)), atol=1e-6)
     assert np.allclose(stages.resize(image, 20, 20, "area"), _torch_resize(image, 20, "area"), atol=1e-5)
+
+
+def test_normal_deviates_are_distributed_as_such() -> None:
+    """Of the sum of two drawn from the table, exactly: the chance to stay below any bound."""
+    half = np.sort(sampling._deviates().astype(np.float64))
+
+    def below(bound: float) -> float:
+        return float(np.searchsorted(half, bound - half).mean() / half.size)
+
+    assert max(abs(below(z) - stats.norm.cdf(z)) for z in np.linspace(-6, 6, 601)) < 1e-5
+    for z in (3, 3.5, 4):
+        assert 1 - below(z) == pytest.approx(stats.norm.sf(z), rel=0.01)
+    assert 2 * half.var() == pytest.approx(1, abs=1e-6)
+    assert half.mean() == pytest.approx(0, abs=1e-9)
+
+
+def test_normal_fields_are_independent_from_pixel_to_pixel() -> None:
+    field = sampling.normal((400, 300, 3), 11).astype(np.float64)  # more than one part
+    assert stats.kstest(field.ravel(), "norm").pvalue > 1e-3
+    assert stats.kurtosis(field, axis=None) == pytest.approx(0, abs=0.04)
+    for shifted in (field[1:], field[:, 1:], field[:, :, 1:]):
+        same = field[tuple(slice(n) for n in shifted.shape)]
+        assert abs(float((same * shifted).mean())) < 5 / math.sqrt(shifted.size)
+    assert np.array_equal(field, sampling.normal((400, 300, 3), 11))
+    assert not np.isin(field[0], sampling.normal((1, 300, 3), 12)).all()
+
+
+@pytest.mark.parametrize("counts", [1, 2, 16, 64, 128, 256])
+def test_counts_have_scipys_distribution_at_every_level(counts: int) -> None:
+    keep, offsets = sampling._counts(counts)
+    share = keep.reshape(256, 256) / 2**32
+    levels = np.arange(256)[:, None]
+    number = np.rint((offsets.reshape(256, 256, 2) + levels[:, :, None] / 255) * counts).astype(int)
+    chance = np.zeros((256, number.max() + 1))
+    np.add.at(chance, (levels, number[:, :, 0]), share / 256)
+    np.add.at(chance, (levels, number[:, :, 1]), (1 - share) / 256)
+    assert np.abs(chance - stats.poisson.pmf(np.arange(chance.shape[1]), levels * counts / 255)).max() < 1e-9
+
+
+@pytest.mark.parametrize("level", [0, 1, 17, 128, 255])
+def test_drawn_counts_are_poissons(level: int) -> None:
+    counts, n = 256, 300 * 300
+    field = sampling.shot(np.full((300, 300), level, np.uint8), counts, 5)
+    drawn_counts = np.rint((field + level / 255) * counts).astype(int).ravel()
+    rate = level / 255 * counts
+    if level == 0:
+        assert not drawn_counts.any()
+        return
+    edges = np.unique(stats.poisson.ppf(np.linspace(0, 1, 21)[1:-1], rate)).astype(int)  # classes (low, high]
+    expected = np.diff(np.concatenate([[0], stats.poisson.cdf(edges, rate), [1]])) * n
+    seen = np.bincount(np.searchsorted(edges, drawn_counts), minlength=expected.size)
+    assert stats.chisquare(seen, expected * seen.sum() / expected.sum()).pvalue > 1e-3
+    neighbours = np.corrcoef(drawn_counts[1:], drawn_counts[:-1])[0, 1]
+    assert abs(neighbours) < 5 / math.sqrt(n)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grey", [False, True])
+def test_noise_is_distributed_as_basicsrs(grey: bool, theirs: Any) -> None:
+    """On the same picture: what both add has one distribution, as far as 50,000 pixels can tell."""
+    image = 0.3 + 0.4 * images.as_stored(draw_face(128))  # away from the ends, where clipping bites
+    bgr = np.ascontiguousarray(image[:, :, ::-1])
+    np.random.seed(0)
+    pairs = (
+        (stages.gaussian_noise(image, 12, grey, 1), theirs.add_gaussian_noise(bgr, 12, gray_noise=grey)),
+        (stages.poisson_noise(image, 1, grey, 1), theirs.add_poisson_noise(bgr, 1, gray_noise=grey)),
+    )
+    for ours, other in pairs:
+        added, expected = ours - image, (other - bgr)[:, :, ::-1]
+        assert added.std() == pytest.approx(expected.std(), rel=0.03)
+        some = (slice(None), slice(None), 0) if grey else ...  # a grey field has no more than one channel
+        assert stats.ks_2samp(added[some].ravel(), expected[some].ravel()).pvalue > 1e-3
+        assert (np.median(np.ptp(added, axis=2)) < 1e-6) == grey
 
 
 def test_gaussian_noise_has_its_sigma() -> None:

@@ -187,7 +187,7 @@ def test_valid_replies_come_through_whole(
 
 
 NOISE = ("null", "{", "}", "[", "]", '"', "'", "\\u0000", "\\", "NaN", "-Infinity", "1e999", "8.5/10", "```",
-         "\x00", "\ud83d", "true", "__import__('os').system('id')", ",,", ": :", "I cannot help.", '"score": 3, ', "\u2028")  # fmt: skip
+         "\x00", "\ud83d", "true", "__import__(0)", ",,", ": :", "No.", '"score": 3, ', "\u2028")  # fmt: skip
 LIMITS = policy.Limits(min_confidence=80, accept_score=80, retries=1, max_changes=2)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import images, plugins
+from fsrbench import images, plugins, restore
 from fsrbench.errors import BadOutput
 from fsrbench.plugins import Output
 from fsrbench.restore import Pipeline
@@ -50,15 +50,31 @@ def test_knobs_after_the_network_do_not_run_it_again() -> None:
     assert len(network.calls) == 3
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_what_is_remembered_is_bounded_in_bytes_and_begins_with_pure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore, "REMEMBERED", 16 * enlarged(LR, "").nbytes)
     network = Network(enlarged)
     pipeline = Pipeline(network, {}, 4, "fp32")
     for seed in range(40):
         pipeline.restore(LR, {}, seed)
-    pipeline.restore(LR, {}, 39)
+    for seed in (39, 0):
+        pipeline.restore(LR, {}, seed)
     assert len(network.calls) == 40
-    pipeline.restore(LR, {}, 0)
+    pipeline.restore(LR, {}, 1)
     assert len(network.calls) == 41
+
+
+def test_cases_in_flight_do_not_push_out_each_others_pure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore, "REMEMBERED", 2 * enlarged(LR, "").nbytes)
+    network = Network(enlarged)
+    shared = Pipeline(network, GENERAL, 4, "fp32")
+    flying = [shared.for_case() for _ in range(50)]
+    for number, pipeline in enumerate(flying):
+        pipeline.restore(LR, {}, number)
+    for number, pipeline in enumerate(flying):
+        pipeline.restore(LR, {}, number + 1000)
+        pipeline.keep_only(LR, number)
+        pipeline.restore(LR, {"dehalo": 1.0}, number)
+    assert len(network.calls) == 100
 
 
 def spoilt(value: float) -> Callable[[Image, str], Image]:

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from conftest import draw_face
-from fsrbench import backends, config, images, publish, study
-from fsrbench.errors import FsrbenchError, SettingsError, StoreError
+from fsrbench import backends, config, images, publish, study, weights
+from fsrbench.errors import FsrbenchError, SettingsError, StoreError, WeightsError
 from fsrbench.execute import untracked
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
@@ -72,7 +72,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def everything(out: Path) -> dict[str, object]:
-    """All files of a run, timings blanked."""
+    """All files of a run, timings blanked; without the report, which tells them and its folder's name."""
 
     def calm(value: Any) -> Any:
         if isinstance(value, dict):
@@ -80,8 +80,10 @@ def everything(out: Path) -> dict[str, object]:
         return [calm(v) for v in value] if isinstance(value, list) else value
 
     found: dict[str, object] = {}
-    for path in sorted(p for p in out.rglob("*") if p.is_file() and p.name != ".lock"):
+    for path in sorted(p for p in out.rglob("*") if p.is_file() and p.name not in (".lock", ".journal")):
         name = path.relative_to(out).as_posix()
+        if name.startswith("report/"):
+            continue
         if path.suffix == ".json":
             found[name] = calm(json.loads(path.read_text(encoding="utf-8")))
         elif path.name == "run_config.csv":
@@ -398,13 +400,58 @@ def test_damaged_records_are_explained(faces: tuple[Path, Path], tmp_path: Path)
     with pytest.raises(StoreError, match=r"study\.yaml"):
         go(faces, out, arms=())
     (out / "study.yaml").write_text(study_text, encoding="utf-8")
-    (out / "trails/general/face 0.json").write_text('{"format": 1, "case": "face 0"}', encoding="utf-8")
-    with pytest.raises(StoreError, match="is no trail"):
-        go(faces, out, arms=())
-    (out / "trails/general/face 0.json").unlink()
     (out / "failures.csv").write_text("a;b\n1;2\n", encoding="utf-8-sig")
     with pytest.raises(StoreError, match=r"failures\.csv"):
         go(faces, out, arms=())
+
+
+def test_a_damaged_trail_costs_its_case_alone(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    go(faces, out, arms=())
+    before = everything(out)
+    (out / "trails/general/face 0.json").write_text('{"format": 1, "case": "face 0"}', encoding="utf-8")
+    (out / "trails/general/face 1.json").write_bytes(b"\0\0")
+    (out / "general/pure-fsr/face 2.png").unlink()
+    outcome = go(faces, out, arms=())
+    assert [(f.case, f.arm) for f in outcome.failures] == [("face 0", PURE), ("face 1", PURE)]
+    assert all("Delete it: the case is then run again" in f.why for f in outcome.failures)
+    assert {r["case"] for r in rows(out / "run_config.csv")} == {"face 2"}
+    assert (out / "general/pure-fsr/face 2.png").is_file()
+    for number in (0, 1):
+        (out / f"trails/general/face {number}.json").unlink()
+    assert go(faces, out, arms=()).failures == []
+    assert everything(out) == before
+
+
+DAMAGED = ["families.blind.backend=bsrgan", "models=official"]
+
+
+def test_a_damaged_checkpoint_costs_its_family_alone(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out, checkpoint = tmp_path / "out", tmp_path / "cut.safetensors"
+    checkpoint.write_bytes(weights.embedded("blind").read_bytes()[:-1000])
+    changes = [scripted(ACCEPT), *DAMAGED, f"families.blind.model={checkpoint}"]
+    outcome = go(faces, out, *changes, families=("blind", "general", "prior"))
+    assert [(f.family, f.case, f.arm) for f in outcome.failures] == [("blind", f"face {n}", PURE) for n in range(3)]
+    assert all("cut.safetensors is damaged" in f.why for f in outcome.failures)
+    assert {r["family"] for r in rows(out / "run_config.csv")} == {"general", "prior"}
+    assert len(rows(out / "failures.csv")) == 3
+    shutil.copy(weights.embedded("blind"), checkpoint)
+    assert go(faces, out, *changes, families=("blind", "general", "prior")).failures == []
+    assert rows(out / "failures.csv") == []
+
+
+def test_where_no_family_can_be_opened_the_run_says_so_at_once(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "page.pth").write_text("<html>", encoding="utf-8")
+    with pytest.raises(WeightsError, match="holds a web page"):
+        go(
+            faces,
+            tmp_path / "out",
+            *DAMAGED,
+            f"families.blind.model={tmp_path / 'page.pth'}",
+            arms=(),
+            families=("blind",),
+        )
+    assert len(rows(tmp_path / "out" / "failures.csv")) == 3
 
 
 def test_a_picture_changed_after_the_run_is_noticed(faces: tuple[Path, Path], tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def go(folder, limit):
     outcome = study.run(settings, machine, Path(lr), Path(hr), Path(folder), limit=limit, workers=2)
     assert not outcome.failures and outcome.cases == limit, outcome
     ran = time.perf_counter()
-    what = subjects.of_run(outcome.folder, settings)
+    what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
     summarising.summarise(what, Numbers(evaluate.measure(what, machine, 2)))
     return ran - started, time.perf_counter() - ran
 go(out + "-first", 10)

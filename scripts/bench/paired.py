@@ -49,7 +49,7 @@ flying = max(int(workers), settings.in_flight())
 outcome = study.run(settings, machine, Path(lr), Path(hr), Path(out), workers=flying)
 ran = time.perf_counter() - started
 assert not outcome.failures, outcome.failures[:1]
-what = subjects.of_run(outcome.folder, settings)
+what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
 summary = summarising.summarise(what, Numbers(evaluate.measure(what, machine, int(workers))))
 print(json.dumps({"seconds": time.perf_counter() - started, "run": ran, "summary": summary["families"]["general"]}))
 """

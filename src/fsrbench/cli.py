@@ -1,6 +1,6 @@
 """The command line. Each command parses, calls one function, prints, exits; nothing is computed here.
 
-Exit status: 0 done; 2 wrong usage or settings; 3 finished, but some cases failed;
+Exit status: 0 done; 1 `check` found a regression; 2 wrong usage or settings; 3 finished, but some cases failed;
 130 interrupted, and the same command goes on.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import typer
 
-from fsrbench import __version__, console, options, probes
+from fsrbench import __version__, console, evidence_commands, options, probes
 from fsrbench.errors import FsrbenchError, SettingsError
 
 app = typer.Typer(
@@ -110,7 +110,9 @@ def run(
     config: options.Config = None,
     changes: options.Set = None,
     seed: options.Seed = None,
-    workers: options.Workers = 2,
+    workers: options.RunWorkers = None,
+    executor: options.WhichExecutor = options.Executor.local,
+    address: options.Address = None,
     device: options.Device = "auto",
     precision: options.Arithmetic = options.Precision.fp32,
     offline: options.Offline = False,
@@ -133,15 +135,19 @@ def run(
         settings, base_url=base_url, model=lvlm_model, policy=policy, concurrency=concurrency, max_cost=max_cost
     )
     folder = out or options.OUTPUTS / f"{lr.resolve().name}-{settings.models}-seed{settings.seed}"
-    machine = console.machine(settings, device, precision, offline)
     typer.echo(f"Writing to {folder}", err=True)
     references = hr if hr.is_dir() or hr != options.HIGH else None
     summary = None
     with console.interruptible(), console.progress() as track:
-        flying = max(workers, settings.in_flight())
-        outcome = study.run(settings, machine, lr, references, folder, limit=limit, workers=flying, track=track)
+        with console.crew(executor, address, device, workers, settings) as (where, many, crew):
+            machine = console.machine_with(settings, where, precision, offline)
+            outcome = study.run(
+                settings, machine, lr, references, folder, limit=limit, workers=many, track=track, executor=crew
+            )
         if not no_evaluate and any(True for _ in outcome.folder.trails()):
-            summary = publish.run(outcome.folder, machine, workers, track)
+            here = device if executor is options.Executor.local else "auto"
+            measuring = console.machine(settings, here, precision, offline)
+            summary = publish.run(outcome.folder, measuring, workers or 2, track)
     if summary is not None:
         console.show(summary, folder, as_json)
     console.finish(outcome)
@@ -193,6 +199,9 @@ def evaluate(
 app.command(short_help="How much any auditor could gain: the oracle's upper bound.")(probes.headroom)
 app.command(short_help="Every knob, and what it moves.")(probes.knobs)
 app.command(short_help="Print exactly what an LVLM would be sent.")(probes.prompt)
+app.command(short_help="Has a run become worse than a baseline? For CI.")(evidence_commands.check)
+app.command(short_help="Many settings in one run: thresholds, retries, strengths, models.")(evidence_commands.sweep)
+app.command(short_help="Rebuild the report of a run, and say where it is.")(evidence_commands.report)
 
 
 @app.command(short_help="List or download the official weights.")

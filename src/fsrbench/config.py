@@ -63,6 +63,8 @@ class Family(_Model):
     knobs: tuple[str, ...] | None = None
     max_changes: int | None = Field(default=None, ge=1)
     prompt: Path | None = None
+    variant_of: str | None = None
+    """Another family whose prompt, knobs and seeds it takes: the same pipeline, set differently."""
 
 
 class Arm(BaseModel):
@@ -74,6 +76,8 @@ class Arm(BaseModel):
     auditor: str | None = None
     policy: Literal["paper", "guarded"] = "paper"
     limits: ArmPolicy = ArmPolicy()
+    variant_of: str | None = None
+    """Another arm whose seeds it takes: where both see the same picture, they ask the same question."""
 
     @model_validator(mode="after")
     def _has_an_auditor(self) -> Self:
@@ -117,6 +121,10 @@ class Settings(_Model):
     faces: Faces = Faces()
     limits: Limits = Limits()
 
+    def kind(self, family: str) -> str:
+        """The family whose prompt, knobs and seeds a family takes: its own, unless it is a variant."""
+        return self.families[family].variant_of or family
+
     def offered(self, family: str) -> dict[str, plugins.Knob]:
         """Knobs that an auditor may turn in a family: those named, or the paper's that its backend can act on."""
         chosen = self.families[family].knobs
@@ -127,7 +135,7 @@ class Settings(_Model):
         return {
             name: knob
             for name, knob in known.items()
-            if family in knob.families and not knob.deep and (knob.stage != "restore" or name in consumed)
+            if self.kind(family) in knob.families and not knob.deep and (knob.stage != "restore" or name in consumed)
         }
 
     def backend_settings(self, family: str) -> dict[str, Any]:
@@ -156,16 +164,24 @@ def load(
 
     They are laid over `base`, a finished run's settings, or over the shipped defaults.
     """
+    user, lines = yamlfile.read(path) if path is not None else ({}, {})
+    own_arms = tuple(user["arms"]) if isinstance(user.get("arms"), dict) else ()
+    return lay(user, changes, base, path, lines), own_arms
+
+
+def lay(
+    user: Mapping[str, Any],
+    changes: Iterable[str] = (),
+    base: Mapping[str, Any] | None = None,
+    path: Path | None = None,
+    lines: Mapping[yamlfile.Place, int] | None = None,
+) -> Settings:
+    """Settings in memory over `base` or the shipped defaults; `lines` says where in `path` each of them stands."""
     merged = dict(base) if base is not None else yamlfile.read(plugins.shipped("configs") / "default.yaml")[0]
-    lines: Mapping[yamlfile.Place, int] = {}
-    own_arms: tuple[str, ...] = ()
-    if path is not None:
-        user, lines = yamlfile.read(path)
-        own_arms = tuple(user["arms"]) if isinstance(user.get("arms"), dict) else ()
-        merged = _merge(merged, user)
+    merged = _merge(merged, user)
     for change in changes:
         _set(merged, change)
-    return _validate(merged, path, lines), own_arms
+    return _validate(merged, path, lines or {})
 
 
 def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
@@ -177,7 +193,7 @@ def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
             continue
         if name not in settings.arms and name not in auditors:
             known = sorted({*settings.arms, *auditors})
-            raise SettingsError(f"There is no arm or auditor {name!r}.{_near(name, known)} Known: {', '.join(known)}.")
+            raise SettingsError(f"There is no arm or auditor {name!r}.{near(name, known)} Known: {', '.join(known)}.")
         chosen[name] = settings.arms.get(name) or Arm(auditor=name)
     return settings.model_copy(update={"arms": dict(sorted(chosen.items()))})
 
@@ -218,7 +234,7 @@ def with_families(settings: Settings, names: Iterable[str]) -> Settings:
     for name in wanted:
         if name not in settings.families:
             known = [*settings.families, "all"]
-            raise SettingsError(f"There is no family {name!r}.{_near(name, known)} Known: {', '.join(known)}.")
+            raise SettingsError(f"There is no family {name!r}.{near(name, known)} Known: {', '.join(known)}.")
     kept = {n: f for n, f in settings.families.items() if n in wanted}
     return settings.model_copy(update={"families": kept})
 
@@ -301,7 +317,7 @@ def _known_plugin(
     known = plugins.names(kind)
     if name.partition(":")[0] not in known:
         raise SettingsError(
-            f"{_where(where, path, lines)}: there is no {kind[:-1]} {name!r}.{_near(name, known)} "
+            f"{_where(where, path, lines)}: there is no {kind[:-1]} {name!r}.{near(name, known)} "
             f"Known: {', '.join(known)}."
         )
 
@@ -313,7 +329,7 @@ def _sentence(problem: Any, path: Path | None, lines: Mapping[yamlfile.Place, in
     where = _where(place, path, lines)
     if problem["type"] == "extra_forbidden":
         known = _keys_at(place[:-1])
-        return f"{where}: there is no such setting.{_near(place[-1], known)} Known here: {', '.join(known)}."
+        return f"{where}: there is no such setting.{near(place[-1], known)} Known here: {', '.join(known)}."
     if problem["type"] == "missing":
         return f"{where}: this setting is missing."
     message = WORDING.get(problem["type"], problem["msg"].removeprefix("Value error, "))
@@ -345,6 +361,7 @@ def _keys_at(place: tuple[str, ...]) -> list[str]:
     return sorted((ArmPolicy if model is Arm and place[-1] == "limits" else model).model_fields)
 
 
-def _near(name: str, known: Iterable[str]) -> str:
+def near(name: str, known: Iterable[str]) -> str:
+    """A question after the nearest of the known names; nothing where none is near."""
     close = difflib.get_close_matches(name, list(known), 1, cutoff=0.5)
     return f" Did you mean {close[0]}?" if close else ""

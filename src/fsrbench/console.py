@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from fsrbench import options
+from fsrbench.errors import SettingsError
 
 if TYPE_CHECKING:
     from fsrbench.config import Settings
     from fsrbench.execute import Track
     from fsrbench.plugins import Machine
     from fsrbench.study import Outcome
+    from fsrbench.workshop import Executor
 
 Item = TypeVar("Item")
 
@@ -30,10 +33,35 @@ def changes(given: Iterable[str] | None, seed: int | None, models: options.Model
 def machine(settings: Settings, device: str, precision: options.Precision, offline: bool) -> Machine:
     """Where networks run, from the options and the settings."""
     from fsrbench import networks
+
+    return machine_with(settings, networks.resolve_device(device), precision, offline)
+
+
+def machine_with(settings: Settings, device: str, precision: options.Precision, offline: bool) -> Machine:
+    """The same for a device that is resolved already."""
     from fsrbench.plugins import Machine
 
-    faces = settings.faces
-    return Machine(networks.resolve_device(device), precision.value, offline, faces.detector, faces.recogniser)
+    return Machine(device, precision.value, offline, settings.faces.detector, settings.faces.recogniser)
+
+
+@contextmanager
+def crew(
+    kind: options.Executor, address: str | None, device: str, workers: int | None, settings: Settings
+) -> Iterator[tuple[str, int, Executor]]:
+    """The device, how many work at once, and who does the work."""
+    from fsrbench import networks, restore, workshop
+
+    if kind is options.Executor.local:
+        if address is not None:
+            raise SettingsError("--address names a Ray cluster: add --executor ray.")
+        resolved = networks.resolve_device(device)
+        usual = 2 if resolved.startswith("cpu") else restore.BATCH
+        yield resolved, max(workers or usual, settings.in_flight()), workshop.local
+        return
+    from fsrbench import raycluster
+
+    with raycluster.connected(address):
+        yield raycluster.resolve_device(device, address), workers or 0, partial(raycluster.crew, address=address)
 
 
 @contextmanager
@@ -90,7 +118,7 @@ def show(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
     Console().print(tables.terminal(summary))
     for line in tables.missing(summary):
         typer.echo(f"n/a: {line}", err=True)
-    typer.echo(f"Look at {folder / 'contact_sheet.png'} and {folder / 'summary.md'}", err=True)
+    typer.echo(f"Open {folder / 'report' / 'index.html'}; the tables are in {folder / 'summary.md'}", err=True)
 
 
 def finish(outcome: Outcome) -> None:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from fsrbench.values import Image, KnobValue
 
 TABLE = "degradations.csv"
-FORMAT = 1
+FORMAT = 2
+"""Goes up when the same values would give other pixels, too."""
 HEAD = ("format", "case", "source", "hr_sha256", "recipe", "scale", "hr_size", "seed")
 TAIL = ("lr_sha256", "note")
 SMALLEST_LR = 8

@@ -1,89 +1,233 @@
 """Measure saved pictures: a run's folder, or plain folders. Nothing is restored or asked here.
 
-All variants of a case are scored together, so that what belongs to the reference is found once and every
-variant gets the same crop. A number that cannot be had is missing with its reason: never zero, never filled.
+What is needed is measured and nothing else: a number is taken over from the journal while its picture, the case's
+pure picture, the reference and the metric are what they were. All that is missing of a case is measured together,
+from one decode of each picture, so that what belongs to the reference is found once and every variant gets the same
+crop. A number that cannot be had is missing with its reason, never zero, never filled, and is tried again each time.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import importlib
+import importlib.metadata
+import json
 import math
+import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, TypeAlias
 
-from fsrbench import csvfile, execute, images, inputs
+from fsrbench import __version__, csvfile, execute, images, inputs, weights
 from fsrbench.errors import FsrbenchError
-from fsrbench.plugins import Machine, Metric
+from fsrbench.journal import Journal
+from fsrbench.plugins import Machine
 from fsrbench.subjects import Evaluation, Subject
 from fsrbench.values import PURE, Image, Score
 
 HEADER = ["family", "case", "arm", "metric", "value", "note"]
+PACKAGES = ("numpy", "scipy", "opencv-python", "pillow", "torch", "lpips", "onnxruntime", "insightface", "pyiqa")
+"""Packages whose version may move a number."""
+SAVED = 20.0
+"""Seconds between two writings of the journal: what an interrupt, or a power cut, may cost."""
 Scorer = Callable[[Sequence[Any], Any], Sequence[float]]
+Outcome: TypeAlias = tuple[float | None, str]
+"""A number, or why there is none."""
 
 
-# -------------------------------------------------------------------- scoring
+# -------------------------------------------------------------------- measuring
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What every case is measured with."""
+
+    what: Evaluation
+    """What is measured."""
+    machine: Machine
+    """Where."""
+    journal: Journal
+    """Hashes of files."""
+    known: Mapping[str, dict[str, float]]
+    """Metric → content → number that need not be measured again."""
+    opened: dict[str, Scorer | str] = field(default_factory=dict)
+    """Metrics that something had to be measured with, or why that cannot be."""
+    turn: Lock = field(default_factory=Lock)
+    """One metric is opened at a time, and once."""
+
+    def scorer(self, name: str) -> Scorer | str:
+        """The opened metric, or why there is none here."""
+        with self.turn:
+            if name not in self.opened:
+                try:
+                    self.opened[name] = self.what.metrics[name].open(self.machine)
+                except FsrbenchError as error:
+                    self.opened[name] = str(error)
+            return self.opened[name]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One case, with what is already known of it."""
+
+    subject: Subject
+    """The case."""
+    keys: dict[tuple[str, str], str | None]
+    """(arm, metric) → the content that its number belongs to; None where a file cannot be read."""
+    found: dict[tuple[str, str], Outcome]
+    """(arm, metric) → number or reason, as far as no pixel is needed."""
+    new: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Metric → content → number: what was measured now."""
+
+    def missing(self, metric: str) -> list[str]:
+        """Arms that have neither a number nor a reason."""
+        return [arm for arm in self.subject.variants if (arm, metric) not in self.found]
 
 
 def measure(
-    what: Evaluation, machine: Machine, workers: int = 1, track: execute.Track = execute.untracked
+    what: Evaluation,
+    machine: Machine,
+    workers: int = 1,
+    track: execute.Track = execute.untracked,
+    journal: Journal | None = None,
 ) -> list[Score]:
-    """Score every variant of every subject; sorted, so that order and workers change nothing."""
-    scorers = {name: _open(metric, machine) for name, metric in what.metrics.items()}
-    outcomes = execute.run(partial(_measure_one, what, scorers), what.subjects, workers)
-    scores = [score for found in track("evaluate", outcomes, len(what.subjects)) for score in found]
+    """Scores of every variant of every subject; sorted, so that order and workers change nothing.
+
+    What is measured now is kept in `journal`, also when this is interrupted.
+    """
+    journal = journal or Journal(None)
+    identities = {name: identity(name, what, machine, journal) for name in what.metrics}
+    bench = _Bench(what, machine, journal, {name: journal.values(name, one) for name, one in identities.items()})
+    cases: list[_Case] = []
+    to_do: list[_Case] = []
+    for subject in what.subjects:
+        case = _look_up(bench, subject, journal.recalled)
+        (to_do if any(map(case.missing, what.metrics)) else cases).append(case)
+    outcomes = execute.run(partial(_measure, bench), [case.subject for case in to_do], workers)
+    saved = time.monotonic()
+    try:
+        for case in track("evaluate", outcomes, len(to_do)) if to_do else ():
+            cases.append(case)
+            for name, values in case.new.items():
+                bench.known[name].update(values)
+            if time.monotonic() - saved > SAVED:
+                _keep(bench, identities)
+                saved = time.monotonic()
+        current = {key for case in cases for key in case.keys.values() if key is not None}
+        for values in bench.known.values():
+            for key in values.keys() - current:
+                del values[key]
+    finally:
+        _keep(bench, identities)
     order = {name: i for i, name in enumerate(what.metrics)}
+    scores = [_score(case.subject, *place, *outcome) for case in cases for place, outcome in case.found.items()]
     return sorted(scores, key=lambda s: (s.family, s.case, s.arm != PURE, s.arm, order[s.metric]))
 
 
-def _open(metric: Metric, machine: Machine) -> Scorer | str:
-    """The opened metric, or why there is none here."""
-    try:
-        return metric.open(machine)
-    except FsrbenchError as error:
-        return str(error)
+def _keep(bench: _Bench, identities: Mapping[str, str]) -> None:
+    for name, one in identities.items():
+        bench.journal.keep(name, one, dict(bench.known[name]))
+    bench.journal.save()
 
 
-def _measure_one(what: Evaluation, scorers: Mapping[str, Scorer | str], subject: Subject) -> list[Score]:
-    """All metrics of one case, from one decode of each picture. One that cannot be read costs only its own arm."""
-    pictures: dict[str, Image] = {}
-    unreadable: dict[str, str] = {}
-    for arm, path in subject.variants.items():
+def _look_up(bench: _Bench, subject: Subject, sha256: Callable[[Path], str | None]) -> _Case:
+    """What is known of a case by its files' hashes, and what cannot be had at all. No pixel is looked at."""
+    pictures = {arm: sha256(path) for arm, path in subject.variants.items()}
+    reference = sha256(subject.hr) if subject.hr is not None else None
+    compared = {arm: _content(one, pictures[PURE], reference) for arm, one in pictures.items()}
+    case = _Case(subject, {}, {})
+    for name, metric in bench.what.metrics.items():
+        keys, known = compared if metric.reference else pictures, bench.known[name]
+        case.keys.update({(arm, name): key for arm, key in keys.items()})
+        case.found.update({(arm, name): (known[key], "") for arm, key in keys.items() if key in known})
+        missing = case.missing(name)
+        why: Scorer | str = ""
+        if missing and metric.reference and subject.hr is None:
+            why = "no reference for this case"
+        elif missing and None not in keys.values():  # else it may be known, once the files have been hashed
+            why = bench.scorer(name)
+        if why and isinstance(why, str):
+            case.found.update({(arm, name): (None, why) for arm in missing})
+    return case
+
+
+def _content(*hashes: str | None) -> str | None:
+    """What a comparison is made of, in short; None where one of the files cannot be read."""
+    known = [one for one in hashes if one is not None]
+    return hashlib.blake2b("".join(known).encode(), digest_size=16).hexdigest() if len(known) == len(hashes) else None
+
+
+def _measure(bench: _Bench, subject: Subject) -> _Case:
+    """All that is missing of one case. A picture that cannot be read costs only its own arm."""
+    case = _look_up(bench, subject, bench.journal.sha256)
+    pictures: dict[str, Image | str] = {}
+    reference: tuple[Image | None, str] | None = None
+    for name, metric in bench.what.metrics.items():
+        wanted = {arm: _read(subject, arm, pictures) for arm in case.missing(name)}
+        case.found.update({(arm, name): (None, why) for arm, why in wanted.items() if isinstance(why, str)})
+        readable = {arm: image for arm, image in wanted.items() if not isinstance(image, str)}
+        if not readable:
+            continue
+        scorer = bench.scorer(name)
+        if metric.reference and reference is None and not isinstance(scorer, str):
+            reference = _reference(bench.what, subject, pictures)
+        target, lacking = reference if metric.reference and reference is not None else (None, "")
+        first: dict[str, str] = {}  # arms that ended with the same picture are measured once: no difference, exactly
+        for arm in readable:
+            first.setdefault(case.keys[arm, name] or arm, arm)
+        found = _values(scorer, {arm: readable[arm] for arm in first.values()}, target, lacking)
+        case.found.update({(arm, name): found[first[case.keys[arm, name] or arm]] for arm in readable})
+        if metric.reference and isinstance(pictures.get(PURE), str):
+            continue  # the reference has the size of another picture now, and what it was is not in the key
+        measured = {_unchanged(bench, case, arm, name): value for arm, (value, _) in found.items()}
+        case.new[name] = {key: value for key, value in measured.items() if key is not None and value is not None}
+    return case
+
+
+def _read(subject: Subject, arm: str, pictures: dict[str, Image | str]) -> Image | str:
+    """A picture, decoded once, or why it cannot be."""
+    if arm not in pictures:
         try:
-            pictures[arm] = images.read_stored(path)
+            pictures[arm] = images.read_stored(subject.variants[arm])
         except FsrbenchError as error:
-            unreadable[arm] = str(error)
-    reference, lacking = _reference(what, subject, pictures)
-    scores = [Score(subject.case, subject.family, a, m, None, why) for a, why in unreadable.items() for m in scorers]
-    for name, scorer in scorers.items():
-        note = scorer if isinstance(scorer, str) else lacking if what.metrics[name].reference else ""
-        for arm, (value, why) in _values(scorer, pictures, reference, note).items():
-            scores.append(_score(subject, arm, name, value, why))
-    return scores
+            pictures[arm] = str(error)
+    return pictures[arm]
 
 
-def _reference(what: Evaluation, subject: Subject, pictures: Mapping[str, Image]) -> tuple[Image | None, str]:
-    """The HR as it is compared, or why there is none."""
+def _unchanged(bench: _Bench, case: _Case, arm: str, metric: str) -> str | None:
+    """The content that a number belongs to, if the files still are what they were before they were decoded."""
+    sha256, subject = bench.journal.sha256, case.subject
+    now = sha256(subject.variants[arm])
+    if bench.what.metrics[metric].reference:
+        now = _content(now, sha256(subject.variants[PURE]), sha256(subject.hr) if subject.hr is not None else None)
+    return now if now == case.keys[arm, metric] else None
+
+
+def _reference(what: Evaluation, subject: Subject, pictures: dict[str, Image | str]) -> tuple[Image | None, str]:
+    """The HR as it is compared, or why there is none. It has the size of the first picture that can be read."""
     if subject.hr is None:
         return None, "no reference for this case"
-    if not pictures:
-        return None, "no picture of this case can be read"
-    size = next(iter(pictures.values())).shape[:2]
+    first = next(image for arm in subject.variants if not isinstance(image := _read(subject, arm, pictures), str))
     try:
-        return inputs.reference(subject.hr, size, what.hr_size, **what.limits.model_dump()), ""
+        return inputs.reference(subject.hr, first.shape[:2], what.hr_size, **what.limits.model_dump()), ""
     except FsrbenchError as error:
         return None, str(error)
 
 
 def _values(
     scorer: Scorer | str, pictures: Mapping[str, Image], reference: Image | None, note: str
-) -> dict[str, tuple[float | None, str]]:
+) -> dict[str, Outcome]:
     """Arm → number, or why there is none. Where they cannot be scored together, one does not cost the others theirs."""
     if note or isinstance(scorer, str):
-        return dict.fromkeys(pictures, (None, note))
+        return dict.fromkeys(pictures, (None, note or str(scorer)))
     try:
         together = scorer(list(pictures.values()), reference)
-        return {arm: (value, "") for arm, value in zip(pictures, together, strict=True)}
+        return {arm: (float(value), "") for arm, value in zip(pictures, together, strict=True)}
     except FsrbenchError as error:
         if len(pictures) == 1:
             return {arm: (None, str(error)) for arm in pictures}
@@ -95,7 +239,42 @@ def _score(subject: Subject, arm: str, metric: str, value: float | None, note: s
     """A number that is no number (PSNR of identical pictures is infinite) cannot enter a mean: it is missing."""
     if value is not None and not math.isfinite(value):
         value, note = None, f"the value is {value}"
-    return Score(subject.case, subject.family, arm, metric, None if value is None else round(float(value), 6), note)
+    return Score(subject.case, subject.family, arm, metric, None if value is None else round(value, 6), note)
+
+
+# --------------------------------------------------------------------- identity
+
+
+def identity(name: str, what: Evaluation, machine: Machine, journal: Journal) -> str:
+    """What decides a metric's numbers beside the pictures, as a hash: code, packages, weights, where it runs."""
+    metric = what.metrics[name]
+    source = Path(importlib.import_module(f"fsrbench.metrics.{name.partition(':')[0]}").__file__ or "")
+    code = {file.name: journal.sha256(file) for file in (source, *sorted(source.parent.glob("_*.py")))}
+    folder = os.environ.get("FSRBENCH_WEIGHTS")  # what lies there may be somebody's own; all else is the published file
+    found = {one: journal.sha256(Path(folder, one)) if folder else None for one in metric.weights}
+    decisive = {
+        "name": name,
+        "fsrbench": __version__,
+        "packages": {package: _version(package) for package in PACKAGES},
+        "code": code,
+        "weights": {one: digest or weights.TABLE[one].sha256 for one, digest in found.items()},
+        "machine": {one: _telling(getattr(machine, one), journal) for one in metric.depends},
+        "reference": [what.hr_size, what.limits.model_dump()] if metric.reference else None,
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _telling(value: Any, journal: Journal) -> str | None:
+    """A file by its content, a device by its kind."""
+    return journal.sha256(value) if isinstance(value, Path) else value and str(value).partition(":")[0]
+
+
+@functools.cache
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 # -------------------------------------------------------------------- storing

@@ -88,7 +88,7 @@ def run(
             )
             result["failures"] += [f"{f.family} {f.case} {f.arm}: {f.why}" for f in outcome.failures]
             what = subjects.of_run(outcome.folder, _stored(outcome.folder, settings))
-            scores = evaluate.measure(what, machine, workers, track)
+            scores = evaluate.measure(what, machine, workers, track, outcome.folder.journal)
             evaluate.write_scores(outcome.folder.root / "scores.csv", scores)
             _add(result, name, plan, outcome.folder, settings, what, scores)
     text = json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

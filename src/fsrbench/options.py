@@ -26,6 +26,13 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
+class Executor(StrEnum):
+    """Who does the work."""
+
+    local = "local"
+    ray = "ray"
+
+
 def _more(flag: str, help_: str, metavar: str) -> Any:
     """An option that may be left out, or be given several times."""
     return Option(flag, help=help_, metavar=metavar, show_default=False)
@@ -39,6 +46,22 @@ Seed: TypeAlias = Annotated[
     int | None, Option("--seed", min=0, help="Seed of everything random (default: 0).", show_default=False)
 ]
 Workers: TypeAlias = Annotated[int, Option("--workers", min=1, help="Cases in flight. Results do not depend on it.")]
+RunWorkers: TypeAlias = Annotated[
+    int | None,
+    Option(
+        "--workers",
+        min=1,
+        help="Cases in flight (default: 2, on a GPU 16); with --executor ray, workers (default: one a GPU or node). "
+        "Results do not depend on it.",
+        show_default=False,
+    ),
+]
+WhichExecutor: TypeAlias = Annotated[
+    Executor, Option("--executor", help="This machine, or a Ray cluster whose nodes share storage.")
+]
+Address: TypeAlias = Annotated[
+    str | None, _more("--address", "The Ray cluster (or RAY_ADDRESS); without one, this machine alone.", "HOST:PORT")
+]
 Device: TypeAlias = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps, …", metavar="NAME")]
 Arithmetic: TypeAlias = Annotated[Precision, Option("--precision", help="Arithmetic of the networks.")]
 Offline: TypeAlias = Annotated[bool, Option("--offline", help="Never download weights.")]
@@ -80,6 +103,7 @@ RunOut: TypeAlias = Annotated[
 NoEvaluate: TypeAlias = Annotated[bool, Option("--no-evaluate", help="Restore and audit only.")]
 RunFolder: TypeAlias = Annotated[Path | None, Argument(help="A run's folder.", metavar="RUN", show_default=False)]
 PlainHigh: TypeAlias = Annotated[Path | None, _more("--hr", "For plain folders: the references.", "DIR")]
+MovedHigh: TypeAlias = Annotated[Path | None, _more("--hr", "The references, where they have moved.", "DIR")]
 PlainArms: TypeAlias = Annotated[
     list[str] | None, _more("--arm", "For plain folders: pure=DIR, and one for each arm.", "NAME=DIR")
 ]
@@ -104,4 +128,28 @@ From: TypeAlias = Annotated[
 ]
 Download: TypeAlias = Annotated[list[str] | None, _more("--download", "Fetch one, or 'all'. Repeatable.", "NAME")]
 DemoOut: TypeAlias = Annotated[Path, Option("--out", help="Where to write.", metavar="DIR")]
+Reported: TypeAlias = Annotated[Path, Argument(help="A run's folder.", metavar="RUN", show_default=False)]
+Checked: TypeAlias = Annotated[Path, Argument(help="A run's folder, or a summary.json.", metavar="RUN")]
+Baseline: TypeAlias = Annotated[
+    Path | None, _more("--baseline", "Compare with this: a saved baseline or a summary.json.", "FILE")
+]
+SaveBaseline: TypeAlias = Annotated[
+    Path | None, _more("--save-baseline", "Write this run's numbers as a baseline, after any comparison.", "FILE")
+]
+Tolerances: TypeAlias = Annotated[
+    list[str] | None,
+    _more(
+        "--tolerance", "How far a metric may move: psnr=0.05, psnr=1% or psnr=interval. Repeatable.", "[METRIC=]SIZE"
+    ),
+]
+Junit: TypeAlias = Annotated[Path | None, _more("--junit", "Write JUnit XML, for CI servers.", "FILE")]
+MarkdownFile: TypeAlias = Annotated[Path | None, _more("--markdown", "Write a summary in Markdown.", "FILE")]
+Everything: TypeAlias = Annotated[bool, Option("--all", help="Show what stayed within tolerance too.")]
+GridFile: TypeAlias = Annotated[
+    Path,
+    Argument(help="YAML with the grid, or the name of one that is shipped: thresholds, strengths.", metavar="GRID"),
+]
+SweepOut: TypeAlias = Annotated[
+    Path | None, _more("--out", "The sweep's folder (default: outputs/ and the grid's name).", "DIR")
+]
 Version: TypeAlias = Annotated[bool, Option("--version", help="Print the version and exit.")]

@@ -80,6 +80,14 @@ class Restorer(Protocol):
         """Restore one picture. `knobs` holds the values of `restore` knobs that differ from their defaults."""
 
 
+@runtime_checkable
+class Batching(Protocol):
+    """A restorer that can also take several pictures of one size at once: what is waiting, where that is faster."""
+
+    def together(self, lrs: Sequence[Image], knobs: Knobs, seeds: Sequence[int], precision: str) -> Sequence[Output]:
+        """Restore each with its own seed and all with the same knobs; each as if it were alone, up to rounding."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """A restoration network and how to open it."""
@@ -179,6 +187,10 @@ class Metric:
     """dB, …"""
     named: Callable[[str], Metric] | None = None
     """For one that stands for many: from the part after the colon (`pyiqa:musiq`) to the metric that is meant."""
+    depends: tuple[str, ...] = ("device", "precision", "detector", "recogniser")
+    """Fields of `Machine` that decide its numbers: one measured with others is not taken over. All, unless it says."""
+    weights: tuple[str, ...] = ()
+    """Names in the table of `weights.py` that it opens, where the settings name no other file."""
 
 
 @dataclass(frozen=True, slots=True)

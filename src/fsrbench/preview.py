@@ -63,7 +63,7 @@ def known(settings: Settings, family: str) -> dict[str, Knob]:
     """All knobs of a family, the deeper hooks too, and those that the settings offer in it."""
     every = {name: plugins.load("knobs", name) for name in plugins.names("knobs")}
     offered = settings.offered(family)
-    return {name: knob for name, knob in every.items() if family in knob.families or name in offered}
+    return {name: knob for name, knob in every.items() if settings.kind(family) in knob.families or name in offered}
 
 
 def _told(knob: Knob, offered: bool, movement: liveness.Movement | None) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _specimen(settings: Settings, family: str, case: Case) -> liveness.Specimen:
     lr = images.read(case.lr, **bounds)
     target = (lr.shape[0] * settings.scale, lr.shape[1] * settings.scale)
     reference = inputs.reference(case.hr, target, settings.hr_size, **bounds) if case.hr else None
-    return liveness.Specimen(lr, derive_seed(settings.seed, family, case.id), reference)
+    return liveness.Specimen(lr, derive_seed(settings.seed, settings.kind(family), case.id), reference)
 
 
 # --------------------------------------------------------------------- prompt
@@ -141,7 +141,7 @@ def question(settings: Settings, machine: Machine, family: str, lr: Path, case: 
     tools = evidence.open_tools(machine)
     bench = unit.open_family(family, settings, machine, {"lvlm": ask}, tools, RunFolder(Path()))
     image = images.read(chosen.lr, **settings.limits.model_dump())
-    pure = bench.pipeline.restore(image, {}, derive_seed(settings.seed, family, chosen.id))
+    pure = bench.pipeline.restore(image, {}, derive_seed(settings.seed, settings.kind(family), chosen.id))
     bench.arms["lvlm"](Situation(family, chosen.id, image, pure, bench.pipeline))
     sent = asked[0]
     shown = (sent.evidence.lr, sent.evidence.sr, *(patch.image for patch in sent.evidence.patches))

@@ -1,25 +1,33 @@
-"""From saved pictures to everything that people look at: scores, summary, tables, panels.
+"""From saved pictures to everything that people look at: scores, summary, tables, panels, plots, report.
 
-`run`, `evaluate` and `demo` end here. Measuring is `evaluate.py`'s, drawing `panels.py`'s.
+`run`, `evaluate` and `demo` end here. Measuring is `evaluate.py`'s, drawing `panels.py`'s and `plots/`'s, the report
+`report/`'s. Each product is made again only if something that it shows has changed; what each shows is said here.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from fsrbench import evaluate, execute, images, panels, subjects, tables
+from fsrbench import __version__, evaluate, execute, findings, images, panels, plots, report, subjects, tables
 from fsrbench import summary as summarising
 from fsrbench.config import Settings
 from fsrbench.errors import FsrbenchError
 from fsrbench.execute import Track
+from fsrbench.journal import Journal
 from fsrbench.plugins import Machine
-from fsrbench.results import Numbers
+from fsrbench.results import Numbers, Results
 from fsrbench.store import RunFolder
 from fsrbench.subjects import Evaluation, Subject
-from fsrbench.values import Score
+from fsrbench.values import Failure, Score
+
+SHOWN = 6
+"""Cases on the contact sheet."""
 
 
 def run(folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict[str, Any]:
@@ -29,49 +37,181 @@ def run(folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict
 
 
 def publish(what: Evaluation, folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict[str, Any]:
-    """Measure, then write scores.csv, summary.json, summary.md, a panel for each case and the contact sheet."""
+    """Measure, then write scores.csv, summary, a panel for each case, the contact sheet, plots and the report."""
     with folder.locked():
-        return _publish(what, folder, machine, workers, track)
+        try:
+            return _publish(what, folder, machine, workers, track)
+        finally:
+            folder.journal.save()
 
 
 def _publish(what: Evaluation, folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict[str, Any]:
-    scores = evaluate.measure(what, machine, workers, track)
-    summary = summarising.summarise(what, Numbers(scores), folder.failures())
-    evaluate.write_scores(folder.root / "scores.csv", scores)
-    write_summary(folder.root, summary)
-    draw_panels(what, scores, summary, folder.root, workers, track)
-    sheet = folder.root / "contact_sheet.png"
-    try:
-        images.write(sheet, panels.sheet(what, scores, summary))
-    except FsrbenchError:
-        sheet.unlink(missing_ok=True)  # a picture is gone or damaged: scores.csv says which and why
+    root, journal, failures = folder.root, folder.journal, folder.failures()
+    scores = evaluate.measure(what, machine, workers, track, journal)
+    cases = _Cases.of(what, scores, journal)
+    told = _digest(_words(what), list(cases.content.values()), failures)
+
+    def write_scores() -> list[Path]:
+        evaluate.write_scores(root / "scores.csv", scores)
+        return [root / "scores.csv"]
+
+    _make(journal, "scores.csv", told, write_scores)
+    summary = _summary(what, scores, failures, told, folder)
+    _draw_panels(what, cases, summary, folder, workers, track)
+    _draw_sheet(what, scores, cases, summary, folder)
+    results = Results(root, what, Numbers(scores), summary)
+    _make(journal, plots.FOLDER, told, lambda: plots.draw(results))
+    _make(journal, report.FOLDER, told, lambda: _pages(report.build(results)))
+    journal.forget_unseen()
     return summary
 
 
-def write_summary(out: Path, summary: Mapping[str, Any]) -> None:
+# ------------------------------------------------------------ what products show
+
+
+@dataclass(frozen=True)
+class _Cases:
+    """Every case, by what there is to be seen of it."""
+
+    content: dict[tuple[str, str], str]
+    """(family, case) → hash of everything about it: pictures, trail, scores."""
+    scores: dict[tuple[str, str], list[Score]]
+    """(family, case) → its scores."""
+
+    @classmethod
+    def of(cls, what: Evaluation, scores: Iterable[Score], journal: Journal) -> _Cases:
+        own: dict[tuple[str, str], list[Score]] = {(s.family, s.case): [] for s in what.subjects}
+        for score in scores:
+            own[score.family, score.case].append(score)
+        content = {}
+        for subject in what.subjects:
+            place = (subject.family, subject.case)
+            numbers = [(s.arm, s.metric, s.value, s.note) for s in own[place]]
+            parts = [_telling(getattr(subject, part.name), journal) for part in fields(subject)]
+            content[place] = _digest(parts, numbers)
+        return cls(content, own)
+
+
+def _telling(value: Any, journal: Journal) -> object:
+    """Files by their content, everything else as it is."""
+    if isinstance(value, Path):
+        return journal.sha256(value)
+    if isinstance(value, dict):
+        return {key: _telling(one, journal) for key, one in value.items()}
+    return value
+
+
+def _words(what: Evaluation) -> list[object]:
+    """Everything about an evaluation but its cases."""
+    own = [getattr(what, part.name) for part in fields(what) if part.name not in ("subjects", "metrics")]
+    return [*own, _declared(what)]
+
+
+def _declared(what: Evaluation) -> list[object]:
+    """What is said of the metrics wherever their numbers stand."""
+    return [(name, m.label, m.better, m.digits, m.unit, m.reference) for name, m in what.metrics.items()]
+
+
+def _digest(*parts: object) -> str:
+    """Hash of what a product is made of, the package's own code included."""
+    return hashlib.sha256("\n".join([_code(), *map(repr, parts)]).encode(errors="surrogatepass")).hexdigest()
+
+
+@functools.cache
+def _code() -> str:
+    """Hash of the package: after an upgrade, everything that is shown is made anew (numbers are not measured anew)."""
+    here = Path(__file__).parent
+    found = hashlib.sha256(__version__.encode())
+    for path in sorted(here.rglob("*")):
+        if path.is_file() and path.suffix in (".py", ".css", ".js", ".html"):
+            found.update(path.relative_to(here).as_posix().encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def _make(journal: Journal, product: str, inputs: str, make: Callable[[], Iterable[Path]]) -> None:
+    """Make something unless it is there already, made of the same; remember it with the files that `make` wrote."""
+    if not journal.fresh(product, inputs):
+        journal.made(product, inputs, make())
+
+
+# --------------------------------------------------------------------- products
+
+
+def _summary(
+    what: Evaluation, scores: Sequence[Score], failures: Sequence[Failure], told: str, folder: RunFolder
+) -> dict[str, Any]:
+    """The summary as it is stored, or a new one."""
+    file = folder.root / "summary.json"
+
+    def write() -> list[Path]:
+        found = summarising.summarise(what, Numbers(scores), failures)
+        return write_summary(folder.root, {**found, "findings": findings.tell(found)})
+
+    _make(folder.journal, file.name, told, write)
+    found: dict[str, Any] = json.loads(file.read_bytes())
+    return found
+
+
+def write_summary(out: Path, summary: Mapping[str, Any]) -> list[Path]:
     """Store the summary for programs and for people."""
     text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    images.write_bytes(out / "summary.json", text.encode())
-    images.write_bytes(out / "summary.md", tables.markdown(summary).encode())
+    files = [out / "summary.json", out / "summary.md"]
+    for file, content in zip(files, (text, tables.markdown(summary)), strict=True):
+        images.write_bytes(file, content.encode())
+    return files
 
 
-def draw_panels(
-    what: Evaluation, scores: Sequence[Score], summary: Mapping[str, Any], out: Path, workers: int, track: Track
+def _draw_panels(
+    what: Evaluation, cases: _Cases, summary: Mapping[str, Any], folder: RunFolder, workers: int, track: Track
 ) -> None:
-    """Draw every case's panel."""
-    by_case: dict[tuple[str, str], list[Score]] = {}
-    for score in scores:
-        by_case.setdefault((score.family, score.case), []).append(score)
+    """Draw the panel of every case of which something that it shows has changed."""
+    journal, about = folder.journal, _digest(_declared(what), what.hr_size, what.limits)
 
-    def one(subject: Subject) -> None:
-        own = by_case.get((subject.family, subject.case), [])
-        path = out / subject.family / "panels" / f"{subject.case}.png"
+    def inputs(subject: Subject) -> str:
+        marks = {arm: what.marks.get(arm) for arm in subject.variants}
+        content = cases.content[subject.family, subject.case]
+        return hashlib.sha256(repr((about, content, marks, what.labels.get(subject.family))).encode()).hexdigest()
+
+    def draw(job: tuple[Subject, str]) -> tuple[str, str, Path | None]:
+        subject, made_of = job
+        path = folder.root / _panel(subject)
         try:
-            panel = panels.draw(subject, own, what, summary)
+            panel = panels.draw(subject, cases.scores[subject.family, subject.case], what, summary)
         except FsrbenchError:
             path.unlink(missing_ok=True)  # a picture is gone or damaged: scores.csv says which and why
-            return
+            return _panel(subject), made_of, None
         images.write(path, panel)
+        return _panel(subject), made_of, path
 
-    for _ in track("panels", execute.run(one, what.subjects, workers), len(what.subjects)):
-        pass
+    jobs = [(s, made_of) for s in what.subjects if not journal.fresh(_panel(s), made_of := inputs(s))]
+    for name, made_of, path in track("panels", execute.run(draw, jobs, workers), len(jobs)) if jobs else ():
+        if path is not None:
+            journal.made(name, made_of, [path])
+
+
+def _panel(subject: Subject) -> str:
+    return f"{subject.family}/panels/{subject.case}.png"
+
+
+def _draw_sheet(
+    what: Evaluation, scores: Sequence[Score], cases: _Cases, summary: Mapping[str, Any], folder: RunFolder
+) -> None:
+    """Draw the contact sheet, if a case on it has changed."""
+    sheet, first = folder.root / "contact_sheet.png", sorted({s.case for s in what.subjects})[:SHOWN]
+    shown = [content for (_, case), content in cases.content.items() if case in first]
+    measured = [any(metrics[name]["n"] for metrics in summary["families"].values()) for name in what.metrics]
+    made_of = _digest(shown, measured, len({s.case for s in what.subjects}), _declared(what), what.labels, what.marks)
+
+    def draw() -> list[Path]:
+        images.write(sheet, panels.sheet(what, scores, summary, SHOWN))
+        return [sheet]
+
+    try:
+        _make(folder.journal, sheet.name, made_of, draw)
+    except FsrbenchError:
+        sheet.unlink(missing_ok=True)  # a picture is gone or damaged: scores.csv says which and why
+
+
+def _pages(index: Path) -> list[Path]:
+    """The files of the report that are its own: its pictures are links to those that were measured, or copies."""
+    return sorted(path for path in index.parent.rglob("*") if path.suffix in (".html", ".js", ".css"))

@@ -1,23 +1,25 @@
 """One restoration: knobs before the network, the network, knobs after it, and a look at what came out.
 
 A network that answers with NaN or one flat colour is asked once more in fp32; if that does not help, the
-case has failed. Which network it is, and how it tiles, is the backend's business.
+case has failed. Which network it is, and how it tiles, is the backend's business. Results do not depend on how
+many cases are in flight; on a GPU, what waits goes through the network together.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from fsrbench import images
 from fsrbench.errors import BadOutput
-from fsrbench.plugins import Knob, Output, Restorer
+from fsrbench.plugins import Batching, Knob, Output, Restorer
 from fsrbench.values import Image, Knobs, KnobValue
 
 
@@ -39,20 +41,136 @@ class Picture:
     """What a reader must know."""
 
 
-REMEMBERED = 16
-"""Network outputs that a pipeline keeps: a knob that acts after the network does not run it again."""
+REMEMBERED = 256_000_000
+"""Bytes of network outputs that are kept for one case: a knob that acts after the network does not run it again."""
+BATCH = 16
+"""Pictures that a GPU takes at once, at most: more gain nothing for pictures of these sizes."""
+BATCH_PIXELS = 1_000_000
+"""Input pixels that it takes at once, at most: large pictures fill it alone."""
+
+Answer: TypeAlias = tuple[Output, str, float]
+"""A network's output, the precision really used, and its share of the seconds."""
+
+
+@dataclass(eq=False, slots=True)
+class _Asked:
+    """One picture that waits for the network."""
+
+    lr: Image
+    knobs: Knobs
+    seed: int
+    answer: Answer | None = None
+    error: Exception | None = None
+
+    @property
+    def settled(self) -> bool:
+        return self.answer is not None or self.error is not None
+
+    def goes_with(self, other: _Asked) -> bool:
+        return self.lr.shape == other.lr.shape and self.knobs == other.knobs
+
+
+class Network:
+    """The one place where a backend's network runs. Many threads ask; it runs for one of them at a time.
+
+    Whoever finds it free takes along what waits and is alike, up to `batch` pictures (1: nobody else's). Each
+    picture keeps its own seed, so company moves it by no more than the device's rounding.
+    """
+
+    def __init__(self, restorer: Restorer, scale: int, precision: str, batch: int = 1) -> None:
+        self.restorer = restorer
+        self._scale = scale
+        self._precision = precision
+        self._batch = batch if isinstance(restorer, Batching) else 1
+        self._waiting: list[_Asked] = []
+        self._busy = False
+        self._changed = threading.Condition()
+
+    def __call__(self, lr: Image, knobs: Knobs, seed: int) -> Answer:
+        """Restore one picture, when it is its turn; BadOutput if the network cannot."""
+        asked = _Asked(lr, knobs, seed)
+        with self._changed:
+            self._waiting.append(asked)
+            self._changed.wait_for(lambda: asked.settled or not self._busy)
+            together = [] if asked.settled else self._take(asked)
+            self._busy = self._busy or bool(together)
+        if together:
+            try:
+                self._serve(together)
+            finally:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
+        if asked.error is not None:
+            raise asked.error
+        if asked.answer is None:
+            raise TypeError("a batch left out one of its pictures")
+        return asked.answer
+
+    def _take(self, asked: _Asked) -> list[_Asked]:
+        """The picture and what goes with it, no longer waiting."""
+        room = min(self._batch, max(1, BATCH_PIXELS // (asked.lr.shape[0] * asked.lr.shape[1])))
+        others = [other for other in self._waiting if other is not asked and other.goes_with(asked)]
+        together = [asked, *others[: room - 1]]
+        self._waiting = [other for other in self._waiting if other not in together]
+        return together
+
+    def _serve(self, together: Sequence[_Asked]) -> None:
+        """Answer all of them; where they fail together, each alone, so that it learns of its own error."""
+        started = time.perf_counter()
+        try:
+            outputs = self._run(together)
+        except Exception as error:  # a bug, too, belongs to whoever asked
+            if len(together) == 1:
+                together[0].error = error
+                return
+            for asked in together:
+                self._serve([asked])
+            return
+        share = (time.perf_counter() - started) / len(together)
+        for asked, output in zip(together, outputs, strict=True):
+            try:
+                asked.answer = self._sane(asked, output, share)
+            except Exception as error:
+                asked.error = error
+
+    def _run(self, together: Sequence[_Asked]) -> Sequence[Output]:
+        first = together[0]
+        if len(together) > 1 and isinstance(self.restorer, Batching):
+            lrs, seeds = [asked.lr for asked in together], [asked.seed for asked in together]
+            return self.restorer.together(lrs, first.knobs, seeds, self._precision)
+        return [self.restorer(first.lr, first.knobs, first.seed, self._precision)]
+
+    def _sane(self, asked: _Asked, output: Output, seconds: float) -> Answer:
+        """The output, if it can be a restoration; otherwise what comes out in fp32."""
+        wrong = _what_is_wrong(output.image, asked.lr, self._scale)
+        if not wrong:
+            return output, self._precision, seconds
+        started = time.perf_counter()
+        output = self.restorer(asked.lr, asked.knobs, asked.seed, "fp32")
+        still = _what_is_wrong(output.image, asked.lr, self._scale)
+        if still:
+            raise BadOutput(f"{self.restorer.model} answered with {still}, also when repeated in fp32")
+        note = f"repeated in fp32: {self._precision} gave {wrong}"
+        return Output(output.image, (*output.notes, note)), "fp32", seconds + time.perf_counter() - started
 
 
 class Pipeline:
-    """A backend, opened, with its knobs. Many threads may ask; the network runs for one at a time."""
+    """A network with its knobs, for one case after another: it keeps what the network made of the case in hand."""
 
-    def __init__(self, restorer: Restorer, offered: Mapping[str, Knob], scale: int, precision: str) -> None:
+    def __init__(
+        self, restorer: Restorer, offered: Mapping[str, Knob], scale: int, precision: str, batch: int = 1
+    ) -> None:
         self.restorer = restorer
         self.offered = offered
-        self._scale = scale
-        self._precision = precision
-        self._turn = threading.Lock()
-        self._outputs: OrderedDict[tuple[object, ...], tuple[Output, str, float]] = OrderedDict()
+        self._network = Network(restorer, scale, precision, batch)
+        self._outputs: dict[tuple[object, ...], Answer] = {}
+
+    def for_case(self) -> Pipeline:
+        """The same network and knobs with a memory of its own: cases in flight do not push out each other's."""
+        own = copy.copy(self)
+        own._outputs = {}
+        return own
 
     def restore(self, lr: Image, changes: Knobs, seed: int) -> Picture:
         """Restore with the given knobs, all others at their defaults."""
@@ -62,37 +180,26 @@ class Pipeline:
         prepared = self._turn_knobs("before", lr, moved, lr)
         before = time.perf_counter() - started
         inside = {name: value for name, value in moved.items() if self.offered[name].stage == "restore"}
-        with self._turn:
-            output, precision, network = self._remembered(prepared, inside, seed)
+        output, precision, network = self._remembered(prepared, inside, seed)
         started = time.perf_counter()
         finished = self._turn_knobs("after", output.image, moved, lr)
         image = images.as_stored(images.check(finished, "restoration"))
         seconds = before + network + time.perf_counter() - started
         return Picture(image, knobs, seed, seconds, precision, output.notes)
 
-    def _remembered(self, lr: Image, knobs: Knobs, seed: int) -> tuple[Output, str, float]:
-        """The network's answer and what it took, from memory where it was asked the same a moment ago."""
-        key = (hashlib.sha256(lr.tobytes()).digest(), lr.shape, tuple(sorted(knobs.items())), seed)
-        if key not in self._outputs:
-            started = time.perf_counter()
-            output, precision = self._call(lr, knobs, seed)
-            self._outputs[key] = output, precision, time.perf_counter() - started
-            if len(self._outputs) > REMEMBERED:
-                self._outputs.popitem(last=False)
-        self._outputs.move_to_end(key)
-        return self._outputs[key]
+    def keep_only(self, lr: Image, seed: int) -> None:
+        """Forget what knobs were tried: the plain output of this input stays, which whoever comes next begins with."""
+        kept = _key(lr, {}, seed)
+        self._outputs = {key: answer for key, answer in self._outputs.items() if key == kept}
 
-    def _call(self, lr: Image, knobs: Knobs, seed: int) -> tuple[Output, str]:
-        output = self.restorer(lr, knobs, seed, self._precision)
-        wrong = _what_is_wrong(output.image, lr, self._scale)
-        if not wrong:
-            return output, self._precision
-        output = self.restorer(lr, knobs, seed, "fp32")
-        still = _what_is_wrong(output.image, lr, self._scale)
-        if still:
-            raise BadOutput(f"{self.restorer.model} answered with {still}, also when repeated in fp32")
-        note = f"repeated in fp32: {self._precision} gave {wrong}"
-        return Output(output.image, (*output.notes, note)), "fp32"
+    def _remembered(self, lr: Image, knobs: Knobs, seed: int) -> Answer:
+        """The network's answer, from memory where it was asked the same for this case. The first stays longest."""
+        key = _key(lr, knobs, seed)
+        if key not in self._outputs:
+            answer = self._outputs[key] = self._network(lr, knobs, seed)
+            if len(self._outputs) > max(2, REMEMBERED // answer[0].image.nbytes):
+                del self._outputs[list(self._outputs)[1]]
+        return self._outputs[key]
 
     def _turn_knobs(self, stage: str, image: Image, moved: Knobs, lr: Image) -> Image:
         for name, value in moved.items():
@@ -100,6 +207,11 @@ class Pipeline:
             if knob.stage == stage and knob.apply is not None:
                 image = knob.apply(image, value, lr)
         return image
+
+
+def _key(lr: Image, knobs: Knobs, seed: int) -> tuple[object, ...]:
+    """What decides a network's output."""
+    return hashlib.sha256(np.ascontiguousarray(lr).data).digest(), lr.shape, tuple(sorted(knobs.items())), seed
 
 
 def _what_is_wrong(image: Image, lr: Image, scale: int) -> str:

@@ -6,23 +6,27 @@ holds is done, and resuming looks at trails only. One process at a time: the loc
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from fsrbench import csvfile, images
+from fsrbench import __version__, csvfile, images
 from fsrbench.errors import StoreError
+from fsrbench.journal import Journal
 from fsrbench.values import PURE, Failure, Image, Restoration, Round, Trail, to_json
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+log = logging.getLogger("fsrbench")
 FAILURES = ("family", "case", "arm", "why")
 STUDY = ("inputs", "settings", "machine", "prompts", "evidence", "weights", "dead_knobs", "versions")
 """What `study.yaml` must hold."""
@@ -43,6 +47,8 @@ class RunFolder:
 
     root: Path
     """The run's folder."""
+    deliver: Callable[[Path, bytes], None] = images.write_bytes
+    """Puts a unit's file in its place: written here, or handed to whoever holds the lock."""
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -61,6 +67,11 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+    @cached_property
+    def journal(self) -> Journal:
+        """What is remembered of the folder's files. Read when it is first asked for, under the lock."""
+        return Journal(self.root)
 
     # ------------------------------------------------------------------ study
 
@@ -105,37 +116,47 @@ class RunFolder:
 
     # ----------------------------------------------------------------- trails
 
-    def _trail_file(self, family: str, case: str) -> Path:
-        return self.root / "trails" / family / f"{case}.json"
+    def trail_file(self, family: str, case: str) -> Path:
+        """Where the trail of a case is stored."""
+        return Path(self.root, "trails", family, f"{case}.json")
+
+    @cached_property
+    def _parsed(self) -> dict[Path, tuple[int, int, Trail]]:
+        """Trails as they were read: size and time of the file, and what it held."""
+        return {}
 
     def trail(self, family: str, case: str) -> Trail | None:
         """The stored trail of a case, or None."""
-        path = self._trail_file(family, case)
+        path = self.trail_file(family, case)
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            stamp = path.stat()
+            *known, trail = self._parsed.get(path, (0, 0, None))
+            if trail is None or known != [stamp.st_size, stamp.st_mtime_ns]:
+                trail = _parse(path, path.read_bytes())
+                self._parsed[path] = (stamp.st_size, stamp.st_mtime_ns, trail)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path} cannot be read ({error}). Delete it: the case is then run again.") from None
-        if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
-            raise StoreError(f"{path} has another format than {FORMAT}. Delete it, or use the fsrbench that made it.")
-        try:
-            return _trail_adapter().validate_python(data)
-        except ValueError as error:
-            raise StoreError(f"{path} is no trail ({error!s:.200}). Delete it: the case is then run again.") from None
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        return trail
 
     def trails(self) -> Iterator[Trail]:
-        """All stored trails, by family and case."""
+        """All stored trails, by family and case. One that is damaged is named and left out: it costs its case alone."""
         for folder in sorted(p for p in (self.root / "trails").glob("*") if p.is_dir()):
             for path in sorted(folder.glob("*.json"), key=lambda p: p.stem):
-                trail = self.trail(folder.name, path.stem)
+                try:
+                    trail = self.trail(folder.name, path.stem)
+                except StoreError as error:
+                    log.warning(str(error))
+                    continue
                 if trail is not None:
                     yield trail
 
     def write_trail(self, trail: Trail) -> None:
         """Mark what a trail holds as done."""
-        path = self._trail_file(trail.family, trail.case)
-        images.write_bytes(path, _json({"format": FORMAT, **to_json(trail)}))
+        path = self.trail_file(trail.family, trail.case)
+        self.deliver(path, _json({"format": FORMAT, **to_json(trail)}))
+        self._parsed.pop(path, None)
 
     # --------------------------------------------------------------- pictures
 
@@ -144,9 +165,9 @@ class RunFolder:
         folder = "pure-fsr" if arm == PURE else f"fsr+{arm}"
         return f"{family}/{folder}/{case}.png" if number is None else f"{family}/{folder}/rounds/{case}-{number}.png"
 
-    def write_picture(self, name: str, image: Image) -> None:
-        """Store a picture under its relative name."""
-        images.write(self.root / name, image)
+    def write_picture(self, name: str, png: bytes) -> None:
+        """Store an encoded picture under its relative name."""
+        self.deliver(self.root / name, png)
 
     def picture(self, restoration: Restoration) -> Image:
         """Read a stored picture back; refuses one that is not what the trail recorded."""
@@ -158,11 +179,22 @@ class RunFolder:
     def write_exchange(self, family: str, arm: str, case: str, number: int, exchange: Mapping[str, Any]) -> None:
         """Keep one exchange with an auditor."""
         path = self.root / "audits" / family / arm / f"{case}-{number}.json"
-        images.write_bytes(path, _json({"format": FORMAT, **exchange}))
+        self.deliver(path, _json({"format": FORMAT, **exchange}))
 
-    def exchanges(self, arm: str) -> Iterator[dict[str, Any]]:
-        """All kept exchanges of an arm, in all families."""
-        for path in sorted((self.root / "audits").glob(f"*/{arm}/*.json")):
+    def exchange(self, family: str, arm: str, case: str, number: int) -> dict[str, Any] | None:
+        """One kept exchange, or None."""
+        path = self.root / "audits" / family / arm / f"{case}-{number}.json"
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path} cannot be read ({error}). Delete it: it is kept for reading only.") from None
+        return found
+
+    def exchanges(self, arm: str, family: str = "*") -> Iterator[dict[str, Any]]:
+        """All kept exchanges of an arm, in one family or in all."""
+        for path in sorted((self.root / "audits").glob(f"{family}/{arm}/*.json")):
             try:
                 yield json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
@@ -176,16 +208,23 @@ class RunFolder:
 
     def write_failures(self, failures: Iterable[Failure], settled: Callable[[Failure], bool]) -> None:
         """Rewrite `failures.csv`: what failed now, and what stood there before but for what is settled."""
-        kept = [failure for failure in self.failures() if not settled(failure)]
+        path, before = self.root / "failures.csv", self.failures()
+        kept = [failure for failure in before if not settled(failure)]
         merged = sorted({*kept, *failures}, key=lambda f: (f.family, f.case, f.arm))
-        csvfile.write(self.root / "failures.csv", FAILURES, [[f.family, f.case, f.arm, f.why] for f in merged])
+        if merged != before or not path.is_file():
+            csvfile.write(path, FAILURES, [[f.family, f.case, f.arm, f.why] for f in merged])
 
     def write_run_config(self) -> None:
-        """Rewrite `run_config.csv` from the trails: a row for each case, family, arm and round."""
-        trails = list(self.trails())
-        knobs = sorted({name for t in trails for name in t.pure.knobs})
-        rows = [_config_row(trail, step, knobs) for trail in trails for step in trail.rounds]
-        csvfile.write(self.root / "run_config.csv", [*_LEFT, *knobs, *_RIGHT], rows)
+        """Rewrite `run_config.csv` from the trails if any is new: a row for each case, family, arm and round."""
+        path, trails = self.root / "run_config.csv", list(self.trails())
+        hashes = [self.journal.sha256(self.trail_file(trail.family, trail.case)) for trail in trails]
+        made_of = hashlib.sha256(repr([FORMAT, __version__, hashes]).encode()).hexdigest()
+        if not self.journal.fresh(path.name, made_of):
+            knobs = sorted({name for t in trails for name in t.pure.knobs})
+            rows = [_config_row(trail, step, knobs) for trail in trails for step in trail.rounds]
+            csvfile.write(path, [*_LEFT, *knobs, *_RIGHT], rows)
+            self.journal.made(path.name, made_of, [path])
+        self.journal.save()
 
 
 _LEFT = ("family", "case", "arm", "round", "backend", "model", "precision", "seed")
@@ -221,6 +260,23 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 def _json(data: Any) -> bytes:
     return (json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _parse(path: Path, data: bytes) -> Trail:
+    try:
+        found = json.loads(data)
+    except ValueError as error:
+        raise _unreadable(path, error) from None
+    if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
+        raise StoreError(f"{path} has another format than {FORMAT}. Delete it, or use the fsrbench that made it.")
+    try:
+        return _trail_adapter().validate_python(found)
+    except ValueError as error:
+        raise StoreError(f"{path} is no trail ({error!s:.200}). Delete it: the case is then run again.") from None
+
+
+def _unreadable(path: Path, error: Exception) -> StoreError:
+    return StoreError(f"{path} cannot be read ({error}). Delete it: the case is then run again.")
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Literal
 
 from fsrbench import csvfile, degrade, images, plugins
 from fsrbench.config import Limits, Settings
-from fsrbench.errors import FsrbenchError, InputError, SettingsError
+from fsrbench.errors import FsrbenchError, InputError, SettingsError, StoreError
 from fsrbench.plugins import Metric
 from fsrbench.store import RunFolder
 from fsrbench.values import PURE, Trail
@@ -81,6 +81,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
     lr = Path(study["inputs"]["lr"])
     inputs = images.find(lr) if lr.is_dir() else {}
     references = _references(study["inputs"]["hr"], hr)
+    degraded, unknown = _degraded(lr)
     subjects = []
     labels: dict[str, list[str]] = {}
     for trail in trails:
@@ -96,9 +97,9 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         load_metrics(settings.metrics),
         labels,
         marks={arm: mark for arm in settings.arms if (mark := _mark(settings, arm))},
-        notes=(*_notes(settings), *_dead(study["dead_knobs"]), *_canaries(folder, settings)),
+        notes=(*_notes(settings), *_dead(study["dead_knobs"]), *_canaries(folder, settings), *unknown),
         roles={arm: _role(settings, arm) for arm in settings.arms},
-        degraded=_degraded(lr),
+        degraded=degraded,
         clusters=read_clusters(settings.clusters),
         hr_size=settings.hr_size,
         limits=settings.limits,
@@ -148,15 +149,26 @@ def read_clusters(table: Path | None) -> dict[str, str] | None:
         raise InputError(
             f"Setting clusters: {table} is not there. It is a CSV table with the columns case and cluster."
         )
-    return {row["case"]: row["cluster"] for row in csvfile.read(table, ("case", "cluster"))}
-
-
-def _degraded(lr: Path) -> dict[str, dict[str, str]]:
-    """How the inputs were made, by the table that `degrade` left beside them; nothing where there is none."""
     try:
-        return degrade.read_table(lr / degrade.TABLE)
-    except FsrbenchError:
-        return {}  # it is not needed to measure anything
+        rows = csvfile.read(table, ("case", "cluster"))
+    except StoreError:
+        raise InputError(
+            f"Setting clusters: {table} cannot be used. It is a CSV table in UTF-8 with the columns case and cluster."
+        ) from None
+    found: dict[str, str] = {}
+    for row in rows:
+        if found.setdefault(row["case"], row["cluster"]) != row["cluster"]:
+            raise InputError(f"Setting clusters: {table} puts {row['case']} into two clusters. Leave one of its rows.")
+    return found
+
+
+def _degraded(lr: Path) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
+    """How the inputs were made, by the table that `degrade` left beside them, and a note where it cannot be read."""
+    table = lr / degrade.TABLE
+    try:
+        return (degrade.read_table(table), ()) if table.is_file() else ({}, ())
+    except FsrbenchError as error:  # nothing is measured by it: only the plot of strength needs it
+        return {}, (f"How the inputs were degraded is not known: {error}",)
 
 
 def _role(settings: Settings, arm: str) -> Role:

@@ -6,6 +6,7 @@ How an effect is worked out is `stats.py`'s; how it is told, `tables.py`'s and `
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -23,13 +24,17 @@ TESTED = ("contender", "control")
 
 
 def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = ()) -> dict[str, Any]:
-    """Family means, paired effects and counts. An effect rests on the cases that have both numbers."""
+    """Family means, paired effects and counts. An effect rests on the cases that have both numbers.
+
+    Tests of TESTED roles are adjusted together over all families and metrics; an arm that changed nothing has p = 1
+    and counts as a test.
+    """
     names = sorted({s.family for s in what.subjects} | {f.family for f in failures})
-    families = {family: _family(family, what, numbers) for family in names}
-    tests = [entry for _, arm, entry in _entries(families) if what.roles.get(arm) in TESTED]
+    persons = _persons(what)
+    families = {family: _family(family, what, numbers, persons) for family in names}
+    tests = [entry for arm, entry in _entries(families) if what.roles.get(arm) in TESTED]
     for entry, p in zip(tests, stats.holm([entry["p"] for entry in tests]), strict=True):
-        entry["p_adjusted"] = _rounded(p)
-    clusters = set(what.clusters.values()) if what.clusters else None
+        entry["p_adjusted"] = _probability(p)
     return {
         "format": FORMAT,
         "metrics": {
@@ -43,24 +48,41 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
             "power": stats.POWER,
             "resamples": stats.RESAMPLES,
             "tests": sum(entry["p"] is not None for entry in tests),
-            "clusters": len(clusters) if clusters else None,
+            "clusters": len(set(persons.values())) if persons else None,
         },
         "families": families,
         "roles": what.roles,
         "marks": what.marks,
-        "notes": list(what.notes),
+        "notes": [*what.notes, *_alone(what)],
         "counts": {family: _counts(family, what.subjects, failures) for family in families},
     }
 
 
-def _entries(families: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _entries(families: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every effect with its arm."""
     for metrics in families.values():
-        for metric, entry in metrics.items():
-            for arm, found in entry["arms"].items():
-                yield metric, arm, found
+        for entry in metrics.values():
+            yield from entry["arms"].items()
 
 
-def _family(family: str, what: Evaluation, numbers: Numbers) -> dict[str, Any]:
+def _persons(what: Evaluation) -> dict[str, str] | None:
+    """Case → cluster. A case that the table does not name is its own, under a name that no table can hold."""
+    if what.clusters is None:
+        return None
+    return {s.case: what.clusters.get(s.case, "").strip() or f"\n{s.case}" for s in what.subjects}
+
+
+def _alone(what: Evaluation, most: int = 5) -> Iterator[str]:
+    """Said where the table of clusters leaves cases out: too many clusters make everything look surer than it is."""
+    clusters = what.clusters
+    cases = sorted({s.case for s in what.subjects})
+    left = [] if clusters is None else [case for case in cases if not clusters.get(case, "").strip()]
+    if left:
+        named = ", ".join(left[:most]) + (", …" if len(left) > most else "")
+        yield f"{len(left)} of {len(cases)} cases have no cluster in the table and count as one each: {named}."
+
+
+def _family(family: str, what: Evaluation, numbers: Numbers, persons: Mapping[str, str] | None) -> dict[str, Any]:
     own = [s for s in what.subjects if s.family == family]
     arms = sorted({arm for s in own for arm in s.variants if arm != PURE})
     missing: dict[str, set[str]] = {}
@@ -71,7 +93,7 @@ def _family(family: str, what: Evaluation, numbers: Numbers) -> dict[str, Any]:
     for metric in what.metrics:
         pure = numbers.values(family, metric, PURE)
         floor = _floor(family, metric, what, numbers)
-        low, high = stats.mean_interval(list(pure.values()))
+        low, high = stats.mean_interval(list(pure.values()), _members(pure, persons))
         found[metric] = {
             "n": len(pure),
             "na": len(own) - len(pure),
@@ -79,19 +101,31 @@ def _family(family: str, what: Evaluation, numbers: Numbers) -> dict[str, Any]:
             "pure": _fmean(pure.values()),
             "pure_low": _rounded(low),
             "pure_high": _rounded(high),
-            "arms": {arm: _arm(family, metric, arm, what, numbers, floor) for arm in arms},
+            "arms": {arm: _arm(family, metric, arm, what, numbers, floor, persons) for arm in arms},
         }
     return found
 
 
-def _arm(family: str, metric: str, arm: str, what: Evaluation, numbers: Numbers, floor: float) -> dict[str, Any]:
+def _arm(
+    family: str,
+    metric: str,
+    arm: str,
+    what: Evaluation,
+    numbers: Numbers,
+    floor: float,
+    persons: Mapping[str, str] | None,
+) -> dict[str, Any]:
     pure, mine = numbers.values(family, metric, PURE), numbers.values(family, metric, arm)
-    deltas = dict(sorted(numbers.deltas(family, metric, arm).items()))
-    clusters = [what.clusters.get(case, case) for case in deltas] if what.clusters else None
-    effect = stats.paired(list(deltas.values()), what.metrics[metric].better, clusters=clusters, floor=floor)
+    deltas = numbers.deltas(family, metric, arm)
+    better = what.metrics[metric].better
+    effect = stats.paired(list(deltas.values()), better, clusters=_members(deltas, persons), floor=floor)
     found = {name: _rounded(value) if isinstance(value, float) else value for name, value in asdict(effect).items()}
     means = {"pure": _fmean(pure[case] for case in deltas), "mean": _fmean(mine[case] for case in deltas)}
-    return {"n": found.pop("n"), **means, **found, "p_adjusted": None}
+    return {"n": found.pop("n"), **means, **found, "p": _probability(effect.p), "p_adjusted": None}
+
+
+def _members(cases: Iterable[str], persons: Mapping[str, str] | None) -> list[str] | None:
+    return None if persons is None else [persons[case] for case in cases]
 
 
 def _floor(family: str, metric: str, what: Evaluation, numbers: Numbers) -> float:
@@ -106,12 +140,18 @@ def _floor(family: str, metric: str, what: Evaluation, numbers: Numbers) -> floa
 
 
 def _inputs(what: Evaluation) -> dict[str, Any]:
-    """What decides whether two summaries may be compared: which cases, how they were degraded, with what reference."""
+    """What decides whether two summaries may be compared. Nothing of it depends on where the files lie.
+
+    The hash covers the names of the cases, the bytes of their LR and whether each has a reference; plain folders
+    have no LR, and there it covers names and references alone. `recipe` is empty where no `degradations.csv` was
+    found beside the LR: unknown, not none.
+    """
     found = sorted({(s.case, s.trail.lr_sha256 if s.trail else "", s.hr is not None) for s in what.subjects})
+    cases = {case for case, _, _ in found}
     return {
-        "cases": len(found),
-        "sha256": hashlib.sha256(repr(found).encode()).hexdigest(),
-        "recipe": sorted({row["recipe"] for row in what.degraded.values()}),
+        "cases": len(cases),
+        "sha256": hashlib.sha256(json.dumps(found).encode()).hexdigest(),
+        "recipe": sorted({row["recipe"] for case, row in what.degraded.items() if case in cases}),
         "hr_size": what.hr_size,
     }
 
@@ -122,7 +162,12 @@ def _fmean(values: Iterable[float]) -> float | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
+    return None if value is None else round(value, 6) + 0.0  # no negative zero
+
+
+def _probability(p: float | None) -> float | None:
+    """To six significant digits: what is small must not become zero."""
+    return None if p is None else float(f"{p:.6g}")
 
 
 # --------------------------------------------------------------------- counts

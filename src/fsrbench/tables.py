@@ -44,8 +44,8 @@ READING = (
     "Below an arm's mean stands Δ, the mean paired difference arm − pure over the cases that have both numbers, with "
     "its {level:.0%} interval (BCa bootstrap) and p, the Wilcoxon signed-rank test adjusted by Holm over the {tests} "
     "tests of this run; a noise floor and an arm that saw the reference are yardsticks and are not tested. Bold is the "
-    "better of the two only where the interval leaves zero. n counts the finished cases of a row; a cell that rests on "
-    "fewer of them says so: [n=…]."
+    "better of the two only where this interval and the t-interval leave zero. n counts the finished cases of a row; a "
+    "cell that rests on fewer of them says so: [n=…]."
 )
 
 
@@ -124,11 +124,15 @@ def better(summary: Summary, metric: str, delta: float | None) -> int:
 
 
 def shown(summary: Summary, metric: str, entry: Mapping[str, Any]) -> bool:
-    """Does an effect's interval leave zero, by more than what the printed digits hide?"""
+    """Do an effect's intervals leave zero, by more than what the printed digits hide?
+
+    Both of them: with few cases the bootstrap's is too narrow, and with skewed ones the t-interval may be.
+    """
     if entry["low"] is None:
         return False
-    low, high = (round(entry[end], summary["metrics"][metric]["digits"]) for end in ("low", "high"))
-    return bool(low > 0 or high < 0)
+    digits = summary["metrics"][metric]["digits"]
+    low, high, t_low, t_high = (round(entry[end], digits) for end in ("low", "high", "t_low", "t_high"))
+    return bool(min(low, t_low) > 0 or max(high, t_high) < 0)
 
 
 def interval(summary: Summary, metric: str, entry: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -6,15 +6,17 @@ user can mend ends as a `Failure` and lets the other cases go on; a bug keeps it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from fsrbench import choice, images, inputs, liveness, plugins, policy, prompts
 from fsrbench.config import Settings
 from fsrbench.downloads import sha256
-from fsrbench.errors import CostLimitReached, FsrbenchError, SettingsError
+from fsrbench.errors import CostLimitReached, FsrbenchError, SettingsError, StoreError
 from fsrbench.plugins import Machine
-from fsrbench.restore import Picture, Pipeline
+from fsrbench.restore import BATCH, Picture, Pipeline
 from fsrbench.store import RunFolder
 from fsrbench.supervise import audit, rerun
 from fsrbench.supervise.steps import Situation, Way
@@ -32,6 +34,9 @@ from fsrbench.values import (
     derive_seed,
 )
 
+Outcome: TypeAlias = tuple[str, list[Failure]]
+"""What came of one unit: its case's id, and what failed."""
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -47,18 +52,42 @@ class Bench:
     """The study's settings."""
     folder: RunFolder
     """Where results go."""
+    probed: dict[str, Pipeline] = field(default_factory=dict)
+    """Case id → the pipeline with which its knobs were tried, and which remembers its pure restoration."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """One case in work."""
+
+    bench: Bench
+    """Its family."""
+    case: Case
+    """Its input."""
+    lr: Image
+    """The input, read."""
+    pipeline: Pipeline
+    """The family's, with a memory of this case alone."""
+    encoded: dict[int, tuple[Image, bytes, str]] = field(default_factory=dict)
+    """Pictures that are stored already, by identity, with their PNG and their hash: arms often end with pure's."""
 
 
 def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Question], Answer]]:
-    """Open the auditor of every arm that has one. What lacks a key or a server says so before any work is done."""
-    opened = {}
+    """Open the auditor of every arm that has one. What lacks a key or a server says so before any work is done.
+
+    Variants of an arm that set their auditor alike share one, and with it the limits on requests and money.
+    """
+    opened: dict[str, Callable[[Question], Answer]] = {}
+    shared: dict[str, Callable[[Question], Answer]] = {}
     for name, arm in settings.arms.items():
         if arm.auditor is None:
             continue
+        key = json.dumps([arm.variant_of or name, arm.auditor, arm.settings], sort_keys=True, default=str)
         try:
-            opened[name] = plugins.load("auditors", arm.auditor).open(arm.settings, machine)
+            opened[name] = shared.get(key) or plugins.load("auditors", arm.auditor).open(arm.settings, machine)
         except FsrbenchError as error:
             raise type(error)(f"Arm {name}: {error}") from None
+        shared[key] = opened[name]
     return opened
 
 
@@ -73,14 +102,16 @@ def open_family(
     """Load a family's network and put its arms beside it; `look` is what auditors look through."""
     chosen = settings.families[family]
     restorer = plugins.load("backends", chosen.backend).open(settings.backend_settings(family), machine)
-    pipeline = Pipeline(restorer, settings.offered(family), settings.scale, machine.precision)
+    batch = 1 if machine.device.startswith("cpu") else BATCH
+    pipeline = Pipeline(restorer, settings.offered(family), settings.scale, machine.precision, batch)
     arms: dict[str, Way] = {name: rerun.intervene for name, arm in settings.arms.items() if arm.way == "rerun"}
     if look is not None:
-        prompt = prompts.read(family, chosen.prompt)
+        prompt = prompts.read(settings.kind(family), chosen.prompt)
         for name, ask in auditors.items():
             limits = policy.Limits(**settings.limits_of(name).model_dump(), max_changes=chosen.max_changes)
             guards = _guards(settings, name, ask)
-            arms[name] = audit.Supervisor(name, ask, look, limits, prompt, guards)
+            seeds = settings.arms[name].variant_of or name
+            arms[name] = audit.Supervisor(name, ask, look, limits, prompt, guards, seeds)
     return Bench(family, pipeline, arms, settings, folder)
 
 
@@ -94,7 +125,10 @@ def _guards(settings: Settings, arm: str, ask: object) -> policy.Guards | None:
 
 def asked(settings: Settings) -> dict[str, str]:
     """Hashes of the prompts that auditors are asked with, by family; and of the comparison's under policy guarded."""
-    found = {family: prompts.read(family, chosen.prompt).sha256 for family, chosen in settings.families.items()}
+    found = {
+        family: prompts.read(settings.kind(family), chosen.prompt).sha256
+        for family, chosen in settings.families.items()
+    }
     if any(arm.policy == "guarded" for arm in settings.arms.values()):
         found["compare"] = choice.sha256()
     return found
@@ -108,28 +142,39 @@ def dead_knobs(bench: Bench, cases: Sequence[Case]) -> list[str] | None:
             break
         try:
             lr = images.read(case.lr, **bench.settings.limits.model_dump())
-            seed = derive_seed(bench.settings.seed, bench.family, case.id)
-            suspects = liveness.dead(bench.pipeline, lr, seed, suspects)
+            pipeline, seed = bench.pipeline.for_case(), _seed(bench, case)
+            suspects = liveness.dead(pipeline, lr, seed, suspects)
+            pipeline.keep_only(lr, seed)
+            bench.probed[case.id] = pipeline
         except FsrbenchError:
             continue  # it fails again, and is reported, when its turn comes
         tried += 1
     return sorted(suspects) if tried or not suspects else None
 
 
+def _seed(bench: Bench, case: Case) -> int:
+    return derive_seed(bench.settings.seed, bench.settings.kind(bench.family), case.id)
+
+
 def missing(folder: RunFolder, family: str, case: Case, arms: Iterable[str]) -> bool:
-    """Is anything of this case still to be done, gone, or made from another LR?"""
-    trail = folder.trail(family, case.id)
+    """Is anything of this case still to be done, gone, damaged, or made from another LR?"""
+    try:
+        trail = folder.trail(family, case.id)
+    except StoreError:
+        return True  # it costs this case alone, which says so when its turn comes
     if trail is None or not set(arms) <= set(trail.arms):
         return True
     there = all((folder.root / trail.final(arm).path).is_file() for arm in (PURE, *trail.arms))
-    return not there or not case.lr.is_file() or sha256(case.lr) != trail.lr_sha256
+    return not there or folder.journal.sha256(case.lr) != trail.lr_sha256
 
 
-def run_case(bench: Bench, case: Case) -> tuple[str, list[Failure]]:
+def run_case(bench: Bench, case: Case) -> Outcome:
     """Do what is missing of one case: the pure restoration, then each arm. Returns its id and what failed."""
     try:
         lr = images.read(case.lr, **bench.settings.limits.model_dump())
-        trail, pure = _pure(bench, case, lr)
+        probed = bench.probed.pop(case.id, None)
+        unit = _Unit(bench, case, lr, probed or bench.pipeline.for_case())
+        trail, pure = _pure(unit)
     except FsrbenchError as error:
         return case.id, [Failure(bench.family, case.id, PURE, str(error))]
     failures = []
@@ -137,18 +182,21 @@ def run_case(bench: Bench, case: Case) -> tuple[str, list[Failure]]:
         if name in trail.arms:
             continue
         try:
-            trail = _intervene(bench, case, lr, trail, pure, name)
+            trail = _intervene(unit, trail, pure, name)
         except CostLimitReached:
             raise  # not this case's failure: the whole run stops here, and can go on
         except FsrbenchError as error:
             failures.append(Failure(bench.family, case.id, name, str(error)))
             for number, exchange in enumerate(getattr(error, "exchanges", ()), start=1):
                 bench.folder.write_exchange(bench.family, name, case.id, number, exchange)
+        finally:
+            unit.pipeline.keep_only(lr, pure.seed)
     return case.id, failures
 
 
-def _pure(bench: Bench, case: Case, lr: Image) -> tuple[Trail, Picture]:
+def _pure(unit: _Unit) -> tuple[Trail, Picture]:
     """Round 0: read back where it is done, made and stored where it is not."""
+    bench, case = unit.bench, unit.case
     digest = sha256(case.lr)
     trail = bench.folder.trail(bench.family, case.id)
     if trail is not None:
@@ -156,39 +204,42 @@ def _pure(bench: Bench, case: Case, lr: Image) -> tuple[Trail, Picture]:
             raise FsrbenchError(
                 f"{case.lr} is not the picture that was restored in this folder. Use another --out, or put it back."
             )
-        for arm in (PURE, *trail.arms):
-            _mend(bench, lr, trail.final(arm))
-        done = trail.pure
-        image = bench.folder.picture(done)
+        mended = {arm: _mend(unit, trail.final(arm)) for arm in (PURE, *trail.arms)}
+        done, image = trail.pure, mended[PURE]
+        image = bench.folder.picture(done) if image is None else image
         return trail, Picture(image, done.knobs, done.seed, done.seconds, done.precision, done.notes)
-    pure = bench.pipeline.restore(lr, {}, derive_seed(bench.settings.seed, bench.family, case.id))
+    pure = unit.pipeline.restore(unit.lr, {}, _seed(bench, case))
     path = bench.folder.picture_name(bench.family, PURE, case.id)
-    trail = Trail(case.id, bench.family, digest, (Round(PURE, 0, _store(bench, pure, path)),))
+    trail = Trail(case.id, bench.family, digest, (Round(PURE, 0, _store(unit, pure, path)),))
     bench.folder.write_trail(trail)
     return trail, pure
 
 
-def _mend(bench: Bench, lr: Image, done: Restoration) -> None:
-    """Make a picture again that was deleted: the same knobs and seed give the same pixels, or it is an error."""
-    if (bench.folder.root / done.path).is_file():
-        return
-    again = bench.pipeline.restore(lr, done.knobs, done.seed)
-    if images.pixel_hash(again.image) != done.sha256:
+def _mend(unit: _Unit, done: Restoration) -> Image | None:
+    """A picture that was deleted, made again: the same knobs and seed give the same pixels, or it is an error."""
+    folder = unit.bench.folder
+    if (folder.root / done.path).is_file():
+        return None
+    again = unit.pipeline.restore(unit.lr, done.knobs, done.seed).image
+    png, digest = _encoded(unit, again)
+    if digest != done.sha256:
         raise FsrbenchError(
-            f"{bench.folder.root / done.path} was deleted and comes out differently on this machine. Use another --out."
+            f"{folder.root / done.path} was deleted and comes out differently on this machine. Use another --out."
         )
-    bench.folder.write_picture(done.path, again.image)
+    folder.write_picture(done.path, png)
+    return again
 
 
-def _intervene(bench: Bench, case: Case, lr: Image, trail: Trail, pure: Picture, arm: str) -> Trail:
+def _intervene(unit: _Unit, trail: Trail, pure: Picture, arm: str) -> Trail:
     """Run one arm and store its rounds; its last picture is the arm's result."""
+    bench, case = unit.bench, unit.case
     reference = _reference(bench, case, pure.image) if bench.settings.privileged(arm) else None
-    steps = bench.arms[arm](Situation(bench.family, case.id, lr, pure, bench.pipeline, reference))
+    steps = bench.arms[arm](Situation(bench.family, case.id, unit.lr, pure, unit.pipeline, reference))
     final = steps[-1].picture
     rounds = []
     for number, step in enumerate(steps, start=1):
         path = bench.folder.picture_name(bench.family, arm, case.id, None if step.picture is final else number)
-        stored = _store(bench, step.picture, path)
+        stored = _store(unit, step.picture, path)
         rounds.append(Round(arm, number, stored, step.audit, step.decision, step.verdict))
         if step.exchange:
             bench.folder.write_exchange(bench.family, arm, case.id, number, step.exchange)
@@ -205,16 +256,24 @@ def _reference(bench: Bench, case: Case, pure: Image) -> Image:
     return inputs.reference(case.hr, pure.shape[:2], bench.settings.hr_size, **bounds)
 
 
-def _store(bench: Bench, picture: Picture, path: str) -> Restoration:
-    bench.folder.write_picture(path, picture.image)
+def _store(unit: _Unit, picture: Picture, path: str) -> Restoration:
+    png, digest = _encoded(unit, picture.image)
+    unit.bench.folder.write_picture(path, png)
     return Restoration(
-        backend=bench.settings.families[bench.family].backend,
-        model=bench.pipeline.restorer.model,
+        backend=unit.bench.settings.families[unit.bench.family].backend,
+        model=unit.pipeline.restorer.model,
         knobs=picture.knobs,
         seed=picture.seed,
         path=path,
-        sha256=images.pixel_hash(picture.image),
+        sha256=digest,
         seconds=round(picture.seconds, 4),
         precision=picture.precision,
         notes=picture.notes,
     )
+
+
+def _encoded(unit: _Unit, image: Image) -> tuple[bytes, str]:
+    """A picture's PNG and hash, made once."""
+    if id(image) not in unit.encoded:
+        unit.encoded[id(image)] = image, images.encode(image, photo=True), images.pixel_hash(image)
+    return unit.encoded[id(image)][1:]

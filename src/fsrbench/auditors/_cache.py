@@ -1,7 +1,8 @@
-"""Remembers usable exchanges on disk, one file each, so that the same question is not paid for twice.
+"""Remembers exchanges on disk, one file each, so that the same question is not paid for twice.
 
 The key is a hash over everything that is sent and that could change the reply, pixels included: one byte of
-difference is another question. An entry that is damaged, or of another version, is no entry.
+difference is another question. An entry that is damaged, or of another version, is no entry. A reply that could
+not be used is worth another try, and is remembered only where that is asked for.
 """
 
 from __future__ import annotations
@@ -24,15 +25,17 @@ FORMAT = 1
 class Cache:
     """A folder of entries; many threads and processes may use it at once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, unusable: bool = False) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SettingsError(f"The cache folder {folder} cannot be made: {error.strerror or error}.") from None
         self._folder = folder
+        self.unusable = unusable
+        """Are exchanges without a usable reply remembered too?"""
 
     def find(self, asked: Mapping[str, Any]) -> list[Completion] | None:
-        """The completions that this question once led to, the last one usable; None where there are none."""
+        """The completions that this question once led to; None where there are none."""
         key = _hash(asked)
         try:
             entry = json.loads(self._path(key).read_text(encoding="utf-8"))
@@ -44,7 +47,7 @@ class Cache:
             return None
 
     def keep(self, asked: Mapping[str, Any], completions: Sequence[Completion]) -> None:
-        """Store an exchange that ended with a usable reply."""
+        """Store an exchange."""
         key = _hash(asked)
         stored = [dataclasses.asdict(completion) for completion in completions]
         entry = {"format": FORMAT, "key": key, "completions": stored, "sha256": _hash(stored)}

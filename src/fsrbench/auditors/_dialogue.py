@@ -68,9 +68,9 @@ class Dialogue:
         remembered = self.cache.find(asked) if self.cache else None
         if remembered:
             found = [_read(completion, schema, read) for completion in remembered]
-            if found[-1][0] is not None:
+            if self._worth_keeping(found[-1][0]):
                 replies = [_record(c, problem, cached=True) for c, (_, problem) in zip(remembered, found, strict=True)]
-                return Asked(found[-1][0], "", replies, Usage(cost=0.0, seconds=_since(started)))
+                return Asked(*found[-1], replies, Usage(cost=0.0, seconds=_since(started)))
         messages = [{"role": "user", "content": content}]
         completions: list[Completion] = []
         problems: list[str] = []
@@ -82,10 +82,13 @@ class Dialogue:
             if problem.startswith("refused"):  # a refusal is an answer, and asking again would be pressing
                 break
             messages = [*messages, *_request_to_repair(completions[-1], problem, schema)]
-        if said is not None and self.cache:
+        if self.cache and self._worth_keeping(said):
             self.cache.keep(asked, completions)
         replies = [_record(c, problem, cached=False) for c, problem in zip(completions, problems, strict=True)]
         return Asked(said, problems[-1], replies, _usage(completions, started))
+
+    def _worth_keeping(self, said: T | None) -> bool:
+        return said is not None or (self.cache is not None and self.cache.unusable)
 
     def _scrubbed(self, completion: Completion) -> Completion:
         """With the key blotted out, should the server have echoed it: before anything is made of it."""

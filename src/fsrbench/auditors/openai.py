@@ -8,6 +8,7 @@ Reads the arm's settings and opens it, or says what is missing. What is asked is
 - `concurrency`: requests in flight at most; fewer while the server answers 429
 - `prices`: model → {input, output}, money per million tokens; `max_cost`: money that one command may spend on the arm
 - `cache`: a folder; a question that was answered usably is not sent again
+- `cache_unusable`: nor is one whose reply could not be used: a sweep's variants must all get the same reply
 - `repeat`: how often each question is asked: the reply of median score counts, the record holds the spread
 - `canary`: one case in so many is also shown with a planted artifact, and blank
 """
@@ -48,6 +49,7 @@ SETTINGS: dict[str, tuple[type, ...]] = {
     "prices": (dict,),
     "max_cost": NUMBER,
     "cache": (str,),
+    "cache_unusable": (bool,),
     "repeat": (int,),
     "canary": (int,),
 }
@@ -67,7 +69,8 @@ def _open(settings: Mapping[str, Any], _machine: Machine) -> Lvlm:
     limiter = Limiter(_whole(chosen, "concurrency", 8, 1, 256))
     limit = _settings.bounded(chosen, "max_cost", 0, 0, 1e9) if "max_cost" in chosen else None
     purse = _price.Purse(_price.read(chosen.get("prices", {}), server.model), limit, server.model)
-    cache = Cache(Path(chosen["cache"]).expanduser()) if "cache" in chosen else None
+    folder = Path(chosen["cache"]).expanduser() if "cache" in chosen else None
+    cache = Cache(folder, unusable=chosen.get("cache_unusable", False)) if folder else None
     return Lvlm(
         dialogue=Dialogue(Chat(server, limiter, purse), cache),
         seed=chosen.get("seed"),
@@ -135,7 +138,7 @@ AUDITOR = Auditor(
     "a vision-language model behind any OpenAI-compatible server",
     _open,
     handling=(
-        "concurrency", "max_cost", "prices", "cache", "timeout", "deadline", "attempts", "backoff", "api_key_env",
-        "api_key_file",
+        "concurrency", "max_cost", "prices", "cache", "cache_unusable", "timeout", "deadline", "attempts", "backoff",
+        "api_key_env", "api_key_file",
     ),
 )  # fmt: skip

@@ -7,6 +7,7 @@ alone the result is the published one. Finding, cutting and pasting faces is `gf
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,26 +29,34 @@ class FaceNet:
         self._device = device
         self.size: int = 2**self._net.log_size
 
-    def __call__(self, face: Image, seed: int, *, sft: float, noise: float, precision: str) -> Image:
-        """Restore. `sft` 1 and `noise` 1 are GFPGAN's own; 0 takes the conditions, or the noise, away."""
+    def __call__(
+        self, faces: Sequence[Image], seeds: Sequence[int], *, sft: float, noise: float, precision: str
+    ) -> list[Image]:
+        """Restore, each with its own noise. `sft` 1 and `noise` 1 are GFPGAN's own; 0 takes conditions or noise away.
+
+        Faces for which memory is too small together are taken one after another.
+        """
         import torch
 
         try:
             with torch.inference_mode(), networks.autocast(precision, self._device):
-                x = networks.to_tensor(face, precision, self._device) * 2 - 1
+                x = networks.to_tensor(faces, precision, self._device) * 2 - 1
                 style, conditions = self._encode(x)
                 if sft != 1:  # scales are pulled towards 1, shifts towards 0: towards leaving features as they are
                     conditions = [sft * c if i % 2 else 1 + sft * (c - 1) for i, c in enumerate(conditions)]
-                maps = self._noise(seed, noise)
+                maps = self._noise(seeds, noise)
                 decoded, _ = self._net.stylegan_decoder([style], conditions, input_is_latent=True, noise=maps)
-                return networks.to_image(decoded.float() / 2 + 0.5)
+                return networks.to_images(decoded.float() / 2 + 0.5)
         except (RuntimeError, MemoryError) as error:
             if not networks.out_of_memory(error):
                 raise
-            raise BadOutput(
-                f"Out of memory on {self._device} for one face of {self.size}×{self.size}. Free memory there, or "
-                "choose another --device."
-            ) from error
+            if len(faces) == 1:
+                raise BadOutput(
+                    f"Out of memory on {self._device} for one face of {self.size}×{self.size}. Free memory there, or "
+                    "choose another --device."
+                ) from error
+        alone = zip(faces, seeds, strict=True)
+        return [image for f, s in alone for image in self([f], [s], sft=sft, noise=noise, precision=precision)]
 
     def _encode(self, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Style codes, and scale and shift in turn for each size from 8×8 upwards."""
@@ -69,14 +78,14 @@ class FaceNet:
             conditions += [net.condition_scale[i](feature), net.condition_shift[i](feature)]
         return style, conditions
 
-    def _noise(self, seed: int, strength: float) -> list[torch.Tensor]:
-        """A map for each layer, drawn on the CPU from this seed alone, so that every device gets the same."""
+    def _noise(self, seeds: Sequence[int], strength: float) -> list[torch.Tensor]:
+        """A map for each layer, drawn on the CPU from each face's seed alone: the same on every device."""
         import torch
 
-        source = torch.Generator().manual_seed(seed)
+        sources = [torch.Generator().manual_seed(seed) for seed in seeds]
         maps = []
         for layer in range(self._net.stylegan_decoder.num_layers):
             side = 2 ** ((layer + 5) // 2)
-            drawn = torch.randn((1, 1, side, side), generator=source)
+            drawn = torch.cat([torch.randn((1, 1, side, side), generator=source) for source in sources])
             maps.append((drawn * strength).to(self._device))
         return maps

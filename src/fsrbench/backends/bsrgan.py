@@ -7,7 +7,7 @@ imitated with the x4 one, and a note says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fsrbench import images, networks
@@ -34,15 +34,24 @@ class _BSRGAN:
         self.model = self._choice.model(self._network.architecture, self._network.size)
         self.weights = self._choice.weights
 
-    def __call__(self, lr: Image, knobs: Knobs, seed: int, precision: str) -> Output:  # noqa: ARG002 - draws nothing
+    def __call__(self, lr: Image, knobs: Knobs, seed: int, precision: str) -> Output:
+        return self.together([lr], knobs, [seed], precision)[0]
+
+    def together(self, lrs: Sequence[Image], knobs: Knobs, seeds: Sequence[int], precision: str) -> list[Output]:  # noqa: ARG002 - draws nothing
         asked = int(knobs.get("scale", 4))
         network = (self._x2() or self._network) if asked == 2 else self._network
-        image, notes = networks.upscale(network, lr, tile=self._tile, precision=precision, device=self._machine.device)
-        if asked == 2 and network.scale != 2:
+        made = networks.upscale_all(network, lrs, tile=self._tile, precision=precision, device=self._machine.device)
+        return [
+            self._finish(image, lr, asked, network.scale, told) for lr, (image, told) in zip(lrs, made, strict=True)
+        ]
+
+    def _finish(self, image: Image, lr: Image, asked: int, scale: int, notes: tuple[str, ...]) -> Output:
+        """Bring what the network made to the study's size, and say how."""
+        if asked == 2 and scale != 2:
             image = images.resize(image, lr.shape[1] * 2, lr.shape[0] * 2, "area")
-            notes = (*notes, f"scale 2 without an x2 network: the x{network.scale} result, halved to x2 and back")
-        elif network.scale != self._target:
-            notes = (*notes, f"x{network.scale} network, brought to x{self._target} by bicubic resizing")
+            notes = (*notes, f"scale 2 without an x2 network: the x{scale} result, halved to x2 and back")
+        elif scale != self._target:
+            notes = (*notes, f"x{scale} network, brought to x{self._target} by bicubic resizing")
         return Output(_choice.to_target(image, lr, self._target), notes)
 
     def _x2(self) -> Network | None:

@@ -9,7 +9,7 @@ order, so restoring only the centre face gives that face the same pixels as rest
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,18 +44,25 @@ class _GFPGAN:
         self.weights = choice.weights
 
     def __call__(self, lr: Image, knobs: Knobs, seed: int, precision: str) -> Output:
-        square = lr.shape[0] == lr.shape[1]
-        plain = _choice.to_target(lr, lr, self._target)
-        if self._aligned is True or (self._aligned == "auto" and square):
-            return self._aligned_face(lr, plain, knobs, seed, precision)
-        return self._whole(plain, knobs, seed, precision)
+        return self.together([lr], knobs, [seed], precision)[0]
 
-    def _aligned_face(self, lr: Image, plain: Image, knobs: Knobs, seed: int, precision: str) -> Output:
+    def together(self, lrs: Sequence[Image], knobs: Knobs, seeds: Sequence[int], precision: str) -> list[Output]:
+        square = lrs[0].shape[0] == lrs[0].shape[1]
+        plain = [_choice.to_target(lr, lr, self._target) for lr in lrs]
+        if self._aligned is True or (self._aligned == "auto" and square):
+            return self._aligned_faces(lrs, plain, knobs, seeds, precision)
+        return [self._whole(image, knobs, seed, precision) for image, seed in zip(plain, seeds, strict=True)]
+
+    def _aligned_faces(
+        self, lrs: Sequence[Image], plain: Sequence[Image], knobs: Knobs, seeds: Sequence[int], precision: str
+    ) -> list[Output]:
         size = self._net.size
-        restored = self._restore(images.resize(lr, size, size), knobs, seed, precision)
-        image = images.resize(restored, plain.shape[1], plain.shape[0])
+        restored = self._restore([images.resize(lr, size, size) for lr in lrs], knobs, seeds, precision)
         notes = ("only_center_face moves nothing on one aligned face",) if "only_center_face" in knobs else ()
-        return Output(_blend(image, plain, knobs), notes)
+        return [
+            Output(_blend(images.resize(face, under.shape[1], under.shape[0]), under, knobs), notes)
+            for face, under in zip(restored, plain, strict=True)
+        ]
 
     def _open_detector(self) -> faces.Detector:
         try:
@@ -80,14 +87,14 @@ class _GFPGAN:
         image = plain
         for place, face in found:
             crop, affine = faces.align(plain, face.landmarks, self._net.size, "ffhq")
-            restored = self._restore(crop, knobs, derive_seed(seed, "face", str(place)), precision)
+            [restored] = self._restore([crop], knobs, [derive_seed(seed, "face", str(place))], precision)
             image = faces.paste(image, _blend(restored, crop, knobs), affine)
         return Output(image, (", ".join(notes),))
 
-    def _restore(self, face: Image, knobs: Knobs, seed: int, precision: str) -> Image:
+    def _restore(self, faces: Sequence[Image], knobs: Knobs, seeds: Sequence[int], precision: str) -> list[Image]:
         sft = float(knobs.get("sft_strength", 1.0))
         noise = float(knobs.get("noise_strength", 1.0))
-        return self._net(face, seed, sft=sft, noise=noise, precision=precision)
+        return self._net(faces, seeds, sft=sft, noise=noise, precision=precision)
 
 
 def _centre(face: faces.Face) -> np.ndarray[Any, np.dtype[np.float64]]:

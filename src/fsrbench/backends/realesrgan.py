@@ -7,7 +7,7 @@ noise alone), mixed tensor by tensor; 1 is x4v3 itself, 0 is the twin. Other mod
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fsrbench import networks
@@ -39,17 +39,24 @@ class _RealESRGAN:
         self._both: tuple[Checkpoint, Checkpoint] | None = None
         self._mixed = functools.lru_cache(maxsize=4)(self._mix)
 
-    def __call__(self, lr: Image, knobs: Knobs, seed: int, precision: str) -> Output:  # noqa: ARG002 - draws nothing
+    def __call__(self, lr: Image, knobs: Knobs, seed: int, precision: str) -> Output:
+        return self.together([lr], knobs, [seed], precision)[0]
+
+    def together(self, lrs: Sequence[Image], knobs: Knobs, seeds: Sequence[int], precision: str) -> list[Output]:  # noqa: ARG002 - draws nothing
         network, notes = self._network, []
         strength = float(knobs.get("denoise_strength", 1.0))
         if strength != 1.0:
             network = self._mixed(strength) or self._network
             if network is self._network:
                 notes.append("denoise_strength moves nothing here: only x4v3 has a twin to be mixed with")
-        image, told = networks.upscale(network, lr, tile=self._tile, precision=precision, device=self._machine.device)
+        device = self._machine.device
         if network.scale != self._target:
             notes.append(f"x{network.scale} network, brought to x{self._target} by bicubic resizing")
-        return Output(_choice.to_target(image, lr, self._target), (*notes, *told))
+        made = networks.upscale_all(network, lrs, tile=self._tile, precision=precision, device=device)
+        return [
+            Output(_choice.to_target(image, lr, self._target), (*notes, *told))
+            for lr, (image, told) in zip(lrs, made, strict=True)
+        ]
 
     def _mix(self, strength: float) -> Network | None:
         """The network between the twins. Their tensors stay in memory once they were needed."""

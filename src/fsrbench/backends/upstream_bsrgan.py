@@ -36,8 +36,8 @@ class _Upstream:
         import torch
 
         with torch.inference_mode(), networks.autocast(precision, self._device):
-            x = networks.to_tensor(lr, "fp32", self._device)
-            image = networks.to_image(_upstream.guarded(self._net, lambda: self._net(x), NAME))
+            x = networks.to_tensor([lr], "fp32", self._device)
+            [image] = networks.to_images(_upstream.guarded(self._net, lambda: self._net(x), NAME))
         return Output(_choice.to_target(image, lr, self._target))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsrbench.errors import Unavailable, WeightsError
+from fsrbench.metrics import _batch
 from fsrbench.metrics._pair import fitting
 from fsrbench.plugins import Machine, Metric
 
@@ -21,35 +22,46 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fsrbench.faces import Points
     from fsrbench.values import Image
+
+_RECOGNISER = "w600k_r50.onnx"
 
 
 def _open(machine: Machine) -> Callable[[Sequence[Image], Image | None], list[float]]:
     """Load detector and recogniser; WeightsError, with the cure, if one is absent."""
     from fsrbench import faces, weights
 
+    path = weights.locate(_RECOGNISER, explicit=machine.recogniser, offline=machine.offline).path
     detector = faces.open_detector(machine)
-    path = weights.locate("w600k_r50.onnx", explicit=machine.recogniser, offline=machine.offline).path
     recogniser = faces.open_onnx(path, machine)
     if getattr(recogniser, "taskname", None) != "recognition":
         raise WeightsError(f"{path} is no face recogniser (ArcFace). Set faces.recogniser to one.")
+    side = recogniser.input_size[0]
+    fixed = recogniser.input_shape[0] == 1 or "CUDAExecutionProvider" not in recogniser.session.get_providers()
+    batch = 1 if fixed else _batch.size(machine, side * side)
 
-    def embedding(image: Image, landmarks: Points) -> NDArray[np.float64]:
-        crop, _ = faces.align(image, landmarks, recogniser.input_size[0], "arcface")
-        # One at a time: in a batch, equal pictures could differ in the last bit, and a delta must be exactly 0.
-        vector = recogniser.get_feat(np.ascontiguousarray(crop[:, :, ::-1]) * np.float32(255))[0].astype(np.float64)
-        return np.asarray(vector / np.linalg.norm(vector))
+    def embeddings(crops: Sequence[Image]) -> list[NDArray[np.float64]]:
+        found = recogniser.get_feat([np.ascontiguousarray(crop[:, :, ::-1]) * np.float32(255) for crop in crops])
+        return [vector / np.linalg.norm(vector) for vector in found.astype(np.float64)]
 
     def score(variants: Sequence[Image], reference: Image | None) -> list[float]:
         target = fitting(variants, reference)
         found = detector(target)
         if not found:
             raise Unavailable("No face was found on the reference, so there is no identity to compare.")
-        person = embedding(target, found[0].landmarks)
-        return [float(np.clip(embedding(image, found[0].landmarks) @ person, -1, 1)) for image in variants]
+        crops = [faces.align(image, found[0].landmarks, side, "arcface")[0] for image in (target, *variants)]
+        person, *others = _batch.through(embeddings, crops, batch)
+        return [float(np.clip(other @ person, -1, 1)) for other in others]
 
     return score
 
 
-METRIC = Metric("ArcFace", "higher", reference=True, digits=4, open=_open)
+METRIC = Metric(
+    "ArcFace",
+    "higher",
+    reference=True,
+    digits=4,
+    open=_open,
+    depends=("device", "detector", "recogniser"),
+    weights=("det_10g.onnx", _RECOGNISER),
+)

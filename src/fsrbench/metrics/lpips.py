@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsrbench.errors import Unavailable, WeightsError
+from fsrbench.metrics import _batch
 from fsrbench.metrics._pair import fitting
 from fsrbench.plugins import Machine, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import torch
 
@@ -30,42 +32,47 @@ _SMALLEST = 32
 
 def _open(machine: Machine) -> Callable[[Sequence[Image], Image | None], list[float]]:
     """Load the network; WeightsError, with the cure, if the backbone is absent."""
+    from fsrbench import weights
+
+    backbone = weights.locate(_BACKBONE, offline=machine.offline).path  # before torch is loaded in vain
+
     import torch
 
-    network = _network(machine)
+    network = _network(backbone, machine)
 
-    def features(image: Image) -> list[torch.Tensor]:
+    def features(pictures: Sequence[Image]) -> list[list[torch.Tensor]]:
         from lpips import normalize_tensor
 
-        picture = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(machine.device)
-        return [normalize_tensor(layer) for layer in network.net(network.scaling_layer(picture * 2 - 1))]
+        stacked = np.stack([picture.transpose(2, 0, 1) for picture in pictures])
+        layers = network.net(network.scaling_layer(torch.from_numpy(stacked).to(machine.device) * 2 - 1))
+        return [list(one) for one in zip(*(normalize_tensor(layer).split(1) for layer in layers), strict=True)]
 
     def score(variants: Sequence[Image], reference: Image | None) -> list[float]:
         target = fitting(variants, reference)
         if min(target.shape[:2]) < _SMALLEST:
             raise Unavailable(f"LPIPS needs {_SMALLEST} pixels or more in height and width.")
+        batch = _batch.size(machine, target.shape[0] * target.shape[1])
         with torch.inference_mode():
-            wanted = features(target)
-            # One at a time: in a batch, equal pictures could differ in the last bit, and a delta must be exactly 0.
-            return [_distance(network, features(image), wanted) for image in variants]
+            wanted, *found = _batch.through(features, [target, *variants], batch)
+            return torch.stack([_distance(network, one, wanted) for one in found]).tolist()
 
     return score
 
 
-def _distance(network: Any, found: list[torch.Tensor], wanted: list[torch.Tensor]) -> float:
+def _distance(network: Any, found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> torch.Tensor:
     """Squared differences of the features, weighed by the linear layers, averaged over places, summed over layers."""
     layers = zip(network.lins, found, wanted, strict=True)
-    return float(sum(weigh((one - other) ** 2).mean() for weigh, one, other in layers))
+    distance: torch.Tensor = sum(weigh((one - other) ** 2).mean() for weigh, one, other in layers)
+    return distance
 
 
-def _network(machine: Machine) -> Any:
+def _network(path: Path, machine: Machine) -> Any:
     """The package's network with the backbone's tensors put in."""
     import torch
     from lpips import LPIPS
 
-    from fsrbench import networks, weights
+    from fsrbench import networks
 
-    path = weights.locate(_BACKBONE, offline=machine.offline).path
     tensors = networks.read(path).tensors
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):  # first weights are drawn and then replaced
         warnings.simplefilter("ignore")  # the package calls torchvision with an argument of former days
@@ -80,4 +87,4 @@ def _network(machine: Machine) -> Any:
     return network.requires_grad_(requires_grad=False).to(machine.device)
 
 
-METRIC = Metric("LPIPS", "lower", reference=True, digits=4, open=_open)
+METRIC = Metric("LPIPS", "lower", reference=True, digits=4, open=_open, depends=("device",), weights=(_BACKBONE,))

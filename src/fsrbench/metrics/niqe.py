@@ -171,4 +171,4 @@ def _open(_machine: Machine) -> Callable[[Sequence[Image], Image | None], list[f
     return lambda variants, _reference: [niqe(image) for image in variants]
 
 
-METRIC = Metric("NIQE", "lower", reference=False, digits=3, open=_open)
+METRIC = Metric("NIQE", "lower", reference=False, digits=3, open=_open, depends=())

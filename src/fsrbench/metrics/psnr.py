@@ -10,4 +10,4 @@ from __future__ import annotations
 from fsrbench.metrics._pair import against_reference, psnr
 from fsrbench.plugins import Metric
 
-METRIC = Metric("PSNR", "higher", reference=True, digits=3, open=against_reference(psnr), unit="dB")
+METRIC = Metric("PSNR", "higher", reference=True, digits=3, open=against_reference(psnr), unit="dB", depends=())

@@ -20,4 +20,4 @@ def psnr_y(image: Image, reference: Image) -> float:
     return psnr(luma_inside(image), luma_inside(reference))
 
 
-METRIC = Metric("PSNR-Y", "higher", reference=True, digits=3, open=against_reference(psnr_y), unit="dB")
+METRIC = Metric("PSNR-Y", "higher", reference=True, digits=3, open=against_reference(psnr_y), unit="dB", depends=())

@@ -48,6 +48,7 @@ def named(name: str) -> Metric:
         reference=reference,
         digits=4,
         open=lambda machine: _open(name, machine, reference=reference),
+        depends=("device",),
     )
 
 

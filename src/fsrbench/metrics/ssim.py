@@ -11,4 +11,4 @@ from __future__ import annotations
 from fsrbench.metrics._pair import against_reference, ssim
 from fsrbench.plugins import Metric
 
-METRIC = Metric("SSIM", "higher", reference=True, digits=4, open=against_reference(ssim))
+METRIC = Metric("SSIM", "higher", reference=True, digits=4, open=against_reference(ssim), depends=())

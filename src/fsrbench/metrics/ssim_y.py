@@ -20,4 +20,4 @@ def ssim_y(image: Image, reference: Image) -> float:
     return ssim(luma_inside(image), luma_inside(reference))
 
 
-METRIC = Metric("SSIM-Y", "higher", reference=True, digits=4, open=against_reference(ssim_y))
+METRIC = Metric("SSIM-Y", "higher", reference=True, digits=4, open=against_reference(ssim_y), depends=())

@@ -37,7 +37,7 @@ def figure(results: Results) -> Figure | None:
         results,
         shown,
         "Mean paired difference, arm − pure, with its 95 % BCa bootstrap interval; right of every zero line is better.",
-        "Filled: that interval, which is not adjusted for the number of tests, leaves zero.",
+        "Filled: that interval and the t-interval, which are not adjusted for the number of tests, leave zero.",
         *_tested(results),
         _data.floor_sentence(results),
         *(["Bands show it, for single cases: means move by less."] if _floors(results) else []),

@@ -199,7 +199,7 @@ def _effects(
             words = tables.number(results.summary, metric, mean, signed=True)
             sheet.text(right + 0.1, TOP + PITCH * (number + 0.5), words, fontsize=_style.SMALL)
             if mean is not None:
-                sure = tables.shown(results.summary, metric, {"low": low, "high": high})
+                sure = tables.shown(results.summary, metric, {"low": low, "high": high, "t_low": low, "t_high": high})
                 _style.effect(ax, number, (mean, low, high), line.row.role, sure=sure)
 
 

@@ -33,6 +33,8 @@ class Supervisor:
     """The family's prompt."""
     guards: policy.Guards | None = None
     """Set under policy `guarded`: a candidate must be preferred blindly and trip none of them."""
+    seeds: str = ""
+    """Name that its questions are seeded from: of the arm that it is a variant of, else its own."""
 
     def __call__(self, situation: Situation) -> list[Step]:
         """Run the arm on one case, from its pure restoration to the picture it ends with.
@@ -74,7 +76,7 @@ class Supervisor:
         if not isinstance(self.ask, Comparer):
             raise TypeError(f"arm {self.arm}: its auditor cannot compare")  # refused when the arm was opened
         after = self.look(situation.lr, step.picture.image)
-        seed = derive_seed(current.seed, self.arm, "compare")
+        seed = derive_seed(current.seed, self.seeds or self.arm, "compare")
         one = self.ask.compare(choice.ask(situation.case, situation.family, 1, seed, seen, after))
         other = self.ask.compare(choice.ask(situation.case, situation.family, 2, seed, after, seen))
         named = {"first": ("current", "candidate"), "second": ("candidate", "current"), "neither": ("neither",) * 2}
@@ -94,7 +96,7 @@ class Supervisor:
             case=situation.case,
             family=situation.family,
             round=number,
-            seed=derive_seed(current.seed, self.arm, str(number)),
+            seed=derive_seed(current.seed, self.seeds or self.arm, str(number)),
             evidence=evidence,
             knobs=current.knobs,
             prompt=self.prompt.render(offered, current.knobs, evidence, self.limits.max_changes),

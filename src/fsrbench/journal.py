@@ -1,0 +1,147 @@
+"""What a folder remembers of its files, so that nothing is done twice: hashes, measured values, what was made of what.
+
+A file whose size and time of change are as they were is taken to hold what it held; any other is hashed again, so
+that a copied folder is known by its content. Values are filed under the content that they were measured on, never
+under names. Everything here can be had again from the pictures: a journal that is damaged, or of another version,
+is no journal. What a value or a product depends on is decided by `evaluate.py` and `publish.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from fsrbench import downloads, images
+
+NAME = ".journal"
+"""Its file in a folder: a line that says what it is and the hash of the rest, then JSON."""
+FORMAT = 1
+GRAIN = 2_000_000_000
+"""Nanoseconds within which two writes may bear the same time (FAT's clock): a file as young as that is not trusted."""
+
+
+class Journal:
+    """The memory of one folder; `None` keeps it in this process alone."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = folder / NAME if folder is not None else None
+        self._root = os.path.join(os.path.abspath(folder), "") if folder is not None else ""
+        stored = _read(self._path)
+        self._files: dict[str, tuple[int, int, str]] = stored.get("files", {})
+        self._values: dict[str, tuple[str, dict[str, float]]] = stored.get("values", {})
+        self._made: dict[str, tuple[str, dict[str, str]]] = stored.get("made", {})
+        self._seen: set[str] = set()
+        self._changed = False
+
+    # ------------------------------------------------------------------ files
+
+    def sha256(self, file: Path) -> str | None:
+        """Hash of a file, read only if its stamp is new; None if it is not there or cannot be read."""
+        return self._sha256(file, GRAIN)
+
+    def recalled(self, file: Path) -> str | None:
+        """Hash of a file if its stamp is known; nothing is read."""
+        found = self._stamped(file)
+        return found[1] if found else None
+
+    def _stamped(self, file: Path) -> tuple[os.stat_result, str | None] | None:
+        """The stamp of a file that is there, and its hash if that stamp is known."""
+        try:
+            stamp = os.stat(file)
+        except OSError:
+            return None
+        key = self._key(file)
+        self._seen.add(key)
+        known = self._files.get(key)
+        same = known is not None and known[0] == stamp.st_size and known[1] == stamp.st_mtime_ns
+        return stamp, known[2] if known is not None and same else None
+
+    def _sha256(self, file: Path, grain: int) -> str | None:
+        found = self._stamped(file)
+        if found is None or found[1] is not None:
+            return found[1] if found else None
+        stamp = found[0]
+        now = time.time_ns()
+        try:
+            digest = downloads.sha256(file)
+        except OSError:
+            return None
+        settled = now - stamp.st_mtime_ns >= grain
+        key, entry = self._key(file), (stamp.st_size, stamp.st_mtime_ns if settled else -1, digest)
+        if tuple(self._files.get(key, ())) != entry:
+            self._files[key] = entry
+            self._changed = True
+        return digest
+
+    def _key(self, file: Path) -> str:
+        """Inside the folder relative to it, so that it may be moved."""
+        path = os.path.abspath(file)
+        return (path.removeprefix(self._root) if path.startswith(self._root) else path).replace(os.sep, "/")
+
+    # ----------------------------------------------------------------- values
+
+    def values(self, metric: str, identity: str) -> dict[str, float]:
+        """Content → number for a metric that is this very one: the values of an earlier one are dropped."""
+        known = self._values.get(metric)
+        return dict(known[1]) if known is not None and known[0] == identity else {}
+
+    def keep(self, metric: str, identity: str, values: dict[str, float]) -> None:
+        """Remember these, and no others, for a metric."""
+        known = self._values.get(metric)
+        if known is None or known[0] != identity or known[1] != values:
+            self._values[metric] = (identity, values)
+            self._changed = True
+
+    # --------------------------------------------------------------- products
+
+    def fresh(self, product: str, inputs: str) -> bool:
+        """Was it made of these inputs, and is every file of it still there as it was made?"""
+        known = self._made.get(product)
+        if known is None or known[0] != inputs:
+            return False
+        root = Path(self._root)
+        return all(self.sha256(root / name) == digest for name, digest in known[1].items())
+
+    def made(self, product: str, inputs: str, files: Iterable[Path]) -> None:
+        """Remember of what a product was made, once all of its files are written."""
+        # Just written, and by this process, which holds the folder: their stamps need not settle first.
+        hashes = {self._key(file): self._sha256(file, 0) or "" for file in files}
+        self._made[product] = (inputs, hashes)
+        self._changed = True
+
+    # ---------------------------------------------------------------- storing
+
+    def forget_unseen(self) -> None:
+        """Drop what is known of files that this process did not ask for: they have left the folder's evaluation."""
+        unseen = self._files.keys() - self._seen
+        for key in unseen:
+            del self._files[key]
+        self._changed |= bool(unseen)
+
+    def save(self) -> None:
+        """Write it, whole, if anything in it is new. May be called while other threads ask for hashes."""
+        if self._path is None or not self._changed:
+            return
+        self._changed = False
+        data = {"files": dict(self._files), "values": dict(self._values), "made": dict(self._made)}
+        body = json.dumps(data, separators=(",", ":")).encode()
+        images.write_bytes(self._path, _head(body) + body)
+
+
+def _head(body: bytes) -> bytes:
+    return f"fsrbench journal {FORMAT} {hashlib.sha256(body).hexdigest()}\n".encode()
+
+
+def _read(path: Path | None) -> dict[str, Any]:
+    """What `save` wrote to the last byte, or nothing."""
+    try:
+        data = path.read_bytes() if path is not None else b""
+    except OSError:
+        return {}
+    head, _, body = data.partition(b"\n")
+    return json.loads(body) if head + b"\n" == _head(body) else {}

@@ -1,0 +1,242 @@
+"""Everything that is told of one case: its pictures, its numbers, and each arm's rounds with what its auditor saw."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fsrbench import faces, images, inputs, tables
+from fsrbench.errors import StoreError
+from fsrbench.report.pictures import Gallery, Shown
+from fsrbench.results import Results
+from fsrbench.store import RunFolder
+from fsrbench.subjects import Subject
+from fsrbench.values import PURE, Round, Score, to_json
+
+MEASURED = re.compile(r"^## Measure.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+"""The part of a prompt that tells the auditor what was measured."""
+APART = ("format", "auditor", "prompt", "pictures", "replies", "reply", "comparisons")
+"""Parts of an exchange that have a place of their own; the rest is shown as it was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A long text, of which many are alike: stored once a line."""
+
+    words: str
+    """What it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One case of one family: finished, or failed and therefore without pictures."""
+
+    family: str
+    """Its family."""
+    case: str
+    """Its id."""
+    subject: Subject | None = None
+    """What lies on disk; None where nothing could be restored."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Arm (or pure) → why there is no result."""
+    arms: tuple[str, ...] = ()
+    """The arms that have something to tell, finished or failed."""
+
+
+def entries(results: Results) -> list[Entry]:
+    """All cases of an evaluation, by family and name, with what failed."""
+    failed: dict[tuple[str, str], dict[str, str]] = {}
+    for failure in RunFolder(results.root).failures():
+        failed.setdefault((failure.family, failure.case), {})[failure.arm] = failure.why
+    done = {(s.family, s.case): s for s in results.what.subjects}
+    found = []
+    for key in sorted({*done, *failed}):
+        subject, why = done.get(key), failed.get(key, {})
+        arms = ordered({*(subject.variants if subject else ()), *why} - {PURE}, results.what.roles)
+        found.append(Entry(*key, subject, why, tuple(arms)))
+    return found
+
+
+def ordered(arms: Iterable[str], roles: Mapping[str, str]) -> list[str]:
+    """Contenders first, then what they are compared with."""
+    return sorted(arms, key=lambda arm: (tables.ORDER.index(roles.get(arm, "contender")), arm))
+
+
+def title(arm: str) -> str:
+    """An arm as people read it."""
+    return {"lvlm": "+LVLM", PURE: "Pure"}.get(arm, f"+{arm}")
+
+
+def outcome(rounds: tuple[Round, ...]) -> str:
+    """What was decided, round by round: `retry → accept`."""
+    return " → ".join(_decided(step) for step in rounds)
+
+
+def _decided(step: Round) -> str:
+    if step.audit is None or step.decision is None:
+        return "not audited"
+    if step.audit.status == "invalid":
+        return "unusable reply"
+    rejected = step.verdict is not None and not step.verdict.kept
+    return f"{step.decision.action}, not kept" if rejected else step.decision.action
+
+
+class Teller:
+    """Tells cases of one evaluation. May be used by several threads."""
+
+    def __init__(self, results: Results, gallery: Gallery) -> None:
+        self.results = results
+        self.gallery = gallery
+        self.folder = RunFolder(results.root)
+        self.scores: dict[tuple[str, str], list[Score]] = {}
+        for score in results.numbers.scores:
+            self.scores.setdefault((score.family, score.case), []).append(score)
+        arms = {(s.family, s.arm) for s in results.numbers.scores}
+        self.deltas = {
+            (family, arm, metric): results.numbers.deltas(family, metric, arm)
+            for family, arm in arms
+            for metric in results.what.metrics
+        }
+
+    def tell(self, entry: Entry) -> dict[str, Any]:
+        """One case, ready for JSON but for its long texts."""
+        pictures, size = self._pictures(entry)
+        what = self.results.what
+        return {
+            "family": entry.family,
+            "case": entry.case,
+            "models": what.labels.get(entry.family, []),
+            "cluster": (what.clusters or {}).get(entry.case),
+            "degraded": what.degraded.get(entry.case, {}),
+            "pictures": pictures,
+            "size": size,
+            "patches": _places(*size) if size[0] == size[1] > 0 else None,
+            "numbers": self._numbers(entry),
+            "failed": entry.failed,
+            "pure": self._round(entry, entry.subject.trail.rounds[0])
+            if entry.subject and entry.subject.trail
+            else None,
+            "lr_sha256": entry.subject.trail.lr_sha256 if entry.subject and entry.subject.trail else "",
+            "arms": {arm: list(self._rounds(entry, arm)) for arm in entry.arms},
+        }
+
+    # --------------------------------------------------------------- pictures
+
+    def _pictures(self, entry: Entry) -> tuple[dict[str, Any], tuple[int, int]]:
+        """Key → picture or why there is none: lr, pure, each arm, its earlier rounds, reference; and pure's size."""
+        subject = entry.subject
+        if subject is None:
+            return {}, (0, 0)
+        found: dict[str, Shown] = {}
+        bounds = self.results.what.limits.model_dump()
+        if subject.lr is not None:
+            lr = subject.lr
+            found["lr"] = self.gallery.add(lr, lambda: images.read(lr, **bounds))
+        for arm, path in subject.variants.items():
+            for number, earlier, content in _earlier(self.folder.root, subject, arm):
+                found[f"{arm}:{number}"] = self._restoration(earlier, content)
+            content = subject.trail.final(arm).sha256 if subject.trail else ""
+            found[f"{arm}:"] = self._restoration(path, content)
+        size = next((shown.size for key, shown in found.items() if key != "lr" and shown.file), (0, 0))
+        if subject.hr is not None:
+            found["reference"] = self._reference(subject.hr, size)
+        return {key: {"file": one.file, "why": one.why, "size": one.size} for key, one in found.items()}, size
+
+    def _restoration(self, path: Path, content: str) -> Shown:
+        return self.gallery.add(path, lambda: images.read_stored(path), content=content)
+
+    def _reference(self, hr: Path, size: tuple[int, int]) -> Shown:
+        """The HR as it is compared."""
+        if size == (0, 0):
+            return Shown(why="no picture of this case can be read, so that the reference has nothing to fit")
+        what = self.results.what
+        bounds = what.limits.model_dump()
+        return self.gallery.add(hr, lambda: inputs.reference(hr, size[::-1], what.hr_size, **bounds), fit=size)
+
+    # ---------------------------------------------------------------- numbers
+
+    def _numbers(self, entry: Entry) -> dict[str, dict[str, list[Any]]]:
+        """Arm → metric → value, delta, note."""
+        found: dict[str, dict[str, list[Any]]] = {}
+        for score in self.scores.get((entry.family, entry.case), ()):
+            delta = self.deltas[score.family, score.arm, score.metric].get(score.case) if score.arm != PURE else None
+            found.setdefault(score.arm, {})[score.metric] = [score.value, delta, score.note]
+        return found
+
+    # ----------------------------------------------------------------- rounds
+
+    def _rounds(self, entry: Entry, arm: str) -> Iterator[dict[str, Any]]:
+        """An arm's rounds; for one that failed, what was exchanged before it did."""
+        trail = entry.subject.trail if entry.subject else None
+        if trail is not None and arm in trail.arms:
+            for step in trail.arms[arm]:
+                yield self._round(entry, step)
+        elif arm in entry.failed:
+            number = 1
+            while saw := self._saw(entry, arm, number):
+                yield {"number": number, "saw": saw}
+                number += 1
+
+    def _round(self, entry: Entry, step: Round) -> dict[str, Any]:
+        told = to_json(step)
+        told["restoration"]["seed"] = str(step.restoration.seed)  # more digits than a browser's numbers have
+        return {**told, "saw": self._saw(entry, step.arm, step.number) if step.audit else []}
+
+    def _saw(self, entry: Entry, arm: str, number: int) -> list[list[Any]]:
+        """What was sent to an auditor and what came back: titles and texts."""
+        try:
+            exchange = self.folder.exchange(entry.family, arm, entry.case, number)
+        except StoreError as error:
+            return [["The record of the exchange cannot be read", Text(str(error))]]
+        return [[title, Text(words)] for title, words in _parts(exchange)] if exchange else []
+
+
+def _earlier(root: Path, subject: Subject, arm: str) -> Iterator[tuple[int, Path, str]]:
+    """Rounds whose picture is neither pure's nor the arm's last one: number, picture, hash."""
+    if subject.trail is None or arm == PURE:
+        return
+    known = {subject.trail.pure.sha256, subject.trail.final(arm).sha256}
+    for step in subject.trail.arms[arm]:
+        done = step.restoration
+        if done.sha256 not in known:
+            known.add(done.sha256)
+            yield step.number, root / done.path, done.sha256
+
+
+@cache
+def _places(width: int, height: int) -> dict[str, tuple[int, int, int, int]]:
+    """Where an aligned face of this size has its regions."""
+    return faces.regions((height, width), None)
+
+
+def _parts(exchange: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A kept exchange, part by part, with what matters most first."""
+    prompt = exchange.get("prompt")
+    if isinstance(prompt, str):
+        measured = MEASURED.search(prompt)
+        if measured:
+            yield "Numbers that it was given", measured[0].partition("\n")[2].strip()
+        yield "The whole prompt", prompt
+    if "pictures" in exchange:
+        lines = [f"{one.get('label', '?')}: {one.get('sha256', '?')}" for one in exchange["pictures"]]
+        yield "Pictures that it was shown, with the hash of their pixels", "\n".join(lines)
+    if "reply" in exchange:
+        yield "Reply, as it came", str(exchange["reply"])
+    for number, one in enumerate(exchange.get("replies", ()), start=1):
+        yield f"Reply {number}, as it came", str(one.get("text") or one.get("refusal") or "(empty)")
+        yield f"About reply {number}", _json({k: v for k, v in one.items() if k not in ("text", "refusal")})
+    for number, one in enumerate(exchange.get("comparisons", ()), start=1):
+        for title, words in _parts(one):
+            yield f"Blind comparison {number}: {title[0].lower()}{title[1:]}", words
+    for name, value in exchange.items():
+        if name not in APART:
+            yield name.replace("_", " ").capitalize(), value if isinstance(value, str) else _json(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1)

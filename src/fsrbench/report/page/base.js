@@ -1,0 +1,129 @@
+/* What every part of the page uses: making elements, writing numbers, and the data that other files hand in.
+   Text from outside reaches the page through textContent alone. */
+"use strict";
+
+const fsr = { data: null, chunks: new Map(), waiting: new Map() };
+
+/** An element: tag with classes ("td.delta"), attributes or properties, then children (elements or text). */
+fsr.make = (what, about, ...children) => {
+  const [tag, ...classes] = what.split(".");
+  const element = document.createElement(tag);
+  if (classes.length) element.className = classes.join(" ");
+  for (const [name, value] of Object.entries(about || {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name in element && typeof value !== "string") element[name] = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  return element;
+};
+
+/** A number with its metric's own digits; what rounds to zero has no sign. */
+fsr.number = (metric, value, signed = false) => {
+  if (value === null || value === undefined) return "n/a";
+  const text = Math.abs(value).toFixed(metric.digits);
+  if (Number(text) === 0) return text;
+  return (value < 0 ? "−" : signed ? "+" : "") + text;
+};
+
+fsr.plain = (value) => (typeof value === "number" ? String(Number(value.toPrecision(6))).replace("-", "−") : String(value));
+
+/** 1 where a difference is better, -1 where it is worse, 0 where it is neither or rounds to zero. */
+fsr.sign = (metric, delta) => {
+  if (delta === null || delta === undefined || Number(Math.abs(delta).toFixed(metric.digits)) === 0) return 0;
+  return delta > 0 === (metric.better === "higher") ? 1 : -1;
+};
+
+fsr.heading = (metric) => `${metric.label} ${metric.better === "higher" ? "↑" : "↓"}`;
+
+/** A difference as an element, in the colour of what it means. */
+fsr.delta = (metric, delta) =>
+  fsr.make(["span.delta.worse", "span.delta", "span.delta.better"][fsr.sign(metric, delta) + 1], null, fsr.number(metric, delta, true));
+
+fsr.badge = (text, marked = false) => fsr.make(marked ? "span.badge.marked" : "span.badge", null, text);
+
+fsr.title = (arm) => {
+  const known = fsr.data.arms.find((one) => one.name === arm);
+  return known ? known.title : arm === "pure" ? "Pure" : arm === "lvlm" ? "+LVLM" : `+${arm}`;
+};
+
+/** What must be said of an arm wherever it shows: privileged, noise floor, control; empty for a contender. */
+fsr.mark = (arm) => {
+  const known = fsr.data.arms.find((one) => one.name === arm);
+  return known ? known.mark || (known.role === "control" ? "control" : "") : "";
+};
+
+/** The same as a badge, or nothing. */
+fsr.marked = (arm) => {
+  const mark = fsr.mark(arm);
+  return mark ? fsr.badge(mark, mark !== "control") : null;
+};
+
+/* ------------------------------------------------------------------ data */
+
+fsr.setData = (data) => {
+  fsr.data = data;
+};
+
+/** Called by a file of `cases/`: long texts are numbers of lines. */
+fsr.setCases = (number, lines, cases) => {
+  fsr.chunks.set(number, { lines, cases });
+};
+
+/** Details of a case, loaded when they are asked for; null where their file is missing. */
+fsr.details = (entry) => {
+  const number = Math.floor(entry / fsr.data.chunk);
+  const found = () => {
+    const chunk = fsr.chunks.get(number);
+    return chunk ? { ...chunk.cases[entry % fsr.data.chunk], lines: chunk.lines } : null;
+  };
+  if (fsr.chunks.has(number)) return Promise.resolve(found());
+  if (!fsr.waiting.has(number)) {
+    const script = fsr.make("script", { src: `cases/${String(number).padStart(3, "0")}.js` });
+    fsr.waiting.set(
+      number,
+      new Promise((done) => {
+        script.addEventListener("load", done);
+        script.addEventListener("error", done);
+      }).then(() => {
+        fsr.waiting.delete(number);
+        script.remove();
+      }),
+    );
+    document.head.append(script);
+  }
+  return fsr.waiting.get(number).then(found);
+};
+
+fsr.text = (lines, numbers) => numbers.map((number) => lines[number]).join("\n");
+
+/* ----------------------------------------------------------------- theme */
+
+fsr.theme = () => {
+  const button = document.getElementById("theme");
+  const names = { "": "Auto", light: "Light", dark: "Dark" };
+  const order = Object.keys(names);
+  const show = (theme) => {
+    document.documentElement.dataset.theme = theme;
+    button.textContent = `◐ ${names[theme]}`;
+    button.setAttribute("aria-label", `Theme: ${theme || "as the system has it"}. Change`);
+  };
+  const remembered = () => {
+    try {
+      return localStorage.getItem("fsrbench-theme") || "";
+    } catch {
+      return ""; // a browser may forbid it for pages from disk
+    }
+  };
+  show(order.includes(remembered()) ? remembered() : "");
+  button.addEventListener("click", () => {
+    const next = order[(order.indexOf(document.documentElement.dataset.theme) + 1) % order.length];
+    show(next);
+    try {
+      localStorage.setItem("fsrbench-theme", next);
+    } catch {
+      /* then it is forgotten with the page */
+    }
+  });
+};

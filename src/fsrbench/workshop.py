@@ -1,0 +1,110 @@
+"""What units of work need, opened once and kept; and the crew that works through them on this machine.
+
+A crew is whoever does the work of a study: here threads around one workshop, in `raycluster.py` workers that each
+have a workshop of their own. What is done with a case is in `unit.py`, how threads take turns in `execute.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import Protocol, TypeAlias
+
+from fsrbench import evidence, execute, unit
+from fsrbench.config import Settings
+from fsrbench.plugins import Machine
+from fsrbench.store import RunFolder
+from fsrbench.unit import Bench, Outcome
+from fsrbench.values import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is known of a family once its network and its instruments are open."""
+
+    weights: dict[str, str]
+    """Files and their hashes."""
+    evidence: dict[str, bool]
+    """Which instruments the auditors' evidence is made with."""
+
+
+class Crew(Protocol):
+    """Those who do the work. A family is opened before its cases are worked on."""
+
+    def open(self, family: str) -> Opened:
+        """Load a family's network; WeightsError if its checkpoint cannot be used."""
+
+    def dead_knobs(self, family: str, todo: Sequence[Case]) -> list[str] | None:
+        """Offered knobs that move no pixel, tried on the first cases; None if none could be read."""
+
+    def run(self, family: str, todo: Sequence[Case]) -> Iterable[Outcome]:
+        """Do what is missing of these cases; outcomes come in any order, when their files are stored."""
+
+    def weights(self, family: str) -> dict[str, str]:
+        """Files that were opened for a family, those included that a knob first asked for."""
+
+
+Executor: TypeAlias = Callable[[Settings, Machine, RunFolder, int], AbstractContextManager[Crew]]
+"""From the settings, the machine, the run's folder and a number of workers to a crew, which goes when it is left."""
+
+
+class Workshop:
+    """Auditors, instruments and the network of one family at a time. Many threads may work in it."""
+
+    def __init__(self, settings: Settings, machine: Machine, folder: RunFolder) -> None:
+        self._settings = settings
+        self._machine = machine
+        self._folder = folder
+        self._auditors = unit.open_auditors(settings, machine)
+        self._look: evidence.Tools | None = None
+        self._bench: Bench | None = None
+        self._turn = Lock()
+
+    def open(self, family: str) -> Opened:
+        """Load a family's network, once, in place of the one before."""
+        weights = self.weights(family)
+        return Opened(weights, self._look.available if self._look else {})
+
+    def dead_knobs(self, family: str, todo: Sequence[Case]) -> list[str] | None:
+        """Offered knobs that move no pixel; none where nobody will ask for any."""
+        return unit.dead_knobs(self._opened(family), todo) if self._auditors else []
+
+    def work(self, family: str, case: Case) -> Outcome:
+        """Do what is missing of one case."""
+        return unit.run_case(self._opened(family), case)
+
+    def weights(self, family: str) -> dict[str, str]:
+        """Files that were opened for a family."""
+        return dict(sorted(self._opened(family).pipeline.restorer.weights.items()))
+
+    def _opened(self, family: str) -> Bench:
+        with self._turn:
+            if self._bench is None or self._bench.family != family:
+                self._bench = None  # its network goes before the next one comes
+                if self._auditors and self._look is None:
+                    self._look = evidence.open_tools(self._machine)
+                self._bench = unit.open_family(
+                    family, self._settings, self._machine, self._auditors, self._look, self._folder
+                )
+            return self._bench
+
+
+class _Local(Workshop):
+    """Threads around one workshop."""
+
+    def __init__(self, settings: Settings, machine: Machine, folder: RunFolder, workers: int) -> None:
+        super().__init__(settings, machine, folder)
+        self._workers = workers
+
+    def run(self, family: str, todo: Sequence[Case]) -> Iterator[Outcome]:
+        """Outcomes as they come, `workers` cases in flight."""
+        return execute.run(partial(self.work, family), todo, self._workers)
+
+
+@contextmanager
+def local(settings: Settings, machine: Machine, folder: RunFolder, workers: int) -> Iterator[Crew]:
+    """The crew of this machine: `workers` cases in flight, one network."""
+    yield _Local(settings, machine, folder, workers)
