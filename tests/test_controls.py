@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import draw_face
-from fsrbench import config, evidence, images, plugins, prompts, publish, study
+from fsrbench import config, evidence, images, plugins, prompts, publish, study, subjects
 from fsrbench.errors import AuditorUnreachable, SettingsError
 from fsrbench.execute import untracked
 from fsrbench.plugins import Machine
@@ -338,3 +338,29 @@ def test_the_oracle_needs_a_reference_and_a_metric(faces: tuple[Path, Path], tmp
     outcome = study.run(config.with_families(settings, ["general"]), MACHINE, faces[0], None, tmp_path / "out")
     assert all("needs one" in failure.why for failure in outcome.failures)
     assert len(outcome.failures) == 3
+
+
+def test_what_an_arm_is_for_is_what_its_auditor_declares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file makes a control: no list names those that are shipped."""
+    mine = tmp_path / "plugins" / "auditors" / "yardstick.py"
+    mine.parent.mkdir(parents=True)
+    declared = "AUDITOR = Auditor('Mine.', open=lambda settings, machine: None, control=True)"
+    mine.write_text(f"from fsrbench.plugins import Auditor\n{declared}\n", encoding="utf-8")
+    monkeypatch.setenv("FSRBENCH_PLUGINS", str(tmp_path / "plugins"))
+    expected = {
+        "heuristic": "control", "random": "control", "yardstick": "control", "oracle": "headroom", "rerun": "floor",
+        "scripted": "contender",
+    }  # fmt: skip
+    settings = config.with_arms(config.load(None)[0], expected)
+    hr, lr = tmp_path / "hr", tmp_path / "lr"
+    images.write(hr / "a.png", draw_face(96))
+    images.write(lr / "a.png", images.resize(draw_face(96), 24, 24))
+    alone = config.with_families(config.load(None, PLAIN)[0], ["general"])
+    study.run(config.with_arms(alone, []), MACHINE, lr, hr, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    record = folder.study()
+    record["settings"]["arms"] = settings.model_dump(mode="json")["arms"]
+    monkeypatch.setattr(RunFolder, "study", lambda _: record)
+    what = subjects.of_run(folder, config.Settings.model_validate(record["settings"]))
+    assert what.roles == expected
+    assert what.marks == {"oracle": "privileged: saw the reference", "rerun": "noise floor"}

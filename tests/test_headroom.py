@@ -115,10 +115,12 @@ def test_what_arms_caught(found: dict[str, Any]) -> None:
     caught = found["families"]["general"]["paper"]["caught"]
     assert caught["oracle"]["share"] == 1
     assert caught["oracle"]["mark"].startswith("privileged")
-    assert caught["shy"] == {"n": 3, "delta": 0, "oracle": caught["oracle"]["delta"], "share": 0, "mark": ""}
+    nothing = {"n": 3, "delta": 0, "low": 0, "high": 0, "oracle": caught["oracle"]["delta"], "share": 0, "mark": ""}
+    assert caught["shy"] == nothing
     eager = caught["eager"]
     assert eager["share"] == pytest.approx(eager["delta"] / eager["oracle"], abs=1e-4)
     assert eager["share"] < 1
+    assert eager["low"] <= eager["delta"] <= eager["high"]
 
 
 def test_it_is_said_that_the_oracle_is_privileged(found: dict[str, Any]) -> None:

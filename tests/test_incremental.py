@@ -7,9 +7,10 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch]:
         what = what or bench.what()
         expected, watch = bench.full(what, machine), Watch()
         metrics = {name: watched(name, metric, watch) for name, metric in what.metrics.items()}
-        read, write = images.read, images.write_bytes
+        read, write = images.read, images.replacing
 
         def reading(path: Path, **bounds: int) -> Image:
             watch.read.append(path.name)
@@ -136,13 +137,13 @@ def go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch]:
             watch.drawn.append(subject.case)
             return np.full((8, 8, 3), len(subject.case) / 255, np.float32)
 
-        def writing(path: Path, data: bytes) -> None:
+        def writing(path: Path) -> AbstractContextManager[BinaryIO]:
             watch.written.append(path.name)
-            write(path, data)
+            return write(path)
 
         with monkeypatch.context() as patch:
             patch.setattr(images, "read", reading)
-            patch.setattr(images, "write_bytes", writing)
+            patch.setattr(images, "replacing", writing)
             patch.setattr(panels, "draw", drawing)
             patch.setattr(panels, "sheet", lambda *_: np.zeros((8, 8, 3), np.float32))
             patch.setattr(plots, "draw", lambda results: [token(results, "plots/plot.svg")])
@@ -187,7 +188,7 @@ def test_the_second_time_decodes_and_scores_nothing(bench: Bench, monkeypatch: p
     def forbidden(*_: Any, **__: Any) -> Any:
         raise AssertionError("something was computed")
 
-    for name in ("read", "read_stored", "write", "write_bytes"):
+    for name in ("read", "read_stored", "write", "replacing"):
         monkeypatch.setattr(images, name, forbidden)
     what = bench.what()
     shut = replace(what, metrics={n: replace(m, open=forbidden) for n, m in what.metrics.items()})

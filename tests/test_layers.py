@@ -44,6 +44,7 @@ LAYERS = (
         "study",
         "subjects",
         "evaluate",
+        "ranks",
         "stats",
         "results",
         "summary",

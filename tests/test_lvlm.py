@@ -22,7 +22,7 @@ from fsrbench.auditors import _canary, _price
 from fsrbench.auditors._limiter import Limiter, NoTurn
 from fsrbench.errors import AuditorUnreachable, CostLimitReached, SettingsError
 from fsrbench.plugins import Comparer, Machine
-from fsrbench.values import Comparison, Evidence, Image, Patch, Question, to_json
+from fsrbench.values import Bounds, Comparison, Evidence, Image, Patch, Question, to_json
 from loopback import GOOD, Loopback, Step, drips, fails, good, says, watch
 
 NEVER = math.inf
@@ -105,13 +105,13 @@ def test_an_unusable_choice_is_neither_after_one_request_to_repair(text: str) ->
 
 def test_a_choice_is_read_strictly() -> None:
     said = reply.parse_choice(
-        "```json\n" + json.dumps({**CHOICE, "preferred": "FIRST ", "mood": 1}) + "\n```", choice.SCHEMA
+        "```json\n" + json.dumps({**CHOICE, "preferred": "FIRST ", "mood": 1}) + "\n```", choice.SCHEMA, Bounds()
     )
     assert (said.preferred, said.confidence, said.reason) == ("first", 90, "Calmer edges.")
     assert said.repairs == ("fenced block", "dropped field 'mood'", "letter case")
     for wrong in ({"preferred": 1}, {"preferred": ["first"]}, {"preferred": None}, {"confidence": 101}, {"reason": 1}):
         with pytest.raises(reply.Unusable):
-            reply.parse_choice(json.dumps({**CHOICE, **wrong}), choice.SCHEMA)
+            reply.parse_choice(json.dumps({**CHOICE, **wrong}), choice.SCHEMA, Bounds())
 
 
 # ---------------------------------------------------------------- concurrency

@@ -8,6 +8,7 @@ import re
 import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from scipy import stats as reference
 from statsmodels.stats.proportion import proportion_confint
 
-from fsrbench import plots, plugins, stats, summary
+from fsrbench import plots, plugins, stats, summary, tables
 from fsrbench.plots import _data, _style, decisions, forest, knobs, knows, reliability, sorted_deltas, strength
 from fsrbench.plugins import Metric
 from fsrbench.results import Numbers, Results
@@ -330,7 +330,7 @@ def test_forest_has_better_on_the_right_for_every_metric(tmp_path: Path) -> None
 def test_forest_says_the_adjusted_p_of_tests_and_none_of_yardsticks(tmp_path: Path) -> None:
     results = make(tmp_path, n=30, arms={"lvlm": "contender", "rerun": "floor"}, metrics={"psnr": METRICS["psnr"]})
     said = words(forest.figure(results))  # type: ignore[arg-type]
-    assert _style.chance(effect(results, "psnr", "lvlm")["p_adjusted"]) in said.split("\n")
+    assert tables.chance(effect(results, "psnr", "lvlm")["p_adjusted"]) in said.split("\n")
     assert "–" in said.split("\n")
     assert "noise floor" in said
 
@@ -433,7 +433,24 @@ def test_rho_is_above_zero_where_better_pictures_score_higher(tmp_path: Path) ->
         return Audit("ok", 90.0 - number, 90.0), Decision("accept", "score 90 reached 80"), {}
 
     results = make(tmp_path, arms={"lvlm": "contender"}, metrics={"niqe": METRICS["niqe"]}, said=score, n=20)
-    assert "ρ +1.00, p <.001" in words(knows.figure(results))  # type: ignore[arg-type]
+    assert "ρ +1.00, p <0.001" in words(knows.figure(results))  # type: ignore[arg-type]
+
+
+def test_pictures_of_one_person_are_no_more_cases_than_the_person(tmp_path: Path) -> None:
+    """Six pictures of each of four persons: a correlation over persons cannot have the p of twenty-four cases."""
+
+    def score(family: str, arm: str, number: int) -> tuple[Audit, Decision, Mapping[str, KnobValue]]:
+        return Audit("ok", 50.0 + number, 90.0), Decision("retry", "score 1 below 80"), {"dehalo": 0.5}
+
+    results = make(tmp_path, arms={"lvlm": "contender"}, metrics={"psnr": METRICS["psnr"]}, said=score, n=24)
+    assert "n 24 (" not in words(knows.figure(results))  # type: ignore[arg-type]
+    clusters = {f"case-{number:05d}": f"person {number // 6}" for number in range(24)}
+    grouped = Results(tmp_path, replace(results.what, clusters=clusters), results.numbers, results.summary)
+    said = words(knows.figure(grouped))  # type: ignore[arg-type]
+    assert "n 24 (4 persons)" in said
+    assert "ρ +1.00, p 0.17" in said  # 2 of the 4! orders, by Holm over two panels
+    assert "one mean a person" in said.replace("\n", " ")
+    assert "too narrow here" in words(reliability.figure(grouped)).replace("\n", " ")  # type: ignore[arg-type]
 
 
 def test_one_score_for_all_is_said_and_left_out(tmp_path: Path) -> None:
@@ -641,33 +658,7 @@ def test_labels_are_pushed_apart(places: list[float]) -> None:
         assert found == middles
 
 
-# ------------------------------------------------------------ text, statistics
-
-
-@pytest.mark.parametrize(("hits", "n"), [(0, 1), (1, 1), (3, 7), (0, 5000), (4999, 5000), (12, 40)])
-def test_wilson_as_statsmodels(hits: int, n: int) -> None:
-    assert _data.wilson(hits, n) == pytest.approx(proportion_confint(hits, n, method="wilson"), abs=1e-9)
-
-
-@pytest.mark.parametrize("n", [3, 5, 7, 8, 50])
-def test_spearman_as_scipy(n: int) -> None:
-    rng = np.random.default_rng(n)
-    x, y = rng.integers(0, 5, n).tolist(), rng.normal(size=n).tolist()
-    rho, p = _data.spearman(x, y) or (np.nan, np.nan)
-    assert rho == pytest.approx(reference.spearmanr(x, y).statistic, abs=1e-9)
-    if n > _data.EXACT:
-        assert p == pytest.approx(reference.spearmanr(x, y).pvalue, abs=1e-9)
-        return
-    ranks = reference.rankdata(y)
-    tried = reference.permutation_test(
-        (x,), lambda a: reference.spearmanr(a, ranks).statistic, permutation_type="pairings", n_resamples=np.inf
-    )
-    assert p == pytest.approx(tried.pvalue, abs=1e-9)
-
-
-def test_a_correlation_needs_something_that_varies() -> None:
-    assert _data.spearman([1, 2], [1, 2]) is None
-    assert _data.spearman([1, 1, 1], [1, 2, 3]) is None
+# ---------------------------------------------------------------- text, axes
 
 
 @given(st.text(max_size=80), st.floats(0.5, 4))
@@ -698,8 +689,3 @@ def test_an_axis_of_differences_holds_them_and_zero(reach: float, better: str) -
     assert ticks[1] == 0
     assert ticks[0] == -ticks[2]
     assert max(low, high) >= ticks[2] > 0.4 * max(low, high)
-
-
-def test_a_short_p_is_never_a_false_zero() -> None:
-    said = [_style.chance(p) for p in (None, 1e-9, 0.0011, 0.04, 0.5, 1.0)]
-    assert said == ["n/a", "<.001", "0.001", "0.040", "0.50", "1.00"]

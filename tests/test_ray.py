@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from conftest import draw_face
-from fsrbench import config, images, raycluster, rayworker, study
+from fsrbench import config, console, images, options, raycluster, rayworker, study
 from fsrbench.errors import SettingsError, Unavailable
 from fsrbench.execute import Track, untracked
 from fsrbench.plugins import Machine
@@ -160,6 +160,22 @@ def test_without_ray_its_install_command_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(Unavailable, match=r"pip install 'fsrbench\[ray\]'"), raycluster.connected(None):
         pass
+
+
+def test_an_address_is_of_a_ray_cluster() -> None:
+    settings, _ = config.load(None)
+    with (
+        pytest.raises(SettingsError, match="add --executor ray"),
+        console.crew(options.Executor.local, "127.0.0.1:6379", "cpu", 2, settings),
+    ):
+        pass
+
+
+def test_on_this_machine_an_lvlm_is_kept_busy() -> None:
+    settings = config.with_arms(config.load(None)[0], ["lvlm"])
+    with console.crew(options.Executor.local, None, "cpu", None, settings) as (device, many, executor):
+        assert (device, executor) == ("cpu", study.workshop.local)
+        assert many == settings.in_flight() > 2
 
 
 def test_which_gpu_is_not_asked_for() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fsrbench import policy, prompts, reply
 from fsrbench.plugins import Knob
-from fsrbench.values import TAGS, Audit, to_json
+from fsrbench.values import MAX_REASON, TAGS, Audit, Bounds, to_json
 
 KNOBS = {
     "dehalo": Knob("Removes halos.", ("general",), "after", 0.0, 0.0, 1.0),
@@ -29,7 +29,7 @@ GOOD: dict[str, Any] = {
 
 
 def parse(text: str) -> reply.Reply:
-    return reply.parse(text, SCHEMA)
+    return reply.parse(text, SCHEMA, Bounds())
 
 
 def changed(**fields: Any) -> str:
@@ -116,8 +116,25 @@ def test_a_megabyte_of_reason_is_refused_and_a_long_one_cut() -> None:
     with pytest.raises(reply.Unusable, match="the limit is"):
         parse(changed(reason="a" * 1_000_000))
     said = parse(changed(reason="a" * 5000))
-    assert len(said.reason) == reply.MAX_REASON
+    assert len(said.reason) == MAX_REASON
     assert said.repairs == ("shortened reason",)
+
+
+@given(st.text(min_size=1, max_size=80), st.integers(1, 100), st.integers(200, 600))
+def test_what_is_read_and_what_is_kept_have_bounds(reason: str, most: int, longest: int) -> None:
+    text = changed(reason=reason)
+    bounds = Bounds(longest, most)
+    if len(text) > longest:
+        with pytest.raises(
+            reply.Unusable, match=rf"{len(text)} characters; the limit is {longest} \(limits\.max_reply"
+        ):
+            reply.parse(text, SCHEMA, bounds)
+        return
+    said, whole = reply.parse(text, SCHEMA, bounds), parse(text)
+    assert len(said.reason) <= most
+    assert whole.reason.startswith(said.reason.removesuffix("…"))
+    assert (said.reason == whole.reason) == ("shortened reason" not in said.repairs)
+    assert (said.score, said.tags, said.hints) == (whole.score, whole.tags, whole.hints)
 
 
 def test_text_is_one_printable_line() -> None:

@@ -54,7 +54,7 @@ def test_a_second_build_writes_and_decodes_nothing(small: Study, monkeypatch: py
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a picture was decoded, or a file written")
 
-    for name in ("read", "read_stored", "write_bytes", "write"):
+    for name in ("read", "read_stored", "replacing", "write"):
         monkeypatch.setattr(images, name, refuse)
     assert report.build(results) == page
     assert {path: path.stat().st_mtime_ns for path in page.parent.rglob("*") if path.is_file()} == before
@@ -125,7 +125,7 @@ def test_failures_are_cases_too(small: Study) -> None:
     two = next(s for s in results.what.subjects if s.case == "two")
     assert two.trail
     trail = replace(two.trail, rounds=tuple(r for r in two.trail.rounds if r.arm != "lvlm"))
-    lost = replace(two, trail=trail, variants={a: p for a, p in two.variants.items() if a != "lvlm"})
+    lost = replace(two, told=trail, variants={a: p for a, p in two.variants.items() if a != "lvlm"})
     what = replace(results.what, subjects=[lost if s is two else s for s in results.what.subjects])
     RunFolder(small.root).write_exchange("general", "lvlm", "two", 1, {"prompt": "Look.", "replies": []})
     page = report.build(replace(results, what=what))

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
+from statsmodels.stats.proportion import proportion_confint
 
-from fsrbench import stats
+from fsrbench import ranks, stats
 from fsrbench.stats import Effect, paired
 
 Array = NDArray[np.float64]
@@ -504,3 +505,32 @@ def test_as_many_cases_as_needed_find_the_difference() -> None:
     rng = np.random.default_rng(51)
     small = [(paired(rng.normal(0.4, 1, needed), "higher").p or 0) <= 0.05 for _ in range(RUNS)]
     assert np.mean(small) == pytest.approx(stats.POWER, abs=0.05)
+
+
+# ------------------------------------------------- shares, correlations
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 1), (1, 1), (3, 7), (0, 5000), (4999, 5000), (12, 40)])
+def test_wilson_as_statsmodels(hits: int, n: int) -> None:
+    assert stats.share_interval(hits, n) == pytest.approx(proportion_confint(hits, n, method="wilson"), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [3, 5, 7, 8, 50])
+def test_spearman_as_scipy(n: int) -> None:
+    rng = np.random.default_rng(n)
+    x, y = rng.integers(0, 5, n).tolist(), rng.normal(size=n).tolist()
+    rho, p = ranks.spearman(x, y) or (np.nan, np.nan)
+    assert rho == pytest.approx(scipy_stats.spearmanr(x, y).statistic, abs=1e-9)
+    if n > ranks.EXACT_ORDERS:
+        assert p == pytest.approx(scipy_stats.spearmanr(x, y).pvalue, abs=1e-9)
+        return
+    found = scipy_stats.rankdata(y)
+    tried = scipy_stats.permutation_test(
+        (x,), lambda a: scipy_stats.spearmanr(a, found).statistic, permutation_type="pairings", n_resamples=np.inf
+    )
+    assert p == pytest.approx(tried.pvalue, abs=1e-9)
+
+
+def test_a_correlation_needs_something_that_varies() -> None:
+    assert ranks.spearman([1, 2], [1, 2]) is None
+    assert ranks.spearman([1, 1, 1], [1, 2, 3]) is None

@@ -244,7 +244,7 @@ def test_inputs_tell_what_may_not_be_compared() -> None:
     assert first is not None
     other = {
         "fewer cases": evaluation(cases=CASES[1:]),
-        "another input": changed(trail=replace(first, lr_sha256="another")),
+        "another input": changed(told=replace(first, lr_sha256="another")),
         "another name": changed(case="another"),
         "no reference": changed(hr=None),
     }

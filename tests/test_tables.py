@@ -107,6 +107,23 @@ def test_what_rounds_to_zero_is_zero(delta: float) -> None:
     assert ("| **" in tables.markdown(found)) == (printed != "0.000")
 
 
+def test_an_arm_that_failed_everywhere_is_still_counted() -> None:
+    found = summary({"lvlm": {"psnr": spread(0.1, 0.1, 40)}}, {"psnr": FLAT}, {"down": "contender"})
+    nothing = dict.fromkeys(("done", "invalid", "changed", "requests", "tokens"), 0)
+    found["counts"]["general"]["arms"]["down"] = {**nothing, "failed": 40, "cost": None}
+    assert "| general | down | 0 | 40 | 0 | 0 | 0 | 0 |  |" in tables.markdown(found)
+
+
+def test_no_floor_is_not_a_floor_of_zero() -> None:
+    deltas = {"psnr": spread(0.1, 0.1, 40)}
+    alone = tables.markdown(summary({"lvlm": deltas}, {"psnr": FLAT}))
+    still = tables.markdown(
+        summary({"lvlm": deltas, "rerun": {"psnr": [0.0] * 40}}, {"psnr": FLAT}, {"rerun": "floor"})
+    )
+    assert "% | n/a | " in alone
+    assert "% | 0.000 | " in still
+
+
 def test_the_terminals_table_has_the_same_numbers() -> None:
     found = summary({"lvlm": {"psnr": spread(-0.5, 0.4, 40)}}, {"psnr": FLAT})
     out = Console(file=StringIO(), width=80)
@@ -121,6 +138,19 @@ def test_words_from_outside_cannot_break_a_table() -> None:
     assert tables.escape("a|b <script>\n*x*") == "a\\|b &lt;script> \\*x\\*"
 
 
+def test_a_short_p_is_never_a_false_zero() -> None:
+    chances = (None, 1e-9, 0.0011, 0.04, 0.5, 0.996, 1.0)
+    assert [tables.chance(p) for p in chances] == ["n/a", "<0.001", "0.0011", "0.04", "0.5", "1", "1"]
+    assert [tables.p_value(p) for p in chances[:3]] == ["", "p < 0.001", "p = 0.0011"]
+
+
+@pytest.mark.parametrize(
+    ("requests", "cost", "said"), [(0, None, ""), (0, 0.0, ""), (3, None, "unknown"), (3, 0.0, "0.0000")]
+)
+def test_no_price_is_not_a_price_of_zero(requests: int, cost: float | None, said: str) -> None:
+    assert tables.cost({"requests": requests, "cost": cost}) == said
+
+
 # ------------------------------------------------------------------- findings
 
 
@@ -129,7 +159,17 @@ def test_a_shown_difference_is_called_one() -> None:
                     {"psnr": FLAT, "ssim": [0.8] * 40})  # fmt: skip
     text = findings.tell(found)["general"]
     assert text.startswith("FSR+LVLM made PSNR worse by 0.500 dB (")
-    assert "No difference could be shown in SSIM; this sample would have found 0.00" in text
+    detectable = found["families"]["general"]["ssim"]["arms"]["lvlm"]["detectable"]
+    size = tables.number(found, "ssim", detectable)
+    said = f"No difference could be shown in SSIM (for {size} of SSIM, a single unadjusted test has 80% power here)."
+    assert said in text
+
+
+def test_what_could_not_be_shown_is_not_called_absent() -> None:
+    found = summary({"lvlm": {"psnr": spread(0.05, 2.0, 40)}}, {"psnr": FLAT})
+    text = findings.tell(found)["general"]
+    assert text.startswith("No difference between FSR+LVLM and pure could be shown in PSNR on 40 cases (for ")
+    assert "better" not in text
 
 
 def test_an_interval_without_its_test_is_a_hint() -> None:
@@ -153,9 +193,12 @@ def test_the_first_metric_stands_beside_controls_floor_and_headroom() -> None:
     roles = {"random": "control", "rerun": "floor", "oracle": "headroom"}
     found = summary({arm: {"psnr": spread(mean, 0.05, 40)} for arm, mean in arms.items()}, {"psnr": FLAT}, roles)
     text = findings.tell(found)["general"]
-    assert "Beside it, in PSNR: FSR+random +0.080 and FSR+oracle (privileged: saw the reference) +0.400." in text
-    assert "FSR+LVLM caught 25% of what was to be had." in text
-    assert "when nothing is done" in text
+    entries = found["families"]["general"]["psnr"]["arms"]
+    bands = {a: " to ".join(tables.interval(found, "psnr", entries[a]) or ()) for a in ("random", "oracle")}
+    assert f"Beside it, in PSNR: FSR+random +0.080 ({bands['random']}) and FSR+oracle (privileged: saw" in text
+    assert f"+0.400 ({bands['oracle']})." in text
+    floor = tables.number(found, "psnr", entries["rerun"]["floor"])
+    assert text.endswith(f"When nothing is done, 95% of the cases move by less than {floor} dB in PSNR.")
 
 
 def test_pure_alone_says_what_to_do() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import socket
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -171,6 +172,57 @@ def test_nobody_there(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FSRBENCH_MIRROR", "http://127.0.0.1:9/")
     with pytest.raises(WeightsError, match=r"http://127\.0\.0\.1:9/test\.pth"):
         weights.locate(NAME)
+
+
+@pytest.mark.parametrize("why", [socket.EAI_NONAME, socket.EAI_AGAIN])
+def test_a_name_that_cannot_be_resolved_is_said_at_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch, why: int
+) -> None:
+    asked: list[object] = []
+
+    def resolve(host: object, *_: object, **__: object) -> None:
+        asked.append(host)
+        raise socket.gaierror(why, "no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("FSRBENCH_MIRROR", "http://files.example")
+    monkeypatch.setattr(downloads.time, "sleep", lambda _seconds: pytest.fail("it waited"))
+    with pytest.raises(WeightsError, match=r"no such name.*fsrbench weights --download test\.pth.*elsewhere"):
+        weights.locate(NAME)
+    assert len(asked) == 1
+
+
+def test_other_failures_of_the_connection_are_tried_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def refuse(*place: object, **_: object) -> None:
+        asked.append(place)
+        raise ConnectionRefusedError("refused")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(WeightsError, match="refused"):
+        weights.locate(NAME)
+    assert len(asked) == downloads.ATTEMPTS
+
+
+def test_what_could_not_be_had_is_asked_for_once_in_a_process(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instruments and metrics want the same files, and each would wait for the same dead end."""
+    server.script = ["404"] * 9
+    said = set()
+    for _ in range(3):
+        with pytest.raises(WeightsError, match=r"answered 404.*fsrbench weights --download test\.pth") as caught:
+            weights.locate(NAME)
+        said.add(str(caught.value))
+    assert (len(server.asked), len(said)) == (1, 1)
+    monkeypatch.setenv("FSRBENCH_MIRROR", server.url + "/other")
+    with pytest.raises(WeightsError):  # another server is another question
+        weights.locate(NAME)
+    assert len(server.asked) == 2
+    monkeypatch.delenv("FSRBENCH_MIRROR")
+    server.script = []
+    weights.download(weights.TABLE[NAME])  # asked for by name, it is tried again, and then it is there
+    assert weights.locate(NAME).official
 
 
 def test_mirror_replaces_the_folder(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

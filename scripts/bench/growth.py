@@ -1,10 +1,12 @@
-"""Does a case cost the same in a large study? Time and memory a case at 50, 500 and 5,000 cases with a tiny model.
+"""Does a case cost the same in a large study? Time and memory at 50, 500 and 5,000 cases with a tiny model.
 
-python scripts/bench/growth.py [--cases 50 --cases 500 --cases 5000] [--json FILE]
+python scripts/bench/growth.py [--cases 50 --cases 500 --cases 5000] [--products] [--json FILE]
 
-Every size is a process of its own: a run with one arm, then its evaluation. A first small run in the same process is
-not counted, so that what is imported and opened once is no part of a case. Memory is the process's peak; what the
-pictures take on disk is left out of nothing: they are made before, by another process.
+Three stages, each in a process of its own for every size: the run (the embedded network of the family general on
+16×16 inputs, in fp32, and one arm that is audited and asks once for other knobs), the numbers (what is measured,
+scores.csv, summary.json), and with --products what is drawn of them (panels, plots, report), which is one picture a
+case by its nature and not judged. Each stage first does ten other cases that are not counted, so that what is
+imported and opened once is no part of a case. Memory is the process's peak, libraries included.
 """
 
 from __future__ import annotations
@@ -14,40 +16,28 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fsrbench import images
-
-ALLOWED = 1.10
-MEASURED = """
-import json, resource, sys, time
-from pathlib import Path
-from fsrbench import config, evaluate, execute, study, subjects
+from fsrbench import config, evaluate, execute, images, publish, study, subjects
 from fsrbench import summary as summarising
+from fsrbench.config import Settings
 from fsrbench.plugins import Machine
 from fsrbench.results import Numbers
-lr, hr, out, cases = sys.argv[1:]
-ask = {"score": 30, "confidence": 95, "tags": ["ringing"], "hints": {"dehalo": 0.5}, "reason": "Halos."}
-arm = {"auditor": "scripted", "replies": [ask]}
-changes = [f"arms.s={json.dumps(arm)}", "families.general.backend=bicubic", "metrics=psnr,ssim", "hr_size=64"]
-settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["s"])
-machine = Machine(offline=True)
-def go(folder, limit):
-    started = time.perf_counter()
-    outcome = study.run(settings, machine, Path(lr), Path(hr), Path(folder), limit=limit, workers=2)
-    assert not outcome.failures and outcome.cases == limit, outcome
-    ran = time.perf_counter()
-    what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
-    summarising.summarise(what, Numbers(evaluate.measure(what, machine, 2)))
-    return ran - started, time.perf_counter() - ran
-go(out + "-first", 10)
-ran, evaluated = go(out, int(cases))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
-print(json.dumps({"run": ran, "evaluate": evaluated, "peak": peak}))
-"""
+from fsrbench.store import RunFolder
+
+ALLOWED = 1.10
+"""The largest size's time a case and peak memory over the smallest size's."""
+FIRST = 10
+"""Cases that are done before the clock starts."""
+WORKERS = 2
+MACHINE = Machine(offline=True)
+ASK = {"score": 30, "confidence": 95, "tags": ["ringing"], "hints": {"dehalo": 0.5}, "reason": "Halos at the edges."}
+CHANGES = [f"arms.s={json.dumps({'auditor': 'scripted', 'replies': [ASK]})}", "metrics=psnr,ssim", "hr_size=64"]
 
 
 def draw(root: Path, cases: int) -> None:
@@ -59,24 +49,70 @@ def draw(root: Path, cases: int) -> None:
         images.write(root / "lr" / f"{number:05}.png", images.resize(hr, 16, 16))
 
 
-def measured(root: Path, cases: int) -> dict[str, Any]:
-    command = [
-        sys.executable,
-        "-c",
-        MEASURED,
-        str(root / "lr"),
-        str(root / "hr"),
-        str(root / f"out{cases}"),
-        str(cases),
-    ]
+# ----------------------------------------------------------------------- stages
+
+
+def run(root: Path, out: Path, cases: int) -> None:
+    """Restore and audit."""
+    settings, _ = config.load(None, CHANGES)
+    settings = config.with_arms(config.with_families(settings, ["general"]), ["s"])
+    outcome = study.run(settings, MACHINE, root / "lr", root / "hr", out, limit=cases, workers=WORKERS)
+    if outcome.failures or outcome.done != cases:
+        raise SystemExit(f"{outcome.done} of {cases} cases were done; failures: {outcome.failures[:1]}")
+
+
+def numbers(_root: Path, out: Path, cases: int) -> None:
+    """Measure and summarise."""
+    folder = RunFolder(out)
+    what = subjects.of_run(folder, Settings.model_validate(folder.study()["settings"]))
+    scores = evaluate.measure(what, MACHINE, WORKERS, journal=folder.journal)
+    evaluate.write_scores(out / "scores.csv", scores)
+    summary = summarising.summarise(what, Numbers(scores))
+    publish.write_summary(out, {**summary, "findings": []})
+    if summary["families"]["general"]["psnr"]["arms"]["s"]["n"] != cases:
+        raise SystemExit("Numbers are missing.")
+
+
+def products(_root: Path, out: Path, _cases: int) -> None:
+    """Draw panels, contact sheet, plots and report."""
+    publish.run(RunFolder(out), MACHINE, WORKERS, execute.untracked)
+
+
+STAGES: dict[str, Callable[[Path, Path, int], None]] = {"run": run, "numbers": numbers, "products": products}
+
+
+def work(stage: str, root: Path, cases: int) -> None:
+    """One stage of one size, in this process; prints what it took."""
+    STAGES[stage](root, root / f"first-{cases}", FIRST)
+    started = time.perf_counter()
+    STAGES[stage](root, root / f"out-{cases}", cases)
+    print(json.dumps({"seconds": time.perf_counter() - started, "peak": peak()}))
+
+
+def peak() -> float:
+    """This process's largest resident memory so far, in MiB."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # what getrusage tells may be the parent's, from before the program was exchanged
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+
+
+# ---------------------------------------------------------------------- judging
+
+
+def measured(stage: str, root: Path, cases: int) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--work", stage, str(root), str(cases)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
     found = json.loads(done.stdout.splitlines()[-1])
     return {
+        "stage": stage,
         "cases": cases,
-        "run ms/case": round(1000 * found["run"] / cases, 2),
-        "evaluate ms/case": round(1000 * found["evaluate"] / cases, 2),
+        "ms/case": round(1000 * found["seconds"] / cases, 2),
         "peak MiB": round(found["peak"], 1),
     }
 
@@ -84,23 +120,29 @@ def measured(root: Path, cases: int) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, action="append", help="size of a study; may be given repeatedly")
+    parser.add_argument("--products", action="store_true", help="draw panels, plots and report, too")
     parser.add_argument("--json", type=Path, help="write the rows here, too")
+    parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.work:
+        work(options.work[0], Path(options.work[1]), int(options.work[2]))
+        return 0
     sizes = sorted(options.cases or [50, 500, 5000])
+    stages = [stage for stage in STAGES if options.products or stage != "products"]
     with tempfile.TemporaryDirectory() as folder:
         draw(Path(folder), sizes[-1])
-        rows = [measured(Path(folder), cases) for cases in sizes]
-    first = rows[0]
+        rows = [measured(stage, Path(folder), cases) for cases in sizes for stage in stages]
+    first = {row["stage"]: row for row in rows[: len(stages)]}
     for row in rows:
-        both = [one["run ms/case"] + one["evaluate ms/case"] for one in (row, first)]
-        row["time ratio"] = round(both[0] / both[1], 3)
-        row["memory ratio"] = round(row["peak MiB"] / first["peak MiB"], 3)
-    print("  ".join(f"{name:>16}" for name in rows[0]))
-    for row in rows:
-        print("  ".join(f"{value:>16}" for value in row.values()))
+        row["time ratio"] = round(row["ms/case"] / first[row["stage"]]["ms/case"], 3)
+        row["memory ratio"] = round(row["peak MiB"] / first[row["stage"]]["peak MiB"], 3)
+    print("  ".join(f"{name:>12}" for name in rows[0]))
+    for row in sorted(rows, key=lambda row: list(STAGES).index(row["stage"])):
+        print("  ".join(f"{value:>12}" for value in row.values()))
     if options.json:
         images.write_bytes(options.json, (json.dumps(rows, indent=1) + "\n").encode())
-    return int(any(max(row["time ratio"], row["memory ratio"]) > ALLOWED for row in rows))
+    judged = [row for row in rows if row["stage"] != "products"]
+    return int(any(max(row["time ratio"], row["memory ratio"]) > ALLOWED for row in judged))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fsrbench import plugins, yamlfile
 from fsrbench.errors import SettingsError
-from fsrbench.values import PURE
+from fsrbench.values import MAX_REASON, MAX_REPLY, PURE, Bounds
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """What a family or an arm may be called: it becomes a folder."""
@@ -99,10 +99,21 @@ class Faces(_Model):
 
 
 class Limits(_Model):
-    """Bounds on what is read."""
+    """Bounds on what is read, and on the time of a case. They may change while a run goes on, all but `max_reply`."""
 
     max_pixels: int = Field(default=40_000_000, ge=1)
     max_bytes: int = Field(default=200_000_000, ge=1)
+    max_reply: int = Field(default=MAX_REPLY, ge=200, le=2_000_000)
+    max_reason: int = Field(default=MAX_REASON, ge=1, le=100_000)
+    max_seconds: float | None = Field(default=3600, gt=0, allow_inf_nan=False)
+
+    def of_pictures(self) -> dict[str, int]:
+        """Those on an input picture, as `images.read` takes them."""
+        return {"max_pixels": self.max_pixels, "max_bytes": self.max_bytes}
+
+    def of_replies(self) -> Bounds:
+        """Those on an auditor's reply."""
+        return Bounds(self.max_reply, self.max_reason)
 
 
 class Settings(_Model):
@@ -111,7 +122,7 @@ class Settings(_Model):
     seed: int = Field(default=0, ge=0)
     models: Literal["embedded", "official"] = "embedded"
     scale: int = Field(default=4, ge=1, le=8)
-    hr_size: int = Field(default=512, ge=16)
+    hr_size: int = Field(default=512, ge=16, le=16_384)
     families: dict[str, Family]
     arms: dict[str, Arm]
     policy: Policy = Policy()
@@ -257,9 +268,11 @@ def _set(settings: dict[str, Any], change: str) -> None:
     if not equals or not all(parts):
         raise SettingsError(f"--set {change!r}: write it as KEY=VALUE, e.g. --set policy.retries=2.")
     try:
+        if why := yamlfile.unfit(text):
+            raise SettingsError(f"--set {change!r:.200} {why}.")
         value = yaml.safe_load(text) if text.strip() else None
     except (yaml.YAMLError, ValueError) as error:
-        raise SettingsError(f"--set {change!r}: the value is not valid YAML ({error}).") from None
+        raise SettingsError(f"--set {change!r:.200}: the value is not valid YAML ({error}).") from None
     place = settings
     for part in parts[:-1]:
         child = place.get(part)

@@ -16,27 +16,29 @@ from fsrbench.errors import StoreError
 
 NAMES = ("family", "case", "arm", "metric", "picture")
 """Columns that are written as they are."""
+MAX_BYTES = 200_000_000
+"""Bytes of a table: some million rows."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table whole. None becomes an empty field."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
+    """Write a table whole, row by row as they come. None becomes an empty field."""
     plain = [name in NAMES for name in header]
-    for row in rows:
-        writer.writerow([value if keep else _disarm(value) for keep, value in zip(plain, row, strict=True)])
-    images.write_bytes(path, text.getvalue().encode())
+    with images.replacing(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([value if keep else _disarm(value) for keep, value in zip(plain, row, strict=True)])
+        text.detach()
 
 
 def read(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """These columns of a table that `write` made; no rows if it is not there."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in columns if name not in (reader.fieldnames or columns)]
-            rows = list(reader)
+        reader = csv.DictReader(io.StringIO(images.read_bytes(path, MAX_BYTES).decode("utf-8-sig"), newline=""))
+        missing = [name for name in columns if name not in (reader.fieldnames or columns)]
+        rows = list(reader)
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench import execute, images, plugins
+from fsrbench import csvfile, execute, images, plugins
 from fsrbench.errors import InputError, SettingsError
 from fsrbench.values import derive_seed
 
@@ -305,7 +305,7 @@ def _finite(text: str) -> float:
 def read_table(table: Path) -> dict[str, dict[str, str]]:
     """Raw rows by case, in the table's order."""
     try:
-        text = table.read_bytes().decode("utf-8-sig")
+        text = images.read_bytes(table, csvfile.MAX_BYTES).decode("utf-8-sig")
         lines = list(csv.reader(io.StringIO(text), strict=True))
     except FileNotFoundError:
         raise InputError(f"{table} is not there.") from None

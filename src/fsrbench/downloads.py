@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ def fetch(wanted: Wanted, target: Path, progress: Callable[[int, int], None]) ->
                 problem = _attempt(client, wanted, part, progress)
             except (httpx.HTTPError, httpx.StreamError) as error:
                 problem = str(error) or type(error).__name__
+                if _nameless(error):  # no network, or a wrong address: asking again at once finds neither
+                    break
             if problem:
                 continue
             if sha256(part) == wanted.sha256:
@@ -65,6 +68,13 @@ def fetch(wanted: Wanted, target: Path, progress: Callable[[int, int], None]) ->
                 break
             resumed = False
     raise WeightsError(f"{wanted.name} could not be downloaded from {wanted.address}: {problem}. {wanted.cure}")
+
+
+def _nameless(error: BaseException | None) -> bool:
+    """Was the server's name not to be resolved? What says so lies below the client's own error."""
+    while error is not None and not isinstance(error, socket.gaierror):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _attempt(client: httpx.Client, wanted: Wanted, part: Path, progress: Callable[[int, int], None]) -> str:

@@ -49,6 +49,17 @@ class AuditorUnreachable(FsrbenchError):
         self.exchanges = exchanges
 
 
+class TookTooLong(FsrbenchError):
+    """A case is past its time: nothing further of it is started, and the next run takes up what is missing.
+
+    `exchanges` are those of the rounds that came back before.
+    """
+
+    def __init__(self, text: str, exchanges: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(text)
+        self.exchanges = exchanges
+
+
 class CostLimitReached(FsrbenchError):
     """An arm has spent what it may: no further request is sent, and the next run takes up what is missing."""
 

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeAlias
@@ -53,7 +54,7 @@ class _Bench:
     """Where."""
     journal: Journal
     """Hashes of files."""
-    known: Mapping[str, dict[str, float]]
+    known: Mapping[str, Mapping[str, float]]
     """Metric → content → number that need not be measured again."""
     opened: dict[str, Scorer | str] = field(default_factory=dict)
     """Metrics that something had to be measured with, or why that cannot be."""
@@ -103,36 +104,40 @@ def measure(
     journal = journal or Journal(None)
     identities = {name: identity(name, what, machine, journal) for name in what.metrics}
     bench = _Bench(what, machine, journal, {name: journal.values(name, one) for name, one in identities.items()})
-    cases: list[_Case] = []
-    to_do: list[_Case] = []
-    for subject in what.subjects:
+    order = {name: number for number, name in enumerate(what.metrics)}
+    scores: list[Score] = []
+    current: set[str] = set()
+    to_do: list[int] = []
+    for number, subject in enumerate(what.subjects):
         case = _look_up(bench, subject, journal.recalled)
-        (to_do if any(map(case.missing, what.metrics)) else cases).append(case)
-    outcomes = execute.run(partial(_measure, bench), [case.subject for case in to_do], workers)
+        if any(map(case.missing, what.metrics)):
+            to_do.append(number)
+        else:
+            scores += _settled(case, order, current)
+    outcomes = execute.run(partial(_measure, bench), (what.subjects[number] for number in to_do), workers)
     saved = time.monotonic()
     try:
         for case in track("evaluate", outcomes, len(to_do)) if to_do else ():
-            cases.append(case)
+            scores += _settled(case, order, current)
             for name, values in case.new.items():
-                bench.known[name].update(values)
+                journal.keep(name, identities[name], values)
             if time.monotonic() - saved > SAVED:
-                _keep(bench, identities)
+                journal.save()
                 saved = time.monotonic()
-        current = {key for case in cases for key in case.keys.values() if key is not None}
-        for values in bench.known.values():
-            for key in values.keys() - current:
-                del values[key]
+        for name, one in identities.items():
+            journal.forget_values(name, one, current)
     finally:
-        _keep(bench, identities)
-    order = {name: i for i, name in enumerate(what.metrics)}
-    scores = [_score(case.subject, *place, *outcome) for case in cases for place, outcome in case.found.items()]
-    return sorted(scores, key=lambda s: (s.family, s.case, s.arm != PURE, s.arm, order[s.metric]))
+        journal.save()
+    scores.sort(key=attrgetter("case"))
+    scores.sort(key=attrgetter("family"))
+    return scores
 
 
-def _keep(bench: _Bench, identities: Mapping[str, str]) -> None:
-    for name, one in identities.items():
-        bench.journal.keep(name, one, dict(bench.known[name]))
-    bench.journal.save()
+def _settled(case: _Case, order: Mapping[str, int], current: set[str]) -> list[Score]:
+    """A case's scores, pure's first, metrics in their order; what its numbers belong to is current."""
+    current.update(key for key in case.keys.values() if key is not None)
+    places = sorted(case.found, key=lambda place: (place[0] != PURE, place[0], order[place[1]]))
+    return [_score(case.subject, *place, *case.found[place]) for place in places]
 
 
 def _look_up(bench: _Bench, subject: Subject, sha256: Callable[[Path], str | None]) -> _Case:
@@ -144,7 +149,7 @@ def _look_up(bench: _Bench, subject: Subject, sha256: Callable[[Path], str | Non
     for name, metric in bench.what.metrics.items():
         keys, known = compared if metric.reference else pictures, bench.known[name]
         case.keys.update({(arm, name): key for arm, key in keys.items()})
-        case.found.update({(arm, name): (known[key], "") for arm, key in keys.items() if key in known})
+        case.found.update({(arm, name): (known[key], "") for arm, key in keys.items() if key and key in known})
         missing = case.missing(name)
         why: Scorer | str = ""
         if missing and metric.reference and subject.hr is None:
@@ -205,7 +210,8 @@ def _unchanged(bench: _Bench, case: _Case, arm: str, metric: str) -> str | None:
     now = sha256(subject.variants[arm])
     if bench.what.metrics[metric].reference:
         now = _content(now, sha256(subject.variants[PURE]), sha256(subject.hr) if subject.hr is not None else None)
-    return now if now == case.keys[arm, metric] else None
+    known = case.keys[arm, metric]  # not `now`, which is as long: one text is held, not one for each metric
+    return known if now == known else None
 
 
 def _reference(what: Evaluation, subject: Subject, pictures: dict[str, Image | str]) -> tuple[Image | None, str]:
@@ -214,7 +220,7 @@ def _reference(what: Evaluation, subject: Subject, pictures: dict[str, Image | s
         return None, "no reference for this case"
     first = next(image for arm in subject.variants if not isinstance(image := _read(subject, arm, pictures), str))
     try:
-        return inputs.reference(subject.hr, first.shape[:2], what.hr_size, **what.limits.model_dump()), ""
+        return inputs.reference(subject.hr, first.shape[:2], what.hr_size, **what.limits.of_pictures()), ""
     except FsrbenchError as error:
         return None, str(error)
 
@@ -259,7 +265,7 @@ def identity(name: str, what: Evaluation, machine: Machine, journal: Journal) ->
         "code": code,
         "weights": {one: digest or weights.TABLE[one].sha256 for one, digest in found.items()},
         "machine": {one: _telling(getattr(machine, one), journal) for one in metric.depends},
-        "reference": [what.hr_size, what.limits.model_dump()] if metric.reference else None,
+        "reference": [what.hr_size, what.limits.of_pictures()] if metric.reference else None,
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Commands that work on a finished run's numbers. Each parses, calls one function, prints, exits."""
+"""The commands that gather evidence from runs: `check`, `report`, `sweep`. Each parses, calls one function, prints, exits."""
 
 from __future__ import annotations
 

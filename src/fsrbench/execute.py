@@ -1,4 +1,4 @@
-"""Running units of work: one after another, or several in flight at once, bounded either way.
+"""Running units of work: one after another, or several in flight at once, bounded in number and in time.
 
 A unit is a plain function call. What it does, what it writes and what its failure means is its caller's
 business: a unit returns its outcome and does not raise for what a user can mend.
@@ -6,10 +6,14 @@ business: a unit returns its outcome and does not raise for what a user can mend
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import Protocol, TypeVar
+
+from fsrbench.errors import TookTooLong
 
 Unit = TypeVar("Unit")
 Outcome = TypeVar("Outcome")
@@ -25,6 +29,28 @@ class Track(Protocol):
 def untracked(_title: str, items: Iterable[Outcome], _total: int, /) -> Iterable[Outcome]:
     """The tracker that shows nothing."""
     return items
+
+
+class Clock:
+    """The time of one unit. It is looked at before each step; a step that is under way is never cut off."""
+
+    def __init__(self, limit: float | None = None) -> None:
+        """`limit` in seconds from now; None for no limit."""
+        self._limit = limit
+        self._until = math.inf if limit is None else time.monotonic() + limit
+
+    def check(self) -> None:
+        """Raise TookTooLong if the time is up."""
+        if time.monotonic() > self._until:
+            raise TookTooLong(
+                f"It took longer than {self._limit:g} s (limits.max_seconds), and nothing further of it was started. "
+                "What is finished is kept; the same command goes on, with its time starting anew: raise the limit if "
+                "that is not enough."
+            )
+
+    def excuse(self, seconds: float) -> None:
+        """Do not count what was only waited, for the turn of others."""
+        self._until += max(0.0, seconds)
 
 
 def run(work: Callable[[Unit], Outcome], units: Iterable[Unit], workers: int = 1) -> Iterator[Outcome]:

@@ -1,7 +1,8 @@
 """What a summary comes to, in plain words: a few sentences for each family.
 
-A difference is *shown* where its interval leaves zero and its adjusted p is below 5 %; where only the
-interval does, that is a hint. Nothing is called better or worse on the strength of a mean alone.
+A difference is *shown* where its intervals leave zero and its adjusted p is below 5 %; where only the
+intervals do, that is a hint. Nothing is called better or worse on the strength of a mean alone, and what could not
+be shown is not called absent.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def tell(summary: Summary) -> dict[str, str]:
 
 def _sentences(summary: Summary, family: str) -> Iterator[str]:
     arms = tables.arms(summary, family)
-    role = {arm: summary["roles"].get(arm, "contender") for arm in arms}
+    role = {arm: summary["roles"][arm] for arm in arms}
     tested = [arm for arm in arms if role[arm] == "contender"] or [arm for arm in arms if role[arm] == "control"]
     if not tested:
         yield "Nothing was set against the pipeline alone; run an arm, e.g. --lvlm or --arm heuristic."
@@ -49,7 +50,7 @@ def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
         left = "changed no number" if counts["changed"] else "left every picture as it was"
         yield f"{name} {left}, in {_count(cases, 'case')}."
         return
-    strong = {m: e for m, e in entries.items() if tables.shown(summary, m, e) and (e["p_adjusted"] or 0) < ALPHA}
+    strong = {m: e for m, e in entries.items() if tables.shown(summary, m, e) and e["p_adjusted"] < ALPHA}
     weak = {m: e for m, e in entries.items() if tables.shown(summary, m, e) and m not in strong}
     open_ = {m: e for m, e in entries.items() if m not in strong and m not in weak}
     changed = f", having changed {counts['changed']} pictures" if counts["changed"] else ""
@@ -62,9 +63,9 @@ def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
         moved = _list(_moved(summary, weak))
         yield f"For {whom} there are hints, not proof after correction for {tests}, of {moved}{end}."
     if open_:
-        lead = "No difference could be shown" if strong or weak else f"{name} showed no difference"
+        whom, end = ("", "") if strong or weak else (f" between {name} and pure", f" {where}")
         labels = _list([summary["metrics"][m]["label"] for m in open_])
-        yield f"{lead} in {labels}{'' if strong or weak else ' ' + where}{_power(summary, open_)}."
+        yield f"No difference{whom} could be shown in {labels}{end}{_power(summary, open_)}."
 
 
 def _moved(summary: Summary, entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -73,23 +74,20 @@ def _moved(summary: Summary, entries: Mapping[str, Mapping[str, Any]]) -> list[s
     for metric, entry in entries.items():
         about = summary["metrics"][metric]
         way = 1 if (entry["delta"] > 0) == (about["better"] == "higher") else -1
-        size = tables.number(summary, metric, abs(entry["delta"]))
-        unit = f" {about['unit']}" if about["unit"] else ""
-        band = tables.interval(summary, metric, entry)
-        found.append(f"{about['label']} {VERBS[way]} by {size}{unit}" + (f" ({band[0]} to {band[1]})" if band else ""))
+        size = _size(summary, metric, abs(entry["delta"]))
+        found.append(f"{about['label']} {VERBS[way]} by {size}{_band(summary, metric, entry)}")
     return found
 
 
 def _power(summary: Summary, entries: Mapping[str, Mapping[str, Any]]) -> str:
-    """What the sample would have found, so that "no difference" is not read as "none exists"."""
+    """What the sample could have found, so that "no difference" is not read as "none exists"."""
     known = [(m, e["detectable"]) for m, e in entries.items() if e["detectable"]]
     if not known:
         return ""
     metric, size = known[0]
-    about = summary["metrics"][metric]
-    unit = f" {about['unit']}" if about["unit"] else ""
-    text = tables.number(summary, metric, size)
-    return f"; this sample would have found {text}{unit} of {about['label']} or more"
+    power = f"{summary['statistics']['power']:.0%}"
+    label = summary["metrics"][metric]["label"]
+    return f" (for {_size(summary, metric, size)} of {label}, a single unadjusted test has {power} power here)"
 
 
 def _beside(
@@ -100,28 +98,35 @@ def _beside(
     role: Mapping[str, str],
 ) -> Iterator[str]:
     """The first metric beside what it must be compared with: controls, noise floor, headroom."""
-    about = summary["metrics"][metric]
-    sign = 1 if about["better"] == "higher" else -1
-    others = [a for a in entries if role[a] == "control" and a not in tested and entries[a]["delta"] is not None]
-    parts = [f"{tables.arm_name(summary, a)} {_signed(summary, metric, entries[a]['delta'])}" for a in others]
-    best = [a for a in entries if role[a] == "headroom" and entries[a]["delta"] is not None]
-    parts += [f"{tables.arm_name(summary, a)} {_signed(summary, metric, entries[a]['delta'])}" for a in best]
+    known = {arm: entries[arm] for arm in role if entries[arm]["delta"] is not None}
+    parts = [
+        f"{tables.arm_name(summary, arm)} {tables.number(summary, metric, entry['delta'], signed=True)}"
+        f"{_band(summary, metric, entry)}"
+        for arm, entry in known.items()
+        if role[arm] in ("control", "headroom") and arm not in tested
+    ]
+    label = summary["metrics"][metric]["label"]
     if parts:
-        yield f"Beside it, in {about['label']}: {_list(parts)}."
-    own = next((entries[a]["delta"] for a in tested if entries[a]["delta"] is not None), None)
-    if own is not None and best and sign * entries[best[0]]["delta"] > 0:
-        share = own / entries[best[0]]["delta"]
-        if share > 0:
-            yield f"{tables.arm_name(summary, tested[0], marked=False)} caught {share:.0%} of what was to be had."
-    if any(r == "floor" for r in role.values()):
+        yield f"Beside it, in {label}: {_list(parts)}."
+    if "floor" in role.values():
         floor = next(entry["floor"] for entry in entries.values())
-        size = tables.number(summary, metric, floor)
-        moves = round(floor, about["digits"])
-        yield f"A case moves by up to {size} when nothing is done." if moves else "When nothing is done, nothing moves."
+        if round(floor, summary["metrics"][metric]["digits"]):
+            level = f"{summary['statistics']['level']:.0%}"
+            size = _size(summary, metric, floor)
+            yield f"When nothing is done, {level} of the cases move by less than {size} in {label}."
+        else:
+            yield f"When nothing is done, {label} does not move."
 
 
-def _signed(summary: Summary, metric: str, delta: float) -> str:
-    return tables.number(summary, metric, delta, signed=True)
+def _band(summary: Summary, metric: str, entry: Mapping[str, Any]) -> str:
+    """` (+0.02 to +0.19)`; nothing for a single case."""
+    band = tables.interval(summary, metric, entry)
+    return f" ({band[0]} to {band[1]})" if band else ""
+
+
+def _size(summary: Summary, metric: str, value: float) -> str:
+    """`0.10 dB`."""
+    return f"{tables.number(summary, metric, value)} {summary['metrics'][metric]['unit']}".rstrip()
 
 
 def _count(n: int, word: str) -> str:

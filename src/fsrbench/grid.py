@@ -16,7 +16,7 @@ from fsrbench.config import Arm, ArmPolicy, Family, Settings
 from fsrbench.errors import SettingsError
 from fsrbench.variants import FIXED, Axis, Point
 
-KEYS = ("arm", "arms", "families", "beside", "settings", "grid", "hints", "max_points")
+KEYS = ("arm", "families", "beside", "settings", "grid", "hints", "max_points")
 PREFIX = "sweep-"
 """How the names of shipped grids begin."""
 MOST = 100
@@ -118,7 +118,7 @@ def _names(file: _File, key: str) -> tuple[str, ...]:
 
 
 def _arms(file: _File) -> tuple[str, ...]:
-    named = (*_names(file, "arm"), *_names(file, "arms"))
+    named = _names(file, "arm")
     if "hints" in file.data:
         if named:
             raise file.error(["hints"], "hints replace the auditor: leave arm out, or sweep it in a file of its own.")
@@ -138,7 +138,7 @@ def _fixed(varied: Sequence[str]) -> dict[str, Arm]:
 
 def _chosen(file: _File, settings: Settings, varied: Sequence[str], beside: Sequence[str]) -> Settings:
     """Only the arms and families that the file names; fixed strengths take the families that have the knobs."""
-    for key, names in (("arm" if "arm" in file.data else "arms", varied), ("beside", beside)):
+    for key, names in (("arm", varied), ("beside", beside)):
         try:
             config.with_arms(settings, names)
         except SettingsError as error:

@@ -2,7 +2,7 @@
 
 For each family and each set of knobs (the paper's, and with the deeper hooks) the oracle runs as an arm of an
 ordinary study, into a folder of its own, and is measured as any arm is. What comes out is its paired gain for
-each metric with a bootstrap interval, the knobs that carry it, and, beside a finished run, which share of it each of
+each metric with its interval, the knobs that carry it, and, beside a finished run, which share of it each of
 that run's arms caught. It saw the reference: none of this is a contender's result. How it looks is in
 `overviews.py`.
 """
@@ -118,7 +118,7 @@ def _add(
     result["models"] |= summary["models"]
     result["notes"] = list(dict.fromkeys([*result["notes"], *what.notes, *_unavailable(summary)]))
     for family in summary["families"].keys() & settings.families.keys():  # the folder may hold others, from before
-        found = _family(family, folder, what, numbers, result["objective"])
+        found = _family(family, folder, what, numbers, summary, result["objective"])
         found["knobs"] = list(settings.offered(family))
         if plan.beside is not None:
             found["caught"] = _caught(family, plan.beside, what, numbers, result["objective"])
@@ -162,16 +162,19 @@ def _unavailable(summary: Mapping[str, Any]) -> list[str]:
 # --------------------------------------------------------------- what it shows
 
 
-def _family(family: str, folder: RunFolder, what: Evaluation, numbers: Numbers, objective: str) -> dict[str, Any]:
+def _family(
+    family: str, folder: RunFolder, what: Evaluation, numbers: Numbers, summary: Mapping[str, Any], objective: str
+) -> dict[str, Any]:
     """Gains for each metric, and the knobs that carry the gain of the objective."""
-    deltas = {name: numbers.deltas(family, name, ARM) for name in what.metrics}
-    done = [s.trail for s in what.subjects if s.family == family and s.trail and ARM in s.trail.arms]
+    effects = {name: entry["arms"].get(ARM, {"n": 0}) for name, entry in summary["families"][family].items()}
+    deltas = numbers.deltas(family, objective, ARM)
+    done = [trail for s in what.subjects if s.family == family and (trail := s.trail) and ARM in trail.arms]
     chosen = {trail.case: _applied(trail) for trail in done}
     sign = 1 if what.metrics[objective].better == "higher" else -1
     carriers: dict[str, dict[str, Any]] = {}
     for knob in sorted({knob for knobs in chosen.values() for knob in knobs}):
         cases = [case for case, knobs in chosen.items() if knob in knobs]
-        gains = [sign * deltas[objective][case] for case in cases if case in deltas[objective]]
+        gains = [sign * deltas[case] for case in cases if case in deltas]
         alone = [
             sign * gain for case in cases if (gain := _alone(folder, family, case, knob, chosen[case])) is not None
         ]
@@ -180,7 +183,7 @@ def _family(family: str, folder: RunFolder, what: Evaluation, numbers: Numbers, 
     return {
         "cases": len(done),
         "changed": sum(bool(knobs) for knobs in chosen.values()),
-        "gains": {name: _gain(list(own.values())) for name, own in deltas.items()},
+        "gains": {m: {key: e.get(key) for key in ("n", "delta", "low", "high")} for m, e in effects.items()},
         "carriers": dict(sorted(carriers.items(), key=lambda item: -int(item[1]["cases"]))),
     }
 
@@ -198,12 +201,6 @@ def _alone(folder: RunFolder, family: str, case: str, knob: str, chosen: Mapping
     return None if tried is None or record["current"] is None else float(tried - record["current"])
 
 
-def _gain(deltas: list[float]) -> dict[str, Any]:
-    effect = stats.paired(deltas, "higher")
-    low, high = (None if end is None else round(end, 6) for end in (effect.low, effect.high))
-    return {"n": effect.n, "delta": _mean(deltas), "low": low, "high": high}
-
-
 def _mean(values: Sequence[float]) -> float | None:
     return round(fmean(values), 6) if values else None
 
@@ -218,7 +215,8 @@ def _caught(family: str, beside: RunFolder, what: Evaluation, numbers: Numbers, 
         )
     marks = subjects.of_run(beside, _stored(beside)).marks
     best = numbers.deltas(family, objective, ARM)
-    pure = {s.case: s.trail.pure.sha256 for s in what.subjects if s.family == family and s.trail}
+    pure = {s.case: trail.pure.sha256 for s in what.subjects if s.family == family and (trail := s.trail)}
+    persons = summarising.persons_of(what)
     trails = [trail for trail in beside.trails() if trail.family == family]
     alike = {trail.case for trail in trails if pure.get(trail.case) == trail.pure.sha256}
     if trails and not alike:
@@ -230,7 +228,11 @@ def _caught(family: str, beside: RunFolder, what: Evaluation, numbers: Numbers, 
     for arm in sorted({arm for trail in trails for arm in trail.arms}):
         own = theirs.deltas(family, objective, arm)
         both = sorted(own.keys() & best.keys() & alike)
+        members = [persons[case] for case in both] if persons else None
+        effect = stats.paired([own[case] for case in both], what.metrics[objective].better, clusters=members)
+        ends = {end: None if (value := getattr(effect, end)) is None else round(value, 6) for end in ("low", "high")}
         delta, upper = _mean([own[case] for case in both]), _mean([best[case] for case in both])
         share = round(delta / upper, 4) if delta is not None and upper else None
-        caught[arm] = {"n": len(both), "delta": delta, "oracle": upper, "share": share, "mark": marks.get(arm, "")}
+        mark = marks.get(arm, "")
+        caught[arm] = {"n": effect.n, "delta": delta, **ends, "oracle": upper, "share": share, "mark": mark}
     return caught

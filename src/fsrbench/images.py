@@ -16,9 +16,10 @@ import os
 import sys
 import tempfile
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -239,14 +240,32 @@ def write(path: Path, image: Image) -> None:
     write_bytes(path, encode(image))
 
 
+def read_bytes(path: Path, most: int) -> bytes:
+    """A whole file that is no picture. One longer than `most` is an OSError: no memory is filled by mistake."""
+    data = bytearray()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 16):
+            data += piece
+            if len(data) > most:
+                raise OSError(f"it is longer than {most:,} bytes, the most that is read of such a file")
+    return bytes(data)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file, all or nothing."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
     """Write to a temporary name beside the target, flush, rename: a reader never sees half a file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(temporary, 0o644)

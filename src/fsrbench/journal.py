@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Set
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from fsrbench import downloads, images
 NAME = ".journal"
 """Its file in a folder: a line that says what it is and the hash of the rest, then JSON."""
 FORMAT = 1
+MAX_BYTES = 1_000_000_000
+"""Bytes that are read of it: some million files. One that is longer is no journal."""
+AT_ONCE = 1000
+"""Entries that are turned into text together."""
 GRAIN = 2_000_000_000
 """Nanoseconds within which two writes may bear the same time (FAT's clock): a file as young as that is not trusted."""
 
@@ -32,10 +37,10 @@ class Journal:
         self._path = folder / NAME if folder is not None else None
         self._root = os.path.join(os.path.abspath(folder), "") if folder is not None else ""
         stored = _read(self._path)
-        self._files: dict[str, tuple[int, int, str]] = stored.get("files", {})
+        self._files: dict[str, tuple[int, int, str]] = {}
+        self._unseen: dict[str, tuple[int, int, str]] = stored.get("files", {})  # those nobody has asked for yet
         self._values: dict[str, tuple[str, dict[str, float]]] = stored.get("values", {})
         self._made: dict[str, tuple[str, dict[str, str]]] = stored.get("made", {})
-        self._seen: set[str] = set()
         self._changed = False
 
     # ------------------------------------------------------------------ files
@@ -56,7 +61,10 @@ class Journal:
         except OSError:
             return None
         key = self._key(file)
-        self._seen.add(key)
+        known = self._unseen.get(key)
+        if known is not None:
+            self._files.setdefault(key, known)  # first there, then gone here: other threads look, too
+            self._unseen.pop(key, None)
         known = self._files.get(key)
         same = known is not None and known[0] == stamp.st_size and known[1] == stamp.st_mtime_ns
         return stamp, known[2] if known is not None and same else None
@@ -85,17 +93,30 @@ class Journal:
 
     # ----------------------------------------------------------------- values
 
-    def values(self, metric: str, identity: str) -> dict[str, float]:
-        """Content → number for a metric that is this very one: the values of an earlier one are dropped."""
-        known = self._values.get(metric)
-        return dict(known[1]) if known is not None and known[0] == identity else {}
+    def values(self, metric: str, identity: str) -> Mapping[str, float]:
+        """Content → number for a metric that is this very one: the values of an earlier one are dropped.
 
-    def keep(self, metric: str, identity: str, values: dict[str, float]) -> None:
-        """Remember these, and no others, for a metric."""
-        known = self._values.get(metric)
-        if known is None or known[0] != identity or known[1] != values:
-            self._values[metric] = (identity, values)
+        It is what the journal itself holds, and shows what is kept later, too.
+        """
+        return self._of(metric, identity)
+
+    def keep(self, metric: str, identity: str, values: Mapping[str, float]) -> None:
+        """Remember these for a metric, too."""
+        self._of(metric, identity).update(values)
+        self._changed |= bool(values)
+
+    def forget_values(self, metric: str, identity: str, current: Set[str]) -> None:
+        """Drop the values of a metric that belong to no content that there still is."""
+        values = self._of(metric, identity)
+        for key in [key for key in values if key not in current]:
+            del values[key]
             self._changed = True
+
+    def _of(self, metric: str, identity: str) -> dict[str, float]:
+        known = self._values.get(metric)
+        if known is None or known[0] != identity:
+            known = self._values[metric] = (identity, {})
+        return known[1]
 
     # --------------------------------------------------------------- products
 
@@ -118,30 +139,55 @@ class Journal:
 
     def forget_unseen(self) -> None:
         """Drop what is known of files that this process did not ask for: they have left the folder's evaluation."""
-        unseen = self._files.keys() - self._seen
-        for key in unseen:
-            del self._files[key]
-        self._changed |= bool(unseen)
+        self._changed |= bool(self._unseen)
+        self._unseen.clear()
 
     def save(self) -> None:
         """Write it, whole, if anything in it is new. May be called while other threads ask for hashes."""
         if self._path is None or not self._changed:
             return
         self._changed = False
-        data = {"files": dict(self._files), "values": dict(self._values), "made": dict(self._made)}
-        body = json.dumps(data, separators=(",", ":")).encode()
-        images.write_bytes(self._path, _head(body) + body)
+        whole = hashlib.sha256()
+        with images.replacing(self._path) as file:
+            file.write(_head(whole))  # as long as the one that comes in its place
+            for text in self._texts():
+                piece = text.encode()
+                whole.update(piece)
+                file.write(piece)
+            file.seek(0)
+            file.write(_head(whole))
+
+    def _texts(self) -> Iterator[str]:
+        """Its JSON, piece by piece: the whole text takes more memory than the journal."""
+        keys = (*self._unseen, *self._files)
+        yield '{"files":{'
+        yield from _entries((key, self._files.get(key) or self._unseen.get(key)) for key in keys)
+        yield '},"values":{'
+        for number, (metric, (identity, values)) in enumerate(self._values.items()):
+            yield f"{',' if number else ''}{json.dumps(metric)}:[{json.dumps(identity)},{{"
+            yield from _entries(values.items())
+            yield "}]"
+        yield '},"made":{'
+        yield from _entries(self._made.items())
+        yield "}}"
 
 
-def _head(body: bytes) -> bytes:
-    return f"fsrbench journal {FORMAT} {hashlib.sha256(body).hexdigest()}\n".encode()
+def _entries(items: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """Entries of a JSON object, AT_ONCE in a piece."""
+    left, comma = iter(items), ""
+    while piece := dict(islice(left, AT_ONCE)):
+        yield comma + json.dumps(piece, separators=(",", ":"))[1:-1]
+        comma = ","
+
+
+def _head(whole: hashlib._Hash) -> bytes:
+    return f"fsrbench journal {FORMAT} {whole.hexdigest()}\n".encode()
 
 
 def _read(path: Path | None) -> dict[str, Any]:
     """What `save` wrote to the last byte, or nothing."""
     try:
-        data = path.read_bytes() if path is not None else b""
+        head, _, body = (images.read_bytes(path, MAX_BYTES) if path is not None else b"").partition(b"\n")
     except OSError:
         return {}
-    head, _, body = data.partition(b"\n")
-    return json.loads(body) if head + b"\n" == _head(body) else {}
+    return json.loads(body) if head + b"\n" == _head(hashlib.sha256(body)) else {}

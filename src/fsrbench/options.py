@@ -8,6 +8,8 @@ from typing import Annotated, Any, TypeAlias
 
 from typer import Argument, Option
 
+MOST = 1024
+"""Workers: each has a thread, and a picture in memory."""
 HIGH, LOW, OUTPUTS = Path("inputs/high_res_imgs"), Path("inputs/low_res_imgs"), Path("outputs")
 
 
@@ -45,12 +47,15 @@ Set: TypeAlias = Annotated[
 Seed: TypeAlias = Annotated[
     int | None, Option("--seed", min=0, help="Seed of everything random (default: 0).", show_default=False)
 ]
-Workers: TypeAlias = Annotated[int, Option("--workers", min=1, help="Cases in flight. Results do not depend on it.")]
+Workers: TypeAlias = Annotated[
+    int, Option("--workers", min=1, max=MOST, help="Cases in flight. Results do not depend on it.")
+]
 RunWorkers: TypeAlias = Annotated[
     int | None,
     Option(
         "--workers",
         min=1,
+        max=MOST,
         help="Cases in flight (default: 2, on a GPU 16); with --executor ray, workers (default: one a GPU or node). "
         "Results do not depend on it.",
         show_default=False,

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 SETS = {"paper": "the paper's", "deep": "with the deeper hooks"}
 """What the sets of knobs are called."""
+_CAUGHT = (
+    "Caught is the arm's mean difference over the oracle's, on the same cases. It is as unsure as that difference: "
+    "where its interval holds zero, nothing is known to have been caught."
+)
 
 
 # ------------------------------------------------------------------- headroom
@@ -45,7 +49,7 @@ def headroom_markdown(found: Mapping[str, Any]) -> str:
     caught = list(_caught(found))
     if caught:
         head = ["Family", "Knobs", "Arm", "n", "Δ of the arm", "Δ of the oracle", "caught"]
-        parts += ["## How much of it each arm caught", _table([head, *caught], left=3)]
+        parts += ["## How much of it each arm caught", _table([head, *caught], left=3), _CAUGHT]
     parts += [f"- {tables.escape(line)}" for line in (*found["failures"], *found["notes"])]
     return "\n\n".join(parts) + "\n"
 
@@ -87,11 +91,13 @@ def _gains(found: Mapping[str, Any], names: list[str]) -> Iterator[tuple[str, st
 
 
 def _gain(found: Mapping[str, Any], metric: str, entry: Mapping[str, Any]) -> str:
-    gain = entry["gains"].get(metric, {"delta": None, "low": None})
-    delta = _number(found, metric, gain["delta"])
-    if gain["low"] is None:
-        return delta
-    return f"{delta} [{_number(found, metric, gain['low'])}, {_number(found, metric, gain['high'])}]"
+    return _delta(found, metric, entry["gains"].get(metric, {"delta": None, "low": None}))
+
+
+def _delta(found: Mapping[str, Any], metric: str, about: Mapping[str, Any]) -> str:
+    """`+0.12 [+0.05, +0.19]`."""
+    band = tables.interval(found, metric, about)
+    return _number(found, metric, about["delta"]) + (f" [{band[0]}, {band[1]}]" if band else "")
 
 
 def _carriers(found: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -106,7 +112,8 @@ def _caught(found: Mapping[str, Any]) -> Iterator[list[str]]:
     for family, sets in found["families"].items():
         for kind, entry in sets.items():
             for arm, about in entry.get("caught", {}).items():
-                deltas = [_number(found, found["objective"], about[key]) for key in ("delta", "oracle")]
+                objective = found["objective"]
+                deltas = [_delta(found, objective, about), _number(found, objective, about["oracle"])]
                 share = "n/a" if about["share"] is None else f"{about['share']:.0%}".replace("-", "−")
                 label = f"{arm} ({about['mark']})" if about["mark"] else arm
                 yield [family, SETS[kind], label, str(about["n"]), *deltas, share]

@@ -105,7 +105,7 @@ def sheet(what: Evaluation, scores: Sequence[Score], summary: Summary, most: int
 
 def _columns(subject: Subject, what: Evaluation) -> tuple[list[Column], list[str]]:
     """What can be shown of a case, and a line for everything that cannot."""
-    bounds = what.limits.model_dump()
+    bounds = what.limits.of_pictures()
     pure = images.read_stored(subject.variants[PURE])
     height, width = pure.shape[:2]
     columns, notes = [], []
@@ -121,9 +121,9 @@ def _columns(subject: Subject, what: Evaluation) -> tuple[list[Column], list[str
             continue
         try:
             image = images.read_stored(path)
-            columns.append(Column(_title(arm), _outcome(subject, arm), image, arm, what.marks.get(arm, "")))
+            columns.append(Column(tables.arm_title(arm), _outcome(subject, arm), image, arm, what.marks.get(arm, "")))
         except FsrbenchError:
-            notes.append(f"{_title(arm)} is not shown: its picture is missing or cannot be read.")
+            notes.append(f"{tables.arm_title(arm)} is not shown: its picture is missing or cannot be read.")
     if subject.hr is not None:
         try:
             hr = inputs.reference(subject.hr, (height, width), what.hr_size, **bounds)
@@ -160,10 +160,6 @@ def _row(
             columns.append(replace(column, title=title, numbers=tuple(numbers[:SHOWN])))
     ends = [[shared[title]] if title in shared else [] for title in (LR, REFERENCE)]
     return [*ends[0], *columns, *ends[1]], notes
-
-
-def _title(arm: str) -> str:
-    return "+LVLM" if arm == "lvlm" else f"+{arm}"
 
 
 def _outcome(subject: Subject, arm: str) -> str:
@@ -266,7 +262,7 @@ def _patches(page: Page, at: tuple[int, int], image: Image, style: Style, *, pix
 def _caption(page: Page, y: int, wide: float, subject: Subject, scores: Sequence[Score], summary: Summary) -> int:
     """Pure's numbers and every arm's differences in columns, each arm's rounds below it; returns where they end."""
     values = {(s.metric, s.arm): s.value for s in scores}
-    labels = {arm: "Pure" if arm == PURE else f"Δ {_title(arm)}" for arm in subject.variants}
+    labels = {arm: "Pure" if arm == PURE else f"Δ {tables.arm_title(arm)}" for arm in subject.variants}
     labels = {arm: drawing.shorten(label, 200, 16) for arm, label in labels.items()}
     rows = {arm: [spans for _, spans in _numbers(values, summary, arm)] for arm in labels}
     first = GAP + max(drawing.length(label, 16) for label in labels.values()) + 24

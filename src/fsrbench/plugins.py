@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from fsrbench.errors import SettingsError
-from fsrbench.values import Answer, Comparison, Image, Knobs, KnobValue, Preference, Question
+from fsrbench.values import Answer, Bounds, Comparison, Image, Knobs, KnobValue, Preference, Question
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where and how plugins that hold networks run; the same for all of them in one command."""
+    """Where, how and within what bounds plugins run; the same for all of them in one command."""
 
     device: str = "cpu"
     """A torch device, already resolved: never `auto`."""
@@ -53,6 +53,8 @@ class Machine:
     """Face detector (SCRFD ONNX file) set by the user; None takes the official one where it is present."""
     recogniser: Path | None = None
     """Face recogniser (ArcFace ONNX file) set by the user; None takes the official one."""
+    bounds: Bounds = field(default_factory=Bounds)
+    """How much of a reply is read, for auditors that read text: the settings' `limits`, put here by `unit.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ class Auditor:
     when nothing came back for one question."""
     privileged: bool = False
     """May look at the reference: an upper bound, never a contender. Marked wherever it shows."""
+    control: bool = False
+    """Is there to be compared with: what a contender must beat to be worth anything."""
     handling: tuple[str, ...] = ()
     """Settings that say how it is reached and paid, and cannot change what it answers: a run may go on with others."""
 

@@ -117,7 +117,7 @@ def _pipeline(settings: Settings, family: str, own: Mapping[str, Knob], machine:
 
 
 def _specimen(settings: Settings, family: str, case: Case) -> liveness.Specimen:
-    bounds = settings.limits.model_dump()
+    bounds = settings.limits.of_pictures()
     lr = images.read(case.lr, **bounds)
     target = (lr.shape[0] * settings.scale, lr.shape[1] * settings.scale)
     reference = inputs.reference(case.hr, target, settings.hr_size, **bounds) if case.hr else None
@@ -140,7 +140,7 @@ def question(settings: Settings, machine: Machine, family: str, lr: Path, case: 
 
     tools = evidence.open_tools(machine)
     bench = unit.open_family(family, settings, machine, {"lvlm": ask}, tools, RunFolder(Path()))
-    image = images.read(chosen.lr, **settings.limits.model_dump())
+    image = images.read(chosen.lr, **settings.limits.of_pictures())
     pure = bench.pipeline.restore(image, {}, derive_seed(settings.seed, settings.kind(family), chosen.id))
     bench.arms["lvlm"](Situation(family, chosen.id, image, pure, bench.pipeline))
     sent = asked[0]

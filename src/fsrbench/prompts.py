@@ -16,11 +16,13 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from fsrbench import images
 from fsrbench.errors import SettingsError
 from fsrbench.plugins import Knob, shipped
-from fsrbench.reply import MAX_REASON
-from fsrbench.values import TAGS, Evidence, Knobs, KnobValue
+from fsrbench.values import MAX_REASON, TAGS, Evidence, Knobs, KnobValue
 
+MAX_PROMPT = 100_000
+"""Bytes of a prompt file; it is sent with every question."""
 PLACEHOLDERS = {
     "pictures": "the pictures in the order in which they are sent",
     "qa": "the measured numbers, one a line",
@@ -83,7 +85,7 @@ def read(family: str, path: Path | None = None) -> Prompt:
     """Read a family's prompt: the file that the config names, else the one that comes with the package."""
     source = path or shipped("prompts") / f"{family}.md"
     try:
-        text = source.read_text(encoding="utf-8")
+        text = images.read_bytes(source, MAX_PROMPT).decode().replace("\r\n", "\n")
     except FileNotFoundError:
         if path is None:
             raise SettingsError(

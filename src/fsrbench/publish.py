@@ -87,8 +87,10 @@ class _Cases:
         for subject in what.subjects:
             place = (subject.family, subject.case)
             numbers = [(s.arm, s.metric, s.value, s.note) for s in own[place]]
-            parts = [_telling(getattr(subject, part.name), journal) for part in fields(subject)]
-            content[place] = _digest(parts, numbers)
+            parts = [_telling(getattr(subject, part.name), journal) for part in fields(subject) if part.name != "told"]
+            told = subject.told
+            trail = journal.sha256(told.trail_file(*place)) if isinstance(told, RunFolder) else told
+            content[place] = _digest(parts, trail, numbers)
         return cls(content, own)
 
 
@@ -165,15 +167,15 @@ def _draw_panels(
     what: Evaluation, cases: _Cases, summary: Mapping[str, Any], folder: RunFolder, workers: int, track: Track
 ) -> None:
     """Draw the panel of every case of which something that it shows has changed."""
-    journal, about = folder.journal, _digest(_declared(what), what.hr_size, what.limits)
+    journal, about = folder.journal, _digest(_declared(what), what.hr_size, what.limits.of_pictures())
 
     def inputs(subject: Subject) -> str:
         marks = {arm: what.marks.get(arm) for arm in subject.variants}
         content = cases.content[subject.family, subject.case]
         return hashlib.sha256(repr((about, content, marks, what.labels.get(subject.family))).encode()).hexdigest()
 
-    def draw(job: tuple[Subject, str]) -> tuple[str, str, Path | None]:
-        subject, made_of = job
+    def draw(job: tuple[int, str]) -> tuple[str, str, Path | None]:
+        subject, made_of = what.subjects[job[0]], job[1]
         path = folder.root / _panel(subject)
         try:
             panel = panels.draw(subject, cases.scores[subject.family, subject.case], what, summary)
@@ -183,7 +185,7 @@ def _draw_panels(
         images.write(path, panel)
         return _panel(subject), made_of, path
 
-    jobs = [(s, made_of) for s in what.subjects if not journal.fresh(_panel(s), made_of := inputs(s))]
+    jobs = [(n, made_of) for n, s in enumerate(what.subjects) if not journal.fresh(_panel(s), made_of := inputs(s))]
     for name, made_of, path in track("panels", execute.run(draw, jobs, workers), len(jobs)) if jobs else ():
         if path is not None:
             journal.made(name, made_of, [path])

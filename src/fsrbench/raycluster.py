@@ -15,7 +15,7 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,10 @@ def lay_out(nodes: Sequence[tuple[int, int]], workers: int | None, device: str) 
 # --------------------------------------------------------------------- driver
 
 
+class _Lost(Exception):
+    """A worker is gone, and what it was asked is not answered."""
+
+
 @dataclass(eq=False)
 class _Seat:
     """One worker, as the driver sees it."""
@@ -132,10 +136,8 @@ class _Cluster:
         """Of all workers together: a knob may have opened a file at one of them only."""
         found: dict[str, str] = {}
         for seat in [seat for seat in self.seats if seat.ready]:
-            try:
-                found |= self._store(self.ray.get(seat.actor.weights.remote(family)))
-            except self.ray.exceptions.RayError as error:
-                self._replace(seat, error)
+            with suppress(_Lost):
+                found |= self._hear(seat, seat.actor.weights.remote(family))
         return dict(sorted(found.items()))
 
     def run(self, family: str, todo: Sequence[Case]) -> Iterator[Outcome]:
@@ -152,18 +154,15 @@ class _Cluster:
                 seat, case, attempt = flying.pop(reference)
                 seat.flying -= 1
                 try:
-                    yield self._store(self.ray.get(reference))
+                    yield self._hear(seat, reference)
                 except CostLimitReached as error:
                     stopped = error
                     waiting.clear()
-                except self.ray.exceptions.RayTaskError:
-                    raise  # a bug: it keeps its traceback
-                except self.ray.exceptions.RayError as error:
-                    self._replace(seat, error)
+                except _Lost as lost:
                     if stopped is None and attempt < ATTEMPTS:
                         waiting.append((case, attempt + 1))
                     elif stopped is None:
-                        yield case.id, [Failure(family, case.id, PURE, _gone(attempt, error))]
+                        yield case.id, [Failure(family, case.id, PURE, _gone(attempt, lost))]
         if stopped is not None:
             raise stopped
 
@@ -187,11 +186,8 @@ class _Cluster:
     def _let_in(self, seat: _Seat, reference: Any) -> None:
         """Hear whether a worker could open the family; what it opened must be what the first one did."""
         try:
-            opened: Opened = self._store(self.ray.get(reference))
-        except self.ray.exceptions.RayTaskError:
-            raise
-        except self.ray.exceptions.RayError as error:
-            self._replace(seat, error)
+            opened: Opened = self._hear(seat, reference)
+        except _Lost:
             return
         self.opened.append(opened)
         if opened != self.opened[0]:
@@ -208,12 +204,8 @@ class _Cluster:
             if seat is None:
                 self._wait({})
                 continue
-            try:
-                return self._store(self.ray.get(getattr(seat.actor, method).remote(*arguments)))
-            except self.ray.exceptions.RayTaskError:
-                raise
-            except self.ray.exceptions.RayError as error:
-                self._replace(seat, error)
+            with suppress(_Lost):
+                return self._hear(seat, getattr(seat.actor, method).remote(*arguments))
 
     def _ask_to_open(self, seat: _Seat) -> None:
         seat.ready = False
@@ -233,8 +225,15 @@ class _Cluster:
         self.seats.append(_Seat(self.hire()))
         self._ask_to_open(self.seats[-1])
 
-    def _store(self, reply: Reply) -> Any:
-        """Put what came back in its place, then say what was answered."""
+    def _hear(self, seat: _Seat, reference: Any) -> Any:
+        """An answer, its files stored; _Lost where the worker is, and somebody else is on the way."""
+        try:
+            reply: Reply = self.ray.get(reference)
+        except self.ray.exceptions.RayTaskError:
+            raise  # a bug: it keeps its traceback
+        except self.ray.exceptions.RayError as error:
+            self._replace(seat, error)
+            raise _Lost(_first_line(error)) from None
         for name, data in reply.files:
             images.write_bytes(self.root / name, data)
         if reply.error is not None:

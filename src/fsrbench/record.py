@@ -18,6 +18,7 @@ from fsrbench import __version__, plugins
 from fsrbench.config import Settings
 from fsrbench.errors import StoreError
 from fsrbench.plugins import Machine
+from fsrbench.values import MAX_REPLY
 
 PACKAGES = ("torch", "torchvision", "spandrel", "numpy", "scipy", "opencv-python", "pillow", "insightface", "openai")
 """Packages whose version may move a pixel or a number."""
@@ -79,6 +80,8 @@ def _decisive(record: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of a record that decide what is restored and audited (metrics are computed anew at any time)."""
     settings = record["settings"]
     kept = {key: settings[key] for key in ("seed", "models", "scale", "faces", "guards", "families")}
+    # A reply that was too long is a result. The other limits decide on failures, which are taken up again, or on words.
+    kept["limits"] = {"max_reply": settings["limits"].get("max_reply", MAX_REPLY)}
     kept["arms"] = {name: _answering(arm) for name, arm in settings["arms"].items()}
     kept["inputs"] = {name: folder for name, folder in record["inputs"].items() if folder is not None}
     return {**kept, **{key: record[key] for key in ("machine", "prompts", "weights", "evidence")}}

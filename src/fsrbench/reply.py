@@ -15,12 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
-from fsrbench.values import TAGS
+from fsrbench.values import TAGS, Bounds
 
-MAX_REPLY = 200_000
-"""Characters of a reply that are looked at; a longer one is refused whole."""
-MAX_REASON = 600
-"""Characters of the reason that are kept."""
 MAX_DEPTH = 8
 """Nesting of braces and brackets; a valid reply has two."""
 MAX_HINTS = 32
@@ -63,7 +59,7 @@ class Reply:
     hints: dict[str, Any]
     """Knob name → number, flag or short text, as asked; null hints are left out."""
     reason: str
-    """One line, at most MAX_REASON characters."""
+    """One line, as long as the bounds allow."""
     repairs: tuple[str, ...]
     """What was mended, dropped or shortened."""
 
@@ -77,24 +73,24 @@ class Choice:
     confidence: float
     """0–100."""
     reason: str
-    """One line, at most MAX_REASON characters."""
+    """One line, as long as the bounds allow."""
     repairs: tuple[str, ...]
     """What was mended, dropped or shortened."""
 
 
-def parse(text: str, schema: Mapping[str, Any]) -> Reply:
+def parse(text: str, schema: Mapping[str, Any], bounds: Bounds) -> Reply:
     """Read one reply. `schema` is the question's; it says which hints are numbers."""
-    fields, repairs = _fields(text, FIELDS)
+    fields, repairs = _fields(text, FIELDS, bounds)
     score, confidence = (_percent(name, fields[name], repairs) for name in ("score", "confidence"))
     tags = _tags(fields["tags"], repairs)
     hints = _hints(fields["hints"], schema, repairs)
-    reason = _reason(fields["reason"], repairs)
+    reason = _reason(fields["reason"], repairs, bounds)
     return Reply(score, confidence, tags, hints, reason, tuple(dict.fromkeys(repairs)))
 
 
-def parse_choice(text: str, schema: Mapping[str, Any]) -> Choice:
+def parse_choice(text: str, schema: Mapping[str, Any], bounds: Bounds) -> Choice:
     """Read one reply to a comparison; `schema` says what may be preferred."""
-    fields, repairs = _fields(text, CHOICE_FIELDS)
+    fields, repairs = _fields(text, CHOICE_FIELDS, bounds)
     said = fields["preferred"]
     preferred = said.strip().lower() if isinstance(said, str) else said
     if preferred not in schema["properties"]["preferred"]["enum"]:
@@ -102,14 +98,14 @@ def parse_choice(text: str, schema: Mapping[str, Any]) -> Choice:
     if preferred != said:
         repairs.append("letter case")
     confidence = _percent("confidence", fields["confidence"], repairs)
-    reason = _reason(fields["reason"], repairs)
+    reason = _reason(fields["reason"], repairs, bounds)
     return Choice(cast("Preferred", preferred), confidence, reason, tuple(dict.fromkeys(repairs)))
 
 
-def _fields(text: str, wanted: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
+def _fields(text: str, wanted: tuple[str, ...], bounds: Bounds) -> tuple[dict[str, Any], list[str]]:
     """The fields of the one object in the text, none of those wanted missing, and what was mended or dropped."""
-    if len(text) > MAX_REPLY:
-        raise Unusable(f"the reply has {len(text):,} characters; the limit is {MAX_REPLY:,}")
+    if len(text) > bounds.max_reply:
+        raise Unusable(f"the reply has {len(text):,} characters; the limit is {bounds.max_reply:,} (limits.max_reply)")
     if not text.strip():
         raise Unusable("the reply is empty")
     repairs: list[str] = []
@@ -121,12 +117,12 @@ def _fields(text: str, wanted: tuple[str, ...]) -> tuple[dict[str, Any], list[st
     return fields, repairs
 
 
-def _reason(value: Any, repairs: list[str]) -> str:
+def _reason(value: Any, repairs: list[str], bounds: Bounds) -> str:
     if not isinstance(value, str):
         raise Unusable("reason is not a text")
-    reason = _clean(value, MAX_REPLY)
-    if len(reason) > MAX_REASON:
-        reason = reason[: MAX_REASON - 1].rstrip() + "…"
+    reason = _clean(value, bounds.max_reply)
+    if len(reason) > bounds.max_reason:
+        reason = reason[: bounds.max_reason - 1].rstrip() + "…"
         repairs.append("shortened reason")
     return reason
 

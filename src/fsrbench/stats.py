@@ -25,13 +25,14 @@ narrow in small samples: below about 100 cases (or clusters), look at the t-inte
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from fsrbench import ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,8 +45,6 @@ POWER = 0.80
 """At which the smallest effect that could be found, and the cases needed, are given."""
 RESAMPLES = 10_000
 """Of the bootstrap: half of them drawn, the other half their mirror images."""
-EXACT = 50
-"""Up to so many differences that are not zero, the rank test's p is exact; above, normal."""
 MOST_NEEDED = 10_000_000
 """More cases than this are not a number to plan with."""
 SAME = 1e-12
@@ -53,8 +52,9 @@ SAME = 1e-12
 CHUNK = 2**16
 """Draws made at once: memory stays bounded whatever the number of cases, the numbers stay in the processor's cache, and
 their product is too small for a BLAS to start threads, which wait for each other on a busy machine."""
-KEPT = 2**27
-"""Draws that are kept, one byte each, because all effects over as many cases take the same."""
+KEPT = 2**22
+"""Draws that are kept, one byte each, because all effects over as many cases take the same. More are drawn each time:
+memory stays bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Effect:
     t_high: float | None = None
     """Its upper end."""
     p: float | None = None
-    """Wilcoxon signed-rank test, two-sided, zeros by Pratt's way: ranked, then left out of the sums. See `_ranked`."""
+    """Wilcoxon signed-rank test, two-sided, zeros by Pratt's way: ranked, then left out of the sums. See `ranks.py`."""
     effect: float | None = None
     """Mean over standard deviation of the differences (Cohen's d_z); None where they do not vary."""
     wins: int = 0
@@ -130,7 +130,10 @@ def paired(
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down adjustment over all tests of a run; what was not tested stays None."""
+    """Holm's step-down adjustment over all tests of a run; what was not tested stays None.
+
+    It holds however the tests depend on each other, as those of families do that restore the same inputs.
+    """
     known = sorted((value, place) for place, value in enumerate(p) if value is not None)
     adjusted: list[float | None] = [None] * len(p)
     highest = 0.0
@@ -147,6 +150,16 @@ def mean_interval(
     x = _finite(values)
     groups = _group(x, clusters) if x.size else None
     return _t_interval(groups) if groups and groups.sums.size > 1 else (None, None)
+
+
+def share_interval(successes: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of `n` > 0 independent cases."""
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + LEVEL) / 2))
+    share, weight = successes / n, z * z / n
+    middle, half = share + weight / 2, z * math.sqrt(share * (1 - share) / n + weight / (4 * n))
+    return max(0.0, (middle - half) / (1 + weight)), min(1.0, (middle + half) / (1 + weight))
 
 
 def floor(moved: Sequence[float]) -> float:
@@ -210,7 +223,8 @@ def _uncertainty(groups: _Groups, seed: int) -> dict[str, Any]:
     """The fields of an effect that say how sure it is. Needs two clusters."""
     count = groups.sums.size
     t_low, t_high = _t_interval(groups)
-    known = {"p": _ranked(groups.sums / groups.sizes, groups.scale), "t_low": t_low, "t_high": t_high}
+    p = ranks.signed_rank(groups.sums / groups.sizes, SAME * groups.scale)
+    known = {"p": p, "t_low": t_low, "t_high": t_high}
     if groups.error == 0:
         return known | {"low": t_low, "high": t_high}
     low, high = _bca(groups, _resampled(groups, seed))
@@ -273,53 +287,6 @@ def _bca(groups: _Groups, resampled: Array) -> tuple[float, float]:
     z = bias + ndtri((1 + LEVEL) / 2) * np.array((-1.0, 1.0))
     low, high = np.quantile(resampled, ndtr(bias + z / (1 - acceleration * z)))
     return float(low), float(high)
-
-
-# ------------------------------------------------------------------ rank test
-
-
-def _ranked(means: Array, scale: float) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test with Pratt's zeros, by symmetry under no effect.
-
-    Exact, given the sizes of the differences, while at most EXACT of them are not zero, ties and zeros or not; that
-    is what scipy's exact and exhaustive tests give, where it has them. Above, the normal approximation with the
-    variance of the ranks there are and no correction for continuity, as scipy. An arm that leaves most cases alone
-    is why zeros do not count towards EXACT: few differences among many zeros are anything but normal.
-    All zero: 1. All equal and not zero: the test is as good as any other (six of six alike: p = 1/32).
-    """
-    from scipy.special import ndtr
-
-    if scale == 0:
-        return 1.0
-    steps = np.rint(means / (scale * SAME))
-    _, member, counts = np.unique(np.abs(steps), return_inverse=True, return_counts=True)
-    doubled = (2 * np.cumsum(counts) - counts + 1)[member]  # twice the mean rank of what is tied: whole numbers
-    ranks, positive = doubled[steps != 0], steps[steps != 0] > 0
-    if ranks.size == 0:
-        return 1.0
-    if ranks.size <= EXACT:
-        return _exact(ranks - 2 * (steps.size - ranks.size), positive, steps.size - ranks.size)
-    signed = np.where(positive, ranks, -ranks).astype(np.float64)
-    p = 2 * float(ndtr(-abs(signed.sum()) / np.linalg.norm(signed)))
-    return max(p, sys.float_info.min)  # too small for a number is still not zero
-
-
-def _exact(doubled: NDArray[np.int64], positive: NDArray[np.bool_], zeros: int) -> float:
-    """Twice the share of all patterns of signs whose sum of positive ranks is as far out as this one's.
-
-    `doubled` are twice the ranks above the zeros. Patterns are counted by how many signs are positive and by the
-    sum of those ranks, so that many zeros, which lift every rank by as much, cost nothing.
-    """
-    unit = int(np.gcd.reduce(doubled))
-    ways = np.zeros((doubled.size + 1, int(doubled.sum()) // unit + 1))  # whole numbers below 2**53
-    ways[0, 0], top = 1, 0
-    for number, step in enumerate((doubled // unit).tolist()):
-        ways[1 : number + 2, step : top + step + 1] += ways[: number + 1, : top + 1].copy()
-        top += step
-    lift = 2 * zeros
-    sums = np.arange(doubled.size + 1)[:, None] * lift + np.arange(top + 1) * unit
-    seen, total = int((doubled[positive] + lift).sum()), int((doubled + lift).sum())
-    return min(1.0, float(ways[sums >= max(seen, total - seen)].sum()) * 2.0 ** (1 - doubled.size))
 
 
 # ---------------------------------------------------------------------- power

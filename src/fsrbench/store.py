@@ -30,6 +30,10 @@ log = logging.getLogger("fsrbench")
 FAILURES = ("family", "case", "arm", "why")
 STUDY = ("inputs", "settings", "machine", "prompts", "evidence", "weights", "dead_knobs", "versions")
 """What `study.yaml` must hold."""
+MAX_TRAIL = 20_000_000
+"""Bytes of a trail; a usual one has some thousand."""
+KEPT = 64
+"""Trails that are remembered: whoever looks at a case asks for its trail several times."""
 FORMAT = 1
 """Version of all stored files; raised when a reader of the old one would misread the new one."""
 
@@ -122,8 +126,13 @@ class RunFolder:
 
     @cached_property
     def _parsed(self) -> dict[Path, tuple[int, int, Trail]]:
-        """Trails as they were read: size and time of the file, and what it held."""
+        """The trails that were read last: size and time of the file, and what it held. Never more than KEPT."""
         return {}
+
+    @cached_property
+    def _named(self) -> set[Path]:
+        """Damaged trails that were named already."""
+        return set()
 
     def trail(self, family: str, case: str) -> Trail | None:
         """The stored trail of a case, or None."""
@@ -132,7 +141,9 @@ class RunFolder:
             stamp = path.stat()
             *known, trail = self._parsed.get(path, (0, 0, None))
             if trail is None or known != [stamp.st_size, stamp.st_mtime_ns]:
-                trail = _parse(path, path.read_bytes())
+                trail = _parse(path, images.read_bytes(path, MAX_TRAIL))
+                if len(self._parsed) >= KEPT:
+                    self._parsed.clear()
                 self._parsed[path] = (stamp.st_size, stamp.st_mtime_ns, trail)
         except FileNotFoundError:
             return None
@@ -141,16 +152,27 @@ class RunFolder:
         return trail
 
     def trails(self) -> Iterator[Trail]:
-        """All stored trails, by family and case. One that is damaged is named and left out: it costs its case alone."""
-        for folder in sorted(p for p in (self.root / "trails").glob("*") if p.is_dir()):
-            for path in sorted(folder.glob("*.json"), key=lambda p: p.stem):
-                try:
-                    trail = self.trail(folder.name, path.stem)
-                except StoreError as error:
+        """All stored trails, by family and case. One that is damaged is named and left out: it costs its case alone.
+
+        Each is read when its turn comes: a study is larger than memory.
+        """
+        for family, case in self._stored():
+            try:
+                trail = self.trail(family, case)
+            except StoreError as error:
+                path = self.trail_file(family, case)
+                if path not in self._named:
+                    self._named.add(path)
                     log.warning(str(error))
-                    continue
-                if trail is not None:
-                    yield trail
+                continue
+            if trail is not None:
+                yield trail
+
+    def _stored(self) -> Iterator[tuple[str, str]]:
+        """Families and cases of all trails."""
+        for folder in sorted(p for p in (self.root / "trails").glob("*") if p.is_dir()):
+            for case in sorted(path.stem for path in folder.glob("*.json")):
+                yield folder.name, case
 
     def write_trail(self, trail: Trail) -> None:
         """Mark what a trail holds as done."""
@@ -216,12 +238,13 @@ class RunFolder:
 
     def write_run_config(self) -> None:
         """Rewrite `run_config.csv` from the trails if any is new: a row for each case, family, arm and round."""
-        path, trails = self.root / "run_config.csv", list(self.trails())
-        hashes = [self.journal.sha256(self.trail_file(trail.family, trail.case)) for trail in trails]
-        made_of = hashlib.sha256(repr([FORMAT, __version__, hashes]).encode()).hexdigest()
+        path, found = self.root / "run_config.csv", hashlib.sha256(repr([FORMAT, __version__]).encode())
+        for family, case in self._stored():
+            found.update(repr(self.journal.sha256(self.trail_file(family, case))).encode())
+        made_of = found.hexdigest()
         if not self.journal.fresh(path.name, made_of):
-            knobs = sorted({name for t in trails for name in t.pure.knobs})
-            rows = [_config_row(trail, step, knobs) for trail in trails for step in trail.rounds]
+            knobs = sorted({name for trail in self.trails() for name in trail.pure.knobs})
+            rows = (_config_row(trail, step, knobs) for trail in self.trails() for step in trail.rounds)
             csvfile.write(path, [*_LEFT, *knobs, *_RIGHT], rows)
             self.journal.made(path.name, made_of, [path])
         self.journal.save()

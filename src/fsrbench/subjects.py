@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
 from fsrbench import csvfile, degrade, images, plugins
 from fsrbench.config import Limits, Settings
 from fsrbench.errors import FsrbenchError, InputError, SettingsError, StoreError
-from fsrbench.plugins import Metric
+from fsrbench.plugins import Auditor, Metric
 from fsrbench.store import RunFolder
 from fsrbench.values import PURE, Trail
 
@@ -20,8 +21,8 @@ FREE = ("metrics", "faces", "hr_size", "limits", "clusters")
 
 Role = Literal["contender", "control", "floor", "headroom"]
 """contender: what is tested. control: what it must beat. floor: nothing was done. headroom: it saw the reference."""
-CONTROLS = ("heuristic", "random")
-"""Auditors that are there to be compared with."""
+MARKS: dict[Role, str] = {"floor": "noise floor", "headroom": "privileged: saw the reference"}
+"""What must be said of an arm wherever it shows."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,62 @@ class Subject:
     """The reference, or None."""
     variants: dict[str, Path]
     """Arm → picture, `pure` first."""
-    trail: Trail | None = None
-    """What happened to it; None for plain folders."""
+    told: Trail | RunFolder | None = None
+    """What happened to it, or the run's folder that tells; None for plain folders."""
+
+    @property
+    def trail(self) -> Trail | None:
+        """What happened to it. A run's folder is asked each time: the trails of a large study fill a memory."""
+        return self.told.trail(self.family, self.case) if isinstance(self.told, RunFolder) else self.told
+
+
+class _Finished(Sequence[Subject]):
+    """The finished cases of a run's folder, each put together when its turn comes: only names are held."""
+
+    def __init__(self, folder: RunFolder, lr: Mapping[str, Path], hr: Mapping[str, Path]) -> None:
+        """`lr` and `hr` map a case to its file; those of one folder."""
+        self.labels: dict[str, list[str]] = {}
+        self._folder = folder
+        self._inputs, self._references = (next(iter(files.values()), Path()).parent for files in (lr, hr))
+        self._rows: list[tuple[str, str, tuple[str, ...], str | None, str | None]] = []
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for trail in folder.trails():
+            arms = (PURE, *trail.arms)
+            inputs, reference = (sys.intern(f[trail.case].name) if trail.case in f else None for f in (lr, hr))
+            family = sys.intern(trail.family)
+            self._rows.append((family, trail.case, shared.setdefault(arms, arms), inputs, reference))
+            models = self.labels.setdefault(trail.family, [])
+            if trail.pure.model not in models:
+                models.append(trail.pure.model)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, which: int) -> Subject: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> list[Subject]: ...
+
+    def __getitem__(self, which: int | slice) -> Subject | list[Subject]:
+        if isinstance(which, slice):
+            return [self[number] for number in range(len(self))[which]]
+        family, case, arms, lr, hr = self._rows[which]
+        return Subject(
+            family,
+            case,
+            None if lr is None else self._inputs / lr,
+            None if hr is None else self._references / hr,
+            {arm: self._folder.root / self._folder.picture_name(family, arm, case) for arm in arms},
+            self._folder,
+        )
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """What is measured, and on what."""
 
-    subjects: list[Subject]
+    subjects: Sequence[Subject]
     """Everything that is compared."""
     metrics: dict[str, Metric]
     """Declared metrics by name, in the order of tables."""
@@ -75,30 +123,19 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
     for key in sorted(set(Settings.model_fields) - set(FREE)):
         if getattr(settings, key) != getattr(made_with, key):
             raise SettingsError(f"{key} belongs to the finished run and cannot be changed now; {', '.join(FREE)} can.")
-    trails = list(folder.trails())
-    if not trails:
-        raise InputError(f"{folder.root} holds no finished case. Run fsrbench run --out {folder.root} again.")
     lr = Path(study["inputs"]["lr"])
-    inputs = images.find(lr) if lr.is_dir() else {}
-    references = _references(study["inputs"]["hr"], hr)
+    found = _Finished(folder, images.find(lr) if lr.is_dir() else {}, _references(study["inputs"]["hr"], hr))
+    if not found:
+        raise InputError(f"{folder.root} holds no finished case. Run fsrbench run --out {folder.root} again.")
     degraded, unknown = _degraded(lr)
-    subjects = []
-    labels: dict[str, list[str]] = {}
-    for trail in trails:
-        variants = {arm: folder.root / trail.final(arm).path for arm in (PURE, *trail.arms)}
-        subjects.append(
-            Subject(trail.family, trail.case, inputs.get(trail.case), references.get(trail.case), variants, trail)
-        )
-        models = labels.setdefault(trail.family, [])
-        if trail.pure.model not in models:
-            models.append(trail.pure.model)
+    roles = {arm: _role(settings, arm) for arm in settings.arms}
     return Evaluation(
-        subjects,
+        found,
         load_metrics(settings.metrics),
-        labels,
-        marks={arm: mark for arm in settings.arms if (mark := _mark(settings, arm))},
+        found.labels,
+        marks={arm: MARKS[role] for arm, role in roles.items() if role in MARKS},
         notes=(*_notes(settings), *_dead(study["dead_knobs"]), *_canaries(folder, settings), *unknown),
-        roles={arm: _role(settings, arm) for arm in settings.arms},
+        roles=roles,
         degraded=degraded,
         clusters=read_clusters(settings.clusters),
         hr_size=settings.hr_size,
@@ -172,11 +209,11 @@ def _degraded(lr: Path) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
 
 
 def _role(settings: Settings, arm: str) -> Role:
-    if settings.arms[arm].way == "rerun":
+    auditor = settings.arms[arm].auditor
+    if auditor is None:
         return "floor"
-    if settings.privileged(arm):
-        return "headroom"
-    return "control" if settings.arms[arm].auditor in CONTROLS else "contender"
+    declared: Auditor = plugins.load("auditors", auditor)
+    return "headroom" if declared.privileged else "control" if declared.control else "contender"
 
 
 def _references(recorded: str | None, given: Path | None) -> dict[str, Path]:
@@ -205,12 +242,6 @@ def _canaries(folder: RunFolder, settings: Settings) -> Iterator[str]:
         looked = sum(canary["looking"] for canary in shown)
         verdict = ": it is not looking at the pictures" if shown and looked * 2 < len(shown) else ""
         yield f"{arm} scored spoilt pictures clearly below the real one in {looked} of {len(shown)} samples{verdict}."
-
-
-def _mark(settings: Settings, arm: str) -> str:
-    if settings.arms[arm].way == "rerun":
-        return "noise floor"
-    return "privileged: saw the reference" if settings.privileged(arm) else ""
 
 
 def _notes(settings: Settings) -> tuple[str, ...]:

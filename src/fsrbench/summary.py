@@ -9,14 +9,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any
 
 from fsrbench import stats
 from fsrbench.results import Numbers
 from fsrbench.subjects import Evaluation, Subject
-from fsrbench.values import PURE, Failure
+from fsrbench.values import PURE, Failure, Trail, Usage
 
 FORMAT = 2
 TESTED = ("contender", "control")
@@ -30,7 +30,7 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
     and counts as a test.
     """
     names = sorted({s.family for s in what.subjects} | {f.family for f in failures})
-    persons = _persons(what)
+    persons = persons_of(what)
     families = {family: _family(family, what, numbers, persons) for family in names}
     tests = [entry for arm, entry in _entries(families) if what.roles.get(arm) in TESTED]
     for entry, p in zip(tests, stats.holm([entry["p"] for entry in tests]), strict=True):
@@ -65,7 +65,7 @@ def _entries(families: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
             yield from entry["arms"].items()
 
 
-def _persons(what: Evaluation) -> dict[str, str] | None:
+def persons_of(what: Evaluation) -> dict[str, str] | None:
     """Case → cluster. A case that the table does not name is its own, under a name that no table can hold."""
     if what.clusters is None:
         return None
@@ -83,8 +83,8 @@ def _alone(what: Evaluation, most: int = 5) -> Iterator[str]:
 
 
 def _family(family: str, what: Evaluation, numbers: Numbers, persons: Mapping[str, str] | None) -> dict[str, Any]:
-    own = [s for s in what.subjects if s.family == family]
-    arms = sorted({arm for s in own for arm in s.variants if arm != PURE})
+    cases = sum(s.family == family for s in what.subjects)
+    arms = sorted({arm for s in what.subjects if s.family == family for arm in s.variants if arm != PURE})
     missing: dict[str, set[str]] = {}
     for s in numbers.scores:
         if s.family == family and s.value is None:
@@ -96,7 +96,7 @@ def _family(family: str, what: Evaluation, numbers: Numbers, persons: Mapping[st
         low, high = stats.mean_interval(list(pure.values()), _members(pure, persons))
         found[metric] = {
             "n": len(pure),
-            "na": len(own) - len(pure),
+            "na": cases - len(pure),
             "why_na": sorted(missing.get(metric, ())),
             "pure": _fmean(pure.values()),
             "pure_low": _rounded(low),
@@ -148,9 +148,13 @@ def _inputs(what: Evaluation) -> dict[str, Any]:
     """
     found = sorted({(s.case, s.trail.lr_sha256 if s.trail else "", s.hr is not None) for s in what.subjects})
     cases = {case for case, _, _ in found}
+    digest = hashlib.sha256()
+    for number, one in enumerate(found):  # the JSON of the whole list, piece by piece
+        digest.update(f"{', ' if number else '['}{json.dumps(one)}".encode())
+    digest.update(b"]" if found else b"[]")
     return {
         "cases": len(cases),
-        "sha256": hashlib.sha256(json.dumps(found).encode()).hexdigest(),
+        "sha256": digest.hexdigest(),
         "recipe": sorted({row["recipe"] for case, row in what.degraded.items() if case in cases}),
         "hr_size": what.hr_size,
     }
@@ -175,26 +179,57 @@ def _probability(p: float | None) -> float | None:
 
 def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Failure]) -> dict[str, Any]:
     """What became of the cases, arm by arm: nothing that failed or could not be used hides in a mean."""
-    own = [s for s in subjects if s.family == family]
     failed = Counter(f.arm for f in failures if f.family == family)
-    arms = sorted({arm for s in own for arm in s.variants} | set(failed) - {PURE})
+    cases, arms = 0, {arm: _Arm() for arm in failed if arm != PURE}
+    for subject in subjects:
+        if subject.family == family:
+            cases += 1
+            trail = subject.trail
+            for arm in subject.variants:
+                if arm != PURE:
+                    arms.setdefault(arm, _Arm()).add(arm, trail)
     return {
-        "cases": len(own),
+        "cases": cases,
         "failed": failed[PURE],
-        "arms": {arm: {**_arm_counts(arm, own), "failed": failed[arm]} for arm in arms if arm != PURE},
+        "arms": {arm: {**counted.told(), "failed": failed[arm]} for arm, counted in sorted(arms.items())},
     }
 
 
-def _arm_counts(arm: str, subjects: Sequence[Subject]) -> dict[str, Any]:
-    trails = [s.trail for s in subjects if s.trail and arm in s.trail.arms]
-    audits = [[step.audit for step in trail.arms[arm] if step.audit] for trail in trails]
-    usage = [audit.usage for said in audits for audit in said if audit.usage.requests]
-    costs = [u.cost for u in usage if u.cost is not None]
-    return {
-        "done": sum(arm in s.variants for s in subjects),
-        "invalid": sum(any(audit.status == "invalid" for audit in said) for said in audits),
-        "changed": sum(trail.final(arm).sha256 != trail.pure.sha256 for trail in trails),
-        "requests": sum(u.requests for u in usage),
-        "tokens": sum(u.prompt_tokens + u.completion_tokens for u in usage),
-        "cost": round(sum(costs), 6) if costs and len(costs) == len(usage) else None,
-    }
+@dataclass(slots=True)
+class _Arm:
+    """What became of an arm's cases, counted case by case."""
+
+    done: int = 0
+    """Cases with its picture."""
+    invalid: int = 0
+    """Cases in which a reply could not be used."""
+    changed: int = 0
+    """Cases that ended with another picture than pure's."""
+    audits: int = 0
+    """Audits for which something was sent."""
+    usage: Usage = field(default_factory=lambda: Usage(cost=0.0))
+    """What they cost together; the money is unknown where that of one is."""
+
+    def add(self, arm: str, trail: Trail | None) -> None:
+        """One more case."""
+        self.done += 1
+        if trail is None or arm not in trail.arms:
+            return
+        audits = [step.audit for step in trail.arms[arm] if step.audit]
+        sent = [audit.usage for audit in audits if audit.usage.requests]
+        self.invalid += any(audit.status == "invalid" for audit in audits)
+        self.changed += trail.final(arm).sha256 != trail.pure.sha256
+        self.audits += len(sent)
+        self.usage = sum(sent, self.usage)
+
+    def told(self) -> dict[str, Any]:
+        """As the summary has it."""
+        cost = self.usage.cost if self.audits else None
+        return {
+            "done": self.done,
+            "invalid": self.invalid,
+            "changed": self.changed,
+            "requests": self.usage.requests,
+            "tokens": self.usage.prompt_tokens + self.usage.completion_tokens,
+            "cost": None if cost is None else round(cost, 6),
+        }

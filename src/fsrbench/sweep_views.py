@@ -198,5 +198,4 @@ def _usage(part: Found) -> list[str]:
     """Requests, tokens and cost; nothing, where nobody was asked."""
     if not part["requests"]:
         return ["", "", ""]
-    cost = "unknown" if part["cost"] is None else f"{part['cost']:.4f}"
-    return [str(part["requests"]), str(part["tokens"]), cost]
+    return [str(part["requests"]), str(part["tokens"]), tables.cost(part)]

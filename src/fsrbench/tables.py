@@ -7,9 +7,11 @@ stands below. What the numbers come to in words is `findings.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from fsrbench.summary import TESTED
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,8 +46,8 @@ READING = (
     "Below an arm's mean stands Δ, the mean paired difference arm − pure over the cases that have both numbers, with "
     "its {level:.0%} interval (BCa bootstrap) and p, the Wilcoxon signed-rank test adjusted by Holm over the {tests} "
     "tests of this run; a noise floor and an arm that saw the reference are yardsticks and are not tested. Bold is the "
-    "better of the two only where this interval and the t-interval leave zero. n counts the finished cases of a row; a "
-    "cell that rests on fewer of them says so: [n=…]."
+    "better of the two only where this interval and the t-interval, which are not adjusted, leave zero. n counts the "
+    "finished cases of a row; a cell that rests on fewer of them says so: [n=…]."
 )
 
 
@@ -142,11 +144,21 @@ def interval(summary: Summary, metric: str, entry: Mapping[str, Any]) -> tuple[s
     return number(summary, metric, entry["low"], signed=True), number(summary, metric, entry["high"], signed=True)
 
 
+def chance(p: float | None) -> str:
+    """A p value, without a false zero: `0.031`, `<0.001`."""
+    if p is None:
+        return "n/a"
+    return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.995 else "1"
+
+
 def p_value(p: float | None) -> str:
     """`p = 0.031`; nothing where nothing was tested."""
-    if p is None:
-        return ""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.995 else "p = 1"
+    return "" if p is None else f"p = {chance(p)}".replace("= <", "< ")
+
+
+def cost(counts: Mapping[str, Any]) -> str:
+    """What requests cost; nothing where none was sent, and `unknown` where no price is."""
+    return "" if not counts["requests"] else "unknown" if counts["cost"] is None else f"{counts['cost']:.4f}"
 
 
 def family_name(summary: Summary, family: str) -> str:
@@ -158,13 +170,23 @@ def family_name(summary: Summary, family: str) -> str:
 def arm_name(summary: Summary, arm: str, *, marked: bool = True) -> str:
     """`FSR+LVLM`, with what must be said of it: privileged, noise floor."""
     mark = summary["marks"].get(arm) if marked else None
-    return ("FSR+LVLM" if arm == "lvlm" else f"FSR+{arm}") + (f" ({mark})" if mark else "")
+    return f"FSR{arm_title(arm)}" + (f" ({mark})" if mark else "")
+
+
+def arm_title(arm: str) -> str:
+    """`+LVLM`: an arm where it stands beside pure."""
+    return "+LVLM" if arm == "lvlm" else f"+{arm}"
 
 
 def arms(summary: Summary, family: str) -> list[str]:
-    """A family's arms in the order of rows: contenders, controls, noise floor, headroom."""
+    """A family's arms in the order of rows."""
     names = list(next(iter(summary["families"][family].values()))["arms"]) if summary["families"][family] else []
-    return sorted(names, key=lambda arm: (ORDER.index(summary["roles"].get(arm, "contender")), arm))
+    return ordered(names, summary["roles"])
+
+
+def ordered(names: Iterable[str], roles: Mapping[str, str]) -> list[str]:
+    """Contenders first, then what they are compared with."""
+    return sorted(names, key=lambda arm: (ORDER.index(roles[arm]), arm))
 
 
 def _table(summary: Summary, names: Sequence[str]) -> str:
@@ -233,9 +255,10 @@ def _cases(summary: Summary) -> str:
 
 _EVIDENCE = (
     "Better and worse are shares of the cases that moved by more than the noise floor: what 95 % of the cases of the "
-    "arm `rerun` stay below, zero where it was not run. Effect is the mean difference over its standard deviation "
-    "(d_z). Detectable is the smallest mean difference that this sample would have found with {power:.0%} power at "
-    "5 %; cases needed are those that the difference seen would take."
+    "arm `rerun` stay below; where it was not run (n/a), any move counts. Effect is the mean difference over its "
+    "standard deviation (d_z). Detectable is the smallest mean difference that one t-test at 5 %, not adjusted for the "
+    "others, finds with {power:.0%} power in a sample of this size and spread; needed are the cases that it takes if "
+    "the difference seen is the true one."
 )
 
 
@@ -259,7 +282,7 @@ def _evidence(summary: Summary) -> str:
         for arm in arms(summary, family):
             for name, entry in metrics.items():
                 found = entry["arms"][arm]
-                if summary["roles"].get(arm) in ("contender", "control") and found["ties"] < found["n"]:
+                if summary["roles"][arm] in TESTED and found["ties"] < found["n"]:
                     label = arm_name(summary, arm, marked=False)
                     cells = _evidence_cells(summary, name, found)
                     lines.append("| " + " | ".join([escape(family), escape(label), *cells]) + " |")
@@ -274,7 +297,7 @@ def _evidence_cells(summary: Summary, metric: str, found: Mapping[str, Any]) -> 
         number(summary, metric, found["median"], signed=True),
         f"{found['benefit']:.0%}",
         f"{found['harm']:.0%}",
-        number(summary, metric, found["floor"]),
+        number(summary, metric, found["floor"] if "floor" in summary["roles"].values() else None),
         effect,
         "" if found["detectable"] is None else number(summary, metric, found["detectable"]),
         "" if found["needed"] is None else f"{found['needed']:,}",
@@ -288,10 +311,9 @@ def _counts(summary: Summary) -> str:
     ]
     for family, counts in summary["counts"].items():
         lines.append(f"| {escape(family)} | pure | {counts['cases']} | {counts['failed']} | | | | | |")
-        for arm in arms(summary, family) or counts["arms"]:
+        for arm in ordered(counts["arms"], summary["roles"]):
             c = counts["arms"][arm]
-            cost = "" if not c["requests"] else "unknown" if c["cost"] is None else f"{c['cost']:.4f}"
-            numbers = (c["done"], c["failed"], c["invalid"], c["changed"], c["requests"], c["tokens"], cost)
+            numbers = (c["done"], c["failed"], c["invalid"], c["changed"], c["requests"], c["tokens"], cost(c))
             lines.append(f"| {escape(family)} | {escape(arm)} | " + " | ".join(map(str, numbers)) + " |")
     return "\n".join(lines)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from fsrbench import choice, images, inputs, liveness, plugins, policy, prompts
+from fsrbench import choice, execute, images, inputs, liveness, plugins, policy, prompts
 from fsrbench.config import Settings
 from fsrbench.downloads import sha256
 from fsrbench.errors import CostLimitReached, FsrbenchError, SettingsError, StoreError
@@ -77,6 +77,7 @@ def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Q
 
     Variants of an arm that set their auditor alike share one, and with it the limits on requests and money.
     """
+    machine = replace(machine, bounds=settings.limits.of_replies())
     opened: dict[str, Callable[[Question], Answer]] = {}
     shared: dict[str, Callable[[Question], Answer]] = {}
     for name, arm in settings.arms.items():
@@ -141,7 +142,7 @@ def dead_knobs(bench: Bench, cases: Sequence[Case]) -> list[str] | None:
         if tried == 2 or not suspects:
             break
         try:
-            lr = images.read(case.lr, **bench.settings.limits.model_dump())
+            lr = images.read(case.lr, **bench.settings.limits.of_pictures())
             pipeline, seed = bench.pipeline.for_case(), _seed(bench, case)
             suspects = liveness.dead(pipeline, lr, seed, suspects)
             pipeline.keep_only(lr, seed)
@@ -170,10 +171,12 @@ def missing(folder: RunFolder, family: str, case: Case, arms: Iterable[str]) -> 
 
 def run_case(bench: Bench, case: Case) -> Outcome:
     """Do what is missing of one case: the pure restoration, then each arm. Returns its id and what failed."""
+    clock = execute.Clock(bench.settings.limits.max_seconds)
     try:
-        lr = images.read(case.lr, **bench.settings.limits.model_dump())
-        probed = bench.probed.pop(case.id, None)
-        unit = _Unit(bench, case, lr, probed or bench.pipeline.for_case())
+        lr = images.read(case.lr, **bench.settings.limits.of_pictures())
+        pipeline = bench.probed.pop(case.id, None) or bench.pipeline.for_case()
+        pipeline.clock = clock
+        unit = _Unit(bench, case, lr, pipeline)
         trail, pure = _pure(unit)
     except FsrbenchError as error:
         return case.id, [Failure(bench.family, case.id, PURE, str(error))]
@@ -252,7 +255,7 @@ def _reference(bench: Bench, case: Case, pure: Image) -> Image:
     """The HR, for a privileged arm alone."""
     if case.hr is None:
         raise FsrbenchError(f"{case.id} has no reference, and this arm is privileged: it needs one.")
-    bounds = bench.settings.limits.model_dump()
+    bounds = bench.settings.limits.of_pictures()
     return inputs.reference(case.hr, pure.shape[:2], bench.settings.hr_size, **bounds)
 
 

@@ -25,6 +25,10 @@ else:
 FAMILIES = ("general", "blind", "prior")
 TAGS = ("blockiness", "ringing", "oversharpening", "color_shift")
 PURE = "pure"
+MAX_REPLY = 200_000
+"""Characters of an auditor's reply, where the settings say nothing else."""
+MAX_REASON = 600
+"""Characters of a reason: so many are asked for, and kept where the settings say nothing else."""
 
 KnobValue: TypeAlias = float | int | bool
 Knobs: TypeAlias = Mapping[str, KnobValue]
@@ -297,6 +301,16 @@ class Preference:
     """What it cost."""
     exchange: dict[str, Any] = field(default_factory=dict)
     """JSON-ready record, as in `Answer`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much of an auditor's reply is read, and how much of it is kept."""
+
+    max_reply: int = MAX_REPLY
+    """Characters of a reply that are looked at; a longer one is refused whole."""
+    max_reason: int = MAX_REASON
+    """Characters of its reason that are kept; what is beyond is cut off, and the record says so."""
 
 
 @dataclass(frozen=True, slots=True)

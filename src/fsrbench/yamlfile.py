@@ -12,8 +12,13 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from fsrbench import images
 from fsrbench.errors import SettingsError
 
+MAX_BYTES = 1_000_000
+"""Bytes of a settings file."""
+MAX_DEPTH = 50
+"""Nesting of a settings file; the deepest setting has five levels."""
 Place: TypeAlias = tuple[str, ...]
 """Keys from the top down to one setting."""
 
@@ -21,9 +26,9 @@ Place: TypeAlias = tuple[str, ...]
 def read(path: Path) -> tuple[dict[str, Any], Mapping[Place, int]]:
     """What a file holds, and place → line."""
     try:
-        text = path.read_text(encoding="utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise SettingsError(f"{path} holds an alias (*name). Write the value out where it is needed.")
+        text = images.read_bytes(path, MAX_BYTES).decode()
+        if why := unfit(text):
+            raise SettingsError(f"{path} {why}.")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except FileNotFoundError:
@@ -47,6 +52,18 @@ def read(path: Path) -> tuple[dict[str, Any], Mapping[Place, int]]:
             )
         lines[place] = line
     return data, lines
+
+
+def unfit(text: str) -> str:
+    """Why a text is not loaded, be it valid YAML or not; empty where nothing speaks against it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:  # the parser takes the longer for each level, the more of them there are
+            return f"is nested more than {MAX_DEPTH} deep. Take brackets out"
+        if isinstance(event, yaml.AliasEvent):
+            return "holds an alias (*name). Write the value out where it is needed"
+    return ""
 
 
 def _lines(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:

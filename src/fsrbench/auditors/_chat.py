@@ -26,8 +26,6 @@ from fsrbench.errors import AuditorUnreachable
 if TYPE_CHECKING:
     from openai import OpenAI
 
-MAX_BODY = 8_000_000
-"""Bytes of one HTTP reply; more is cut off and counts as a failure of the server."""
 MAX_WAIT = 120.0
 """Longest pause in seconds that a server may ask for; beyond it the question is given up for this time."""
 SECRET = 8
@@ -58,6 +56,8 @@ class Server:
     """Seconds of the first pause; doubled for each further one."""
     deadline: float
     """Seconds for everything that one question takes: waiting, retries, repair and repeats."""
+    max_body: int
+    """Bytes of one HTTP reply; more is cut off and counts as a failure of the server."""
 
     @property
     def shown(self) -> str:
@@ -204,8 +204,8 @@ class Chat:
                 body = bytearray()
                 for piece in response.iter_bytes():
                     body += piece
-                    if len(body) > MAX_BODY:
-                        raise Failed(f"its reply is longer than {MAX_BODY:,} bytes")
+                    if len(body) > self.server.max_body:
+                        raise Failed(f"its reply is longer than {self.server.max_body:,} bytes (limits.max_reply)")
                     if time.monotonic() > deadline:
                         raise Failed(f"its reply was not complete after {allowed:g} s (setting timeout)")
         except openai.APITimeoutError:

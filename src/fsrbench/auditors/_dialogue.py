@@ -15,7 +15,7 @@ from fsrbench import reply
 from fsrbench.auditors._cache import Cache
 from fsrbench.auditors._chat import Chat
 from fsrbench.auditors._wire import Completion
-from fsrbench.values import Usage
+from fsrbench.values import Bounds, Usage
 
 T = TypeVar("T")
 QUOTED = 4000
@@ -45,6 +45,8 @@ class Dialogue:
     """The server."""
     cache: Cache | None
     """Remembered exchanges; None to remember nothing."""
+    bounds: Bounds
+    """How much of a reply is read."""
 
     def ask(
         self,
@@ -69,7 +71,9 @@ class Dialogue:
         if remembered:
             found = [_read(completion, schema, read) for completion in remembered]
             if self._worth_keeping(found[-1][0]):
-                replies = [_record(c, problem, cached=True) for c, (_, problem) in zip(remembered, found, strict=True)]
+                replies = [
+                    self._record(c, problem, cached=True) for c, (_, problem) in zip(remembered, found, strict=True)
+                ]
                 return Asked(*found[-1], replies, Usage(cost=0.0, seconds=_since(started)))
         messages = [{"role": "user", "content": content}]
         completions: list[Completion] = []
@@ -84,7 +88,7 @@ class Dialogue:
             messages = [*messages, *_request_to_repair(completions[-1], problem, schema)]
         if self.cache and self._worth_keeping(said):
             self.cache.keep(asked, completions)
-        replies = [_record(c, problem, cached=False) for c, problem in zip(completions, problems, strict=True)]
+        replies = [self._record(c, problem, cached=False) for c, problem in zip(completions, problems, strict=True)]
         return Asked(said, problems[-1], replies, _usage(completions, started))
 
     def _worth_keeping(self, said: T | None) -> bool:
@@ -94,6 +98,12 @@ class Dialogue:
         """With the key blotted out, should the server have echoed it: before anything is made of it."""
         fields = {name: self.chat.scrub(getattr(completion, name)) for name in ("text", "refusal", "model")}
         return dataclasses.replace(completion, **fields)
+
+    def _record(self, completion: Completion, problem: str, *, cached: bool) -> dict[str, Any]:
+        """One reply for the exchange's record."""
+        fields = dataclasses.asdict(completion)
+        kept = {name: fields[name][: self.bounds.max_reply] for name in ("text", "refusal")}
+        return {**fields, **kept, "problem": problem, "cached": cached}
 
 
 def _read(
@@ -138,10 +148,3 @@ def _usage(completions: list[Completion], started: float) -> Usage:
 
 def _since(started: float) -> float:
     return round(time.monotonic() - started, 3)
-
-
-def _record(completion: Completion, problem: str, *, cached: bool) -> dict[str, Any]:
-    """One reply for the exchange's record."""
-    fields = dataclasses.asdict(completion)
-    kept = {name: fields[name][: reply.MAX_REPLY] for name in ("text", "refusal")}
-    return {**fields, **kept, "problem": problem, "cached": cached}

@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fsrbench import choice, images, prompts, reply
@@ -63,14 +64,15 @@ class Lvlm:
         pictures = [comparison.first.lr, *(picture for one in pairs for _, picture in _pictures(one)[1:])]
         shown = list(zip(choice.labels(*pairs), pictures, strict=True))
         content = _content(comparison.prompt, shown)
-        asked = self.dialogue.ask(content, comparison.schema, reply.parse_choice, self._seed(comparison, 0), 0, until)
+        read = partial(reply.parse_choice, bounds=self.dialogue.bounds)
+        asked = self.dialogue.ask(content, comparison.schema, read, self._seed(comparison, 0), 0, until)
         record = {**self._record(comparison, shown), "replies": asked.replies}
         chosen = asked.said.preferred if asked.said is not None else "neither"
         return Preference(chosen, asked.usage, self.dialogue.chat.scrub(record))
 
     def _judge(self, question: Question, shown: Shown, number: int, until: float) -> Asked[reply.Reply]:
-        seed = self._seed(question, number)
-        return self.dialogue.ask(_content(question.prompt, shown), question.schema, reply.parse, seed, number, until)
+        seed, read = self._seed(question, number), partial(reply.parse, bounds=self.dialogue.bounds)
+        return self.dialogue.ask(_content(question.prompt, shown), question.schema, read, seed, number, until)
 
     def _seed(self, asked: Question | Comparison, number: int) -> int:
         first = asked.seed if self.seed is None else self.seed

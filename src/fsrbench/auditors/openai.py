@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fsrbench import images
 from fsrbench.auditors import _price, _settings
 from fsrbench.auditors._cache import Cache
 from fsrbench.auditors._chat import Chat, Server
@@ -31,6 +32,7 @@ from fsrbench.plugins import Auditor
 
 if TYPE_CHECKING:
     from fsrbench.plugins import Machine
+    from fsrbench.values import Bounds
 
 NUMBER = (int, float)
 SETTINGS: dict[str, tuple[type, ...]] = {
@@ -54,32 +56,38 @@ SETTINGS: dict[str, tuple[type, ...]] = {
     "canary": (int,),
 }
 """An arm's settings. The key is not among them: settings are stored with a run."""
+BODY = 40
+"""Bytes of an HTTP reply for each character of an auditor's reply: 12 if all are escaped, and what comes beside it."""
+LEAST_BODY = 1_000_000
+"""Bytes that any HTTP reply may have: a short limit is to refuse the auditor's words, not the server's."""
+MAX_KEY = 10_000
+"""Bytes of a key's file."""
 NO_KEY = "none"
 """Sent to a server of one's own that needs no key."""
 
 
-def _open(settings: Mapping[str, Any], _machine: Machine) -> Lvlm:
+def _open(settings: Mapping[str, Any], machine: Machine) -> Lvlm:
     if "api_key" in settings:
         raise SettingsError(
             "The key is not written into settings, since they are stored with the run. Set OPENAI_API_KEY, or name "
             "another variable in api_key_env or a file in api_key_file."
         )
     chosen = _settings.check(settings, SETTINGS)
-    server = _server(chosen)
+    server = _server(chosen, machine.bounds)
     limiter = Limiter(_whole(chosen, "concurrency", 8, 1, 256))
     limit = _settings.bounded(chosen, "max_cost", 0, 0, 1e9) if "max_cost" in chosen else None
     purse = _price.Purse(_price.read(chosen.get("prices", {}), server.model), limit, server.model)
     folder = Path(chosen["cache"]).expanduser() if "cache" in chosen else None
     cache = Cache(folder, unusable=chosen.get("cache_unusable", False)) if folder else None
     return Lvlm(
-        dialogue=Dialogue(Chat(server, limiter, purse), cache),
+        dialogue=Dialogue(Chat(server, limiter, purse), cache, machine.bounds),
         seed=chosen.get("seed"),
         repeat=_whole(chosen, "repeat", 1, 1, 20),
         canary=_whole(chosen, "canary", 0, 0, 1_000_000),
     )
 
 
-def _server(chosen: Mapping[str, Any]) -> Server:
+def _server(chosen: Mapping[str, Any], bounds: Bounds) -> Server:
     """Where to ask, and how patiently."""
     base_url = chosen.get("base_url") or os.environ.get("OPENAI_BASE_URL") or None
     model = chosen.get("model") or os.environ.get("FSRBENCH_LVLM_MODEL")
@@ -102,6 +110,7 @@ def _server(chosen: Mapping[str, Any]) -> Server:
         attempts=_whole(chosen, "attempts", 5, 1, 20),
         backoff=_settings.bounded(chosen, "backoff", 1, 0, 60),
         deadline=_settings.bounded(chosen, "deadline", 600, 0.05, 86_400),
+        max_body=max(LEAST_BODY, BODY * bounds.max_reply),
     )
 
 
@@ -113,7 +122,7 @@ def _key(chosen: Mapping[str, Any], base_url: str | None) -> str:
     """The key from where the settings say; none is needed for a server that is named."""
     if "api_key_file" in chosen:
         try:
-            key = Path(chosen["api_key_file"]).expanduser().read_text(encoding="utf-8").strip()
+            key = images.read_bytes(Path(chosen["api_key_file"]).expanduser(), MAX_KEY).decode().strip()
         except (OSError, UnicodeDecodeError):
             raise SettingsError(f"The key's file {chosen['api_key_file']} (api_key_file) cannot be read.") from None
         source = f"the file {chosen['api_key_file']}"

@@ -21,15 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import reply
+from fsrbench import images, reply, yamlfile
 from fsrbench.auditors import _settings
 from fsrbench.errors import AuditorUnreachable, SettingsError
 from fsrbench.plugins import Auditor
-from fsrbench.values import Answer, Audit, Comparison, Preference, Question, Usage
+from fsrbench.values import Answer, Audit, Bounds, Comparison, Preference, Question, Usage
 
 if TYPE_CHECKING:
     from fsrbench.plugins import Machine
 
+MAX_SCRIPT = 5_000_000
+"""Bytes of a script's file: some ten thousand replies."""
 LEFT_OUT = {"confidence": 100, "tags": [], "hints": {}, "reason": "scripted"}
 
 
@@ -41,10 +43,12 @@ class Script:
     """As in the settings."""
     preferences: tuple[Any, Any]
     """What is preferred in the first order, and in the second."""
+    bounds: Bounds
+    """How much of a reply is read."""
 
     def __call__(self, question: Question) -> Answer:
         """The scripted reply."""
-        return _answer(question, self.replies)
+        return _answer(question, self.replies, self.bounds)
 
     def compare(self, comparison: Comparison) -> Preference:
         """The scripted preference."""
@@ -52,7 +56,7 @@ class Script:
         return Preference(preferred, Usage(), {"auditor": "scripted", "prompt": comparison.prompt, "reply": preferred})
 
 
-def _open(settings: Mapping[str, Any], _machine: Machine) -> Callable[[Question], Answer]:
+def _open(settings: Mapping[str, Any], machine: Machine) -> Callable[[Question], Answer]:
     chosen = _settings.check(settings, {"replies": (list, dict), "file": (str,), "preferences": (list,)})
     preferences = chosen.pop("preferences", None)
     if len(chosen) != 1:
@@ -61,22 +65,25 @@ def _open(settings: Mapping[str, Any], _machine: Machine) -> Callable[[Question]
     if not replies or not isinstance(replies, list | dict):
         raise SettingsError("The auditor scripted has no replies: give a list, or a mapping from case to reply.")
     if preferences is None:
-        return lambda question: _answer(question, replies)
+        return lambda question: _answer(question, replies, machine.bounds)
     if len(preferences) != 2 or not set(preferences) <= {"first", "second", "neither"}:
         raise SettingsError("The auditor scripted's preferences are two of first, second and neither, one an order.")
-    return Script(replies, (preferences[0], preferences[1]))
+    return Script(replies, (preferences[0], preferences[1]), machine.bounds)
 
 
 def _read(path: Path) -> Any:
     import yaml
 
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = images.read_bytes(path, MAX_SCRIPT).decode()
+        if why := yamlfile.unfit(text):
+            raise SettingsError(f"The script {path} {why}.")
+        return yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise SettingsError(f"The script {path} cannot be read: {error}.") from None
 
 
-def _answer(question: Question, replies: list[Any] | dict[str, Any]) -> Answer:
+def _answer(question: Question, replies: list[Any] | dict[str, Any], bounds: Bounds) -> Answer:
     entry = _select(question, replies)
     if isinstance(entry, dict) and entry.get("unreachable"):
         why = entry["unreachable"]
@@ -84,7 +91,7 @@ def _answer(question: Question, replies: list[Any] | dict[str, Any]) -> Answer:
     text = entry if isinstance(entry, str) else json.dumps({**LEFT_OUT, **entry}, default=str)
     exchange = {"auditor": "scripted", "prompt": question.prompt, "schema": question.schema, "reply": text}
     try:
-        said = reply.parse(text, question.schema)
+        said = reply.parse(text, question.schema, bounds)
     except reply.Unusable as error:
         return Answer(Audit("invalid", reason=f"unusable: {error}"), exchange)
     return Answer(Audit("ok", said.score, said.confidence, said.tags, said.hints, said.reason, said.repairs), exchange)

@@ -1,25 +1,20 @@
-"""What plots read from a `Results`: rows and their names, gains, trails, captions; and two small statistics."""
+"""What plots read from a `Results`: rows and their names, gains, trails, captions, correlations."""
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
-import numpy as np
-
-from fsrbench import stats, tables
-from fsrbench.plots import _style
+from fsrbench import ranks, stats, tables
 from fsrbench.results import Results
+from fsrbench.summary import TESTED, persons_of
 from fsrbench.values import Round, Trail
 
 WORDS = {"contender": "", "control": "control", "floor": "noise floor", "headroom": "privileged"}
 """What a row's name says of its role."""
-TESTED = ("contender", "control")
-EXACT = 7
-"""Up to so many cases all orders are tried for a rank correlation's p."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,7 @@ def rows(results: Results, roles: Sequence[str] = TESTED) -> list[Row]:
     """Arms of all families, family by family, contenders first."""
     summary = results.summary
     found = [
-        Row(family, arm, summary["roles"].get(arm, "contender"), tables.arm_name(summary, arm, marked=False))
+        Row(family, arm, summary["roles"][arm], tables.arm_name(summary, arm, marked=False))
         for family in summary["families"]
         for arm in tables.arms(summary, family)
     ]
@@ -146,40 +141,56 @@ def floor_sentence(results: Results) -> str:
     return "No noise floor was measured (no rerun arm): it is taken as zero."
 
 
-# ----------------------------------------------------------------- statistics
+# --------------------------------------------------------------- correlations
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of `n` > 0."""
-    from scipy.special import ndtri
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Cases with two numbers each."""
 
-    z = float(ndtri((1 + stats.LEVEL) / 2))
-    share, weight = successes / n, z * z / n
-    middle, half = share + weight / 2, z * math.sqrt(share * (1 - share) / n + weight / (4 * n))
-    return max(0.0, (middle - half) / (1 + weight)), min(1.0, (middle + half) / (1 + weight))
+    cases: Sequence[str]
+    """Their names."""
+    x: Sequence[float]
+    """What lies across."""
+    y: Sequence[float]
+    """What lies upward."""
+
+    @classmethod
+    def of(cls, x: Mapping[str, float], y: Mapping[str, float]) -> Cloud:
+        """The cases that have both."""
+        both = sorted(x.keys() & y.keys())
+        return cls(both, [x[case] for case in both], [y[case] for case in both])
+
+    def by_person(self, persons: Mapping[str, str]) -> tuple[list[float], list[float]]:
+        """One mean a person: what is left to correlate where several cases show one."""
+        own: dict[str, list[tuple[float, float]]] = {}
+        for case, x, y in zip(self.cases, self.x, self.y, strict=True):
+            own.setdefault(persons[case], []).append((x, y))
+        means = [tuple(map(fmean, zip(*pairs, strict=True))) for pairs in own.values()]
+        return [x for x, _ in means], [y for _, y in means]
 
 
-def spearman(x: Sequence[float], y: Sequence[float]) -> tuple[float, float] | None:
-    """Rank correlation and its two-sided p; None for fewer than three cases or where one side does not vary.
+def correlations(results: Results, clouds: Sequence[tuple[Cloud, str]]) -> Iterator[list[str]]:
+    """Two lines to say above each cloud: the correlation of its x with the gain, by the metric that its y is of.
 
-    With few cases p counts all orders, which holds with ties too; beyond it is Student's approximation.
+    p is adjusted over all clouds by Holm's way. Persons, not their pictures, are correlated where it is known who is
+    who: pictures of one person are not independent.
     """
-    from scipy import stats as reference
-
-    if len(x) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
-        return None
-    rho, p = (float(v) for v in reference.spearmanr(x, y))
-    if len(x) <= EXACT:
-        a, b = (reference.rankdata(v) - (len(x) + 1) / 2 for v in (x, y))
-        sums = np.array(list(itertools.permutations(b))) @ a
-        p = float(np.mean(np.abs(sums) >= abs(float(a @ b)) - 1e-9))
-    return rho, p
-
-
-def correlations(clouds: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Iterator[list[str]]:
-    """Two lines to say above each cloud: its correlation, with p adjusted over all of them by Holm's way."""
-    found = [spearman(x, y) for x, y in clouds]
+    persons, found, counts = persons_of(results.what), [], []
+    for cloud, metric in clouds:
+        x, y = (cloud.x, cloud.y) if persons is None else cloud.by_person(persons)
+        found.append(ranks.spearman(x, [gain(results, metric, value) for value in y]))
+        counts.append(f"n {len(cloud.x):,}" + ("" if persons is None else f" ({len(x):,} persons)"))
     adjusted = stats.holm([f[1] if f else None for f in found])
-    for (x, _), known, p in zip(clouds, found, adjusted, strict=True):
-        rho = "ρ n/a" if known is None else f"ρ {known[0]:+z.2f}, p {_style.chance(p)}".replace("-", "−")
-        yield [rho, f"n {len(x):,}"]
+    for known, p, count in zip(found, adjusted, counts, strict=True):
+        rho = "ρ n/a" if known is None else f"ρ {known[0]:+z.2f}, p {tables.chance(p)}".replace("-", "−")
+        yield [rho, count]
+
+
+def correlation_sentence(results: Results, meaning: str) -> str:
+    """What ρ and p above the panels are."""
+    own = "" if results.what.clusters is None else " of one mean a person"
+    return (
+        f"ρ: Spearman's rank correlation{own}, {meaning}; p adjusted by Holm over the panels shown, exact up to "
+        f"{ranks.EXACT_ORDERS} cases."
+    )

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import images
+from fsrbench import drawing, images
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ SMALL, TEXT, TITLE = 9.0, 10.0, 16.0
 """Sizes of text, in points."""
 LINE = 0.19
 """Height of a line of TEXT, in inches."""
-INK, FAINT, RULE, BAND = "#1b1f24", "#5b656e", "#c9ced3", "#e3e7eb"
+INK, FAINT, RULE, BAND = drawing.INK, drawing.FAINT, "#c9ced3", "#e3e7eb"
 ROLES = {"contender": "#12335e", "headroom": "#8e3a94", "control": "#d07a1f", "floor": "#a9aeb3"}
 MARKERS = {"contender": "o", "control": "s", "floor": "D", "headroom": "^"}
 LEGEND = {
@@ -38,7 +38,7 @@ LEGEND = {
     "floor": "noise floor (pure again)",
     "headroom": "headroom (privileged: saw the reference)",
 }
-OUTCOMES = {"better": "#0b5cad", "worse": "#e39a55", "same": "#d3d8dc", "unknown": "#ffffff"}
+OUTCOMES = {"better": drawing.BETTER, "worse": "#e39a55", "same": "#d3d8dc", "unknown": "#ffffff"}
 HATCHES = {"better": "", "worse": "////", "same": "", "unknown": "..."}
 HATCH_INK = "#7a3e06"
 FONT = "DejaVu Sans"
@@ -162,13 +162,6 @@ def apart(middles: Sequence[float], least: float, end: float) -> list[float]:
 def signed(value: float, digits: int = 3) -> str:
     """A difference on an axis: as short as it can be, with its sign."""
     return "0" if value == 0 else f"{value:+.{digits}g}".replace("-", "−")
-
-
-def chance(p: float | None) -> str:
-    """A p value beside a row: short, without a false zero."""
-    if p is None:
-        return "n/a"
-    return "<.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 # ---------------------------------------------------------------------- sheet

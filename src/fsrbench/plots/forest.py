@@ -9,6 +9,7 @@ from fsrbench import tables
 from fsrbench.plots import _data, _style
 from fsrbench.plots._data import Row
 from fsrbench.results import Results
+from fsrbench.summary import TESTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,7 +137,7 @@ def _panel(
 
 def _beside(row: Row, entry: Mapping[str, Any]) -> str:
     """The adjusted p; nothing is tested for yardsticks."""
-    return "–" if row.role not in _data.TESTED and entry["n"] else _style.chance(entry["p_adjusted"])
+    return "–" if row.role not in TESTED and entry["n"] else tables.chance(entry["p_adjusted"])
 
 
 def _entry(results: Results, row: Row, metric: str) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from fsrbench.errors import SettingsError
 from fsrbench.plots import _data, _style
 from fsrbench.plots._data import Row
 from fsrbench.results import Results
+from fsrbench.summary import persons_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +73,7 @@ def figure(results: Results) -> Figure | None:
 
 def used(results: Results, row: Row, metric: str | None) -> list[Use]:
     """One entry for each knob that was offered."""
-    trails, clusters = _data.trails(results, row), results.what.clusters
+    trails, persons = _data.trails(results, row), persons_of(results.what)
     deltas = results.numbers.deltas(row.family, metric, row.arm) if metric else {}
     found = []
     for knob in sorted({name for trail in trails.values() for name in trail.pure.knobs}):
@@ -82,9 +83,9 @@ def used(results: Results, row: Row, metric: str | None) -> list[Use]:
             if (value := trail.final(row.arm).knobs.get(knob)) is not None and value != trail.pure.knobs.get(knob)
         }
         both = [case for case in turned if case in deltas]
-        persons = tuple(clusters.get(case, case) for case in both) if clusters is not None else None
+        shown = None if persons is None else tuple(persons[case] for case in both)
         made = tuple(deltas[case] for case in both)
-        found.append(Use(row, knob, len(trails), tuple(turned.values()), made, persons))
+        found.append(Use(row, knob, len(trails), tuple(turned.values()), made, shown))
     return found
 
 

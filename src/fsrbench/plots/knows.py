@@ -32,8 +32,9 @@ def figure(results: Results) -> Figure | None:
         "A dot is a case: across, the score (0–100) of the arm's first audit, which is of the pure picture; upward, "
         "that picture's number (better is up on every axis), and last the difference that the arm then made, arm − "
         "pure.",
-        "ρ: Spearman's rank correlation, above zero where a higher score goes with a better picture (last column: with "
-        f"a larger gain); p adjusted by Holm over the panels shown, exact up to {_data.EXACT} cases.",
+        _data.correlation_sentence(
+            results, "above zero where a higher score goes with a better picture (last column: with a larger gain)"
+        ),
         *_left_out({row: found for row, found in scores.items() if row not in shown}),
     )
     names = [_data.heading(results, m) if delta else _data.heading(results, m)[2:] for m, delta in columns]
@@ -45,9 +46,10 @@ def figure(results: Results) -> Figure | None:
         for r, row in enumerate(shown)
         for c, (m, delta) in enumerate(columns)
     }
-    oriented = [(x, [_data.gain(results, columns[c][0], v) for v in y]) for (_, c), (x, y) in clouds.items()]
-    words = dict(zip(clouds, _data.correlations(oriented), strict=True))
-    for (r, c), (x, y) in clouds.items():
+    said = _data.correlations(results, [(cloud, columns[c][0]) for (_, c), cloud in clouds.items()])
+    words = dict(zip(clouds, said, strict=True))
+    for (r, c), cloud in clouds.items():
+        x, y = cloud.x, cloud.y
         if not x:
             made.empty(r, c, "n/a: no numbers")
             continue
@@ -88,13 +90,8 @@ def _left_out(constant: Mapping[Row, Mapping[str, float]]) -> Iterator[str]:
         yield f"Left out, since every case got the same score: {', '.join(said)}."
 
 
-def _cloud(
-    results: Results, row: Row, scores: dict[str, float], metric: str, *, delta: bool
-) -> tuple[list[float], list[float]]:
+def _cloud(results: Results, row: Row, scores: dict[str, float], metric: str, *, delta: bool) -> _data.Cloud:
     """Scores and numbers of the cases that have both."""
     if delta:
-        values = results.numbers.deltas(row.family, metric, row.arm)
-    else:
-        values = results.numbers.values(row.family, metric, PURE)
-    both = sorted(scores.keys() & values.keys())
-    return [scores[case] for case in both], [values[case] for case in both]
+        return _data.Cloud.of(scores, results.numbers.deltas(row.family, metric, row.arm))
+    return _data.Cloud.of(scores, results.numbers.values(row.family, metric, PURE))

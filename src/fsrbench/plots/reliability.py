@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fsrbench import stats
 from fsrbench.plots import _data, _grid, _style
 from fsrbench.plots._data import Row
 from fsrbench.results import Results
@@ -33,8 +34,8 @@ def figure(results: Results) -> Figure | None:
         "Right means: the arm asked for another restoration, the picture changed, and the case became better in that "
         "column's metric by more than the noise floor.",
         "Audits that were not followed, or changed no pixel, are left out. Confidence is the first audit's. "
-        f"Bars are 95 % Wilson intervals, n the cases of a bin ({edges[1] - edges[0]:g} wide, its lower end included). "
-        "Dashed: as often right as sure.",
+        f"Bars are 95 % Wilson intervals{_as_if(results)}, n the cases of a bin ({edges[1] - edges[0]:g} wide, its "
+        "lower end included). Dashed: as often right as sure.",
         _data.floor_sentence(results),
     )
     names = [str(about["label"]) for about in _data.metrics(results).values()]
@@ -49,6 +50,12 @@ def figure(results: Results) -> Figure | None:
             made.say(r, c, [f"{sum(hit for _, hit in right):,} of {len(right):,} right"])
             _panel(made.axes(r, c), right, edges, row.role)
     return made.sheet.figure
+
+
+def _as_if(results: Results) -> str:
+    """Said where the intervals are too narrow."""
+    several = results.what.clusters is not None
+    return " (as if no two cases showed one person: too narrow here)" if several else ""
 
 
 def bins(confidences: Sequence[float]) -> list[float]:
@@ -96,7 +103,7 @@ def _panel(ax: Axes, right: Sequence[tuple[float, bool]], edges: Sequence[float]
         if not own:
             continue
         middle, share = (low + high) / 2, sum(own) / len(own)
-        bottom, top = _data.wilson(sum(own), len(own))
+        bottom, top = stats.share_interval(sum(own), len(own))
         ax.plot([middle] * 2, [100 * bottom, 100 * top], color=_style.ROLES[role], linewidth=2, gid="interval")
         ax.plot(
             [middle], [100 * share], marker=_style.MARKERS[role], color=_style.ROLES[role], markersize=6, gid="share"

@@ -43,21 +43,19 @@ def figure(results: Results) -> Figure | None:
         "pure, upward better.",
         "Values that had no effect on a case (another kind of noise was drawn, a stage was left out) are left out for "
         "it; a blur's two sigmas are shown as their geometric mean.",
-        f"ρ: Spearman's rank correlation with the gain; p adjusted by Holm over the panels shown, exact up to "
-        f"{_data.EXACT} cases. The line joins medians of groups of equal size "
-        f"(from {GROUPS[0] * FEWEST} cases on).",
+        _data.correlation_sentence(results, "of the value with the gain"),
+        f"The line joins medians of groups of equal size (from {GROUPS[0] * FEWEST} cases on).",
         *_still([row for row in known if row not in shown]),
     )
     made = _grid.grid(QUESTION, caption, _data.grouped(results, shown), [_name(c) for c in drawn], 1.1)
-    clouds = {}
-    for r, row in enumerate(shown):
-        deltas = results.numbers.deltas(row.family, metric, row.arm)
-        for c, values in enumerate(drawn.values()):
-            both = sorted(deltas.keys() & values.keys())
-            clouds[r, c] = [values[case] for case in both], [deltas[case] for case in both]
-    oriented = [(x, [_data.gain(results, metric, v) for v in y]) for x, y in clouds.values()]
-    words = dict(zip(clouds, _data.correlations(oriented), strict=True))
-    for (r, c), (x, y) in clouds.items():
+    clouds = {
+        (r, c): _data.Cloud.of(values, results.numbers.deltas(row.family, metric, row.arm))
+        for r, row in enumerate(shown)
+        for c, values in enumerate(drawn.values())
+    }
+    words = dict(zip(clouds, _data.correlations(results, [(c, metric) for c in clouds.values()]), strict=True))
+    for (r, c), cloud in clouds.items():
+        x, y = cloud.x, cloud.y
         if not x:
             made.empty(r, c, "n/a: never in effect")
             continue
@@ -65,7 +63,7 @@ def figure(results: Results) -> Figure | None:
         ax = made.axes(r, c)
         _style.few_ticks(ax)
         ax.set_xlim(*_style.around(list(drawn.values())[c].values(), 6))
-        reach = max(abs(v) for other in range(len(drawn)) for v in clouds[r, other][1])
+        reach = max(abs(v) for other in range(len(drawn)) for v in clouds[r, other].y)
         _style.delta_axis(ax, reach, about["digits"], better=about["better"])
         ax.axhline(0, color=_style.FAINT, linewidth=0.7, zorder=0)
         _style.points(ax, x, y, shown[r].role)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -57,19 +57,14 @@ def entries(results: Results) -> list[Entry]:
     found = []
     for key in sorted({*done, *failed}):
         subject, why = done.get(key), failed.get(key, {})
-        arms = ordered({*(subject.variants if subject else ()), *why} - {PURE}, results.what.roles)
+        arms = tables.ordered({*(subject.variants if subject else ()), *why} - {PURE}, results.what.roles)
         found.append(Entry(*key, subject, why, tuple(arms)))
     return found
 
 
-def ordered(arms: Iterable[str], roles: Mapping[str, str]) -> list[str]:
-    """Contenders first, then what they are compared with."""
-    return sorted(arms, key=lambda arm: (tables.ORDER.index(roles.get(arm, "contender")), arm))
-
-
 def title(arm: str) -> str:
     """An arm as people read it."""
-    return {"lvlm": "+LVLM", PURE: "Pure"}.get(arm, f"+{arm}")
+    return "Pure" if arm == PURE else tables.arm_title(arm)
 
 
 def outcome(rounds: tuple[Round, ...]) -> str:
@@ -133,7 +128,7 @@ class Teller:
         if subject is None:
             return {}, (0, 0)
         found: dict[str, Shown] = {}
-        bounds = self.results.what.limits.model_dump()
+        bounds = self.results.what.limits.of_pictures()
         if subject.lr is not None:
             lr = subject.lr
             found["lr"] = self.gallery.add(lr, lambda: images.read(lr, **bounds))
@@ -155,7 +150,7 @@ class Teller:
         if size == (0, 0):
             return Shown(why="no picture of this case can be read, so that the reference has nothing to fit")
         what = self.results.what
-        bounds = what.limits.model_dump()
+        bounds = what.limits.of_pictures()
         return self.gallery.add(hr, lambda: inputs.reference(hr, size[::-1], what.hr_size, **bounds), fit=size)
 
     # ---------------------------------------------------------------- numbers

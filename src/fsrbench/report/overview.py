@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any
 
 from fsrbench import __version__, tables
-from fsrbench.report.cases import Entry, ordered, title
+from fsrbench.report.cases import Entry, title
 from fsrbench.report.pictures import Plot
 from fsrbench.report.table import standin
 from fsrbench.results import Results
@@ -133,7 +133,7 @@ def _detail(summary: Summary, metric: str, effect: Mapping[str, Any]) -> list[st
     def told(name: str, *, signed: bool = False) -> str:
         return tables.number(summary, metric, effect[name], signed=signed)
 
-    def plain(name: str, form: str = ".3f") -> str:
+    def plain(name: str, form: str) -> str:
         return "n/a" if effect[name] is None else f"{effect[name]:{form}}".replace("-", "−")
 
     return [
@@ -143,8 +143,8 @@ def _detail(summary: Summary, metric: str, effect: Mapping[str, Any]) -> list[st
         told("median", signed=True),
         _between(summary, metric, effect["low"], effect["high"], signed=True) or "n/a",
         _between(summary, metric, effect["t_low"], effect["t_high"], signed=True) or "n/a",
-        plain("p", ".4f"),
-        plain("p_adjusted", ".4f"),
+        tables.chance(effect["p"]),
+        tables.chance(effect["p_adjusted"]),
         plain("effect", ".2f"),
         f"{effect['wins']} / {effect['ties']} / {effect['losses']}",
         told("floor"),
@@ -168,14 +168,13 @@ def _counts(summary: Summary) -> Iterator[dict[str, Any]]:
     for family, counts in summary["counts"].items():
         blank = [""] * 5
         yield {"family": family, "arm": "Pure FSR", "mark": "", "numbers": [counts["cases"], counts["failed"], *blank]}
-        for arm in ordered(counts["arms"], summary["roles"]):
+        for arm in tables.ordered(counts["arms"], summary["roles"]):
             c = counts["arms"][arm]
-            cost = "" if not c["requests"] else "unknown" if c["cost"] is None else f"{c['cost']:.4f}"
             numbers = (c["done"], c["failed"], c["invalid"], c["changed"], c["requests"], c["tokens"])
             mark = summary["marks"].get(arm, "")
             yield {
                 "family": family,
                 "arm": tables.arm_name(summary, arm, marked=False),
                 "mark": mark,
-                "numbers": [*(f"{n:,}" for n in numbers), cost],
+                "numbers": [*(f"{n:,}" for n in numbers), tables.cost(c)],
             }

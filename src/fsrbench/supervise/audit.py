@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fsrbench import choice, policy, prompts
-from fsrbench.errors import AuditorUnreachable
+from fsrbench.errors import AuditorUnreachable, TookTooLong
 from fsrbench.plugins import Comparer
 from fsrbench.restore import Picture
 from fsrbench.supervise.steps import Situation, Step
@@ -39,13 +39,14 @@ class Supervisor:
     def __call__(self, situation: Situation) -> list[Step]:
         """Run the arm on one case, from its pure restoration to the picture it ends with.
 
-        Raises AuditorUnreachable when nothing was answered: the arm has then failed for this case.
+        Raises AuditorUnreachable when nothing was answered, TookTooLong when the case's time is up: the arm has then
+        failed for this case.
         """
         steps: list[Step] = []
         try:
             self._run(situation, steps)
-        except AuditorUnreachable as error:
-            raise AuditorUnreachable(str(error), [step.exchange for step in steps]) from error
+        except (AuditorUnreachable, TookTooLong) as error:
+            raise type(error)(str(error), [step.exchange for step in steps]) from error
         return steps
 
     def _run(self, situation: Situation, steps: list[Step]) -> None:
@@ -53,6 +54,7 @@ class Supervisor:
         current = situation.pure
         retries = self.limits.retries
         while True:
+            situation.pipeline.clock.check()
             seen = self.look(situation.lr, current.image)
             answer = self.ask(self._question(situation, current, seen, len(steps) + 1))
             decision = policy.decide(answer.audit, current.knobs, situation.pipeline.offered, self.limits, retries)

@@ -1,0 +1,139 @@
+"""Memory is bounded by what is in flight, not by the size of the set: what a further case costs is counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import tracemalloc
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fsrbench import config, csvfile, evaluate, images, journal, publish, stats, store, study, subjects
+from fsrbench import summary as summarising
+from fsrbench.config import Settings
+from fsrbench.journal import Journal
+from fsrbench.plugins import Machine
+from fsrbench.results import Numbers
+from fsrbench.store import RunFolder
+
+MACHINE = Machine(offline=True)
+ASK = {"score": 30, "confidence": 95, "tags": ["ringing"], "hints": {"dehalo": 0.5}, "reason": "Halos. " * 80}
+FIRST, FEW, MANY = 12, 40, 200
+ALLOWED = 6
+"""KiB a case: its names, its numbers, the hashes of its files, and what the garbage collector has not seen yet."""
+
+
+def run(root: Path, cases: int) -> Path:
+    """Restore so many cases and have them audited."""
+    arm = {"auditor": "scripted", "replies": [ASK]}
+    changes = [f"arms.s={json.dumps(arm)}", "families.general.backend=bicubic", "metrics=psnr", "hr_size=16"]
+    settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["s"])
+    outcome = study.run(settings, MACHINE, root / "lr", root / "hr", root / f"out {cases}", limit=cases)
+    assert not outcome.failures
+    assert outcome.done in (0, cases)
+    return outcome.folder.root
+
+
+def numbers(out: Path) -> None:
+    """Measure, summarise, and store both."""
+    folder = RunFolder(out)
+    what = subjects.of_run(folder, Settings.model_validate(folder.study()["settings"]))
+    scores = evaluate.measure(what, MACHINE, journal=folder.journal)
+    evaluate.write_scores(out / "scores.csv", scores)
+    publish.write_summary(out, {**summarising.summarise(what, Numbers(scores)), "findings": []})
+
+
+def peak(work: Callable[[], object]) -> int:
+    """Bytes that were held at once."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """Folders of LR and HR, as small as they may be."""
+    for number in range(MANY):
+        hr = np.random.default_rng(number).random((16, 16, 3), np.float32)
+        images.write(tmp_path / "hr" / f"{number:04}.png", hr)
+        images.write(tmp_path / "lr" / f"{number:04}.png", images.resize(hr, 4, 4))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_further_case_takes_next_to_no_memory(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "KEPT", 4)  # what is bounded is not what is looked for
+    monkeypatch.setattr(stats, "KEPT", 0)
+    numbers(run(tiny, FIRST))  # what is imported and opened once
+    found = {}
+    for cases in (FEW, MANY):
+        restored = peak(partial(run, tiny, cases))
+        found[cases] = [restored, *(peak(partial(numbers, tiny / f"out {cases}")) for _ in "12")]
+    for few, many in zip(found[FEW], found[MANY], strict=True):
+        assert (many - few) / (MANY - FEW) < 1024 * ALLOWED, found
+
+
+def test_trails_are_read_one_by_one(tiny: Path) -> None:
+    folder = RunFolder(run(tiny, FIRST))
+    (folder.root / "trails" / "general" / "0001.json").write_text("{", encoding="utf-8")
+    told = folder.trails()
+    first = next(told)
+    (folder.root / "trails" / "general" / "0002.json").unlink()
+    assert [trail.case for trail in (first, *told)] == ["0000", *(f"{n:04}" for n in range(3, FIRST))]
+
+
+def test_a_damaged_trail_is_named_once(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = RunFolder(run(tiny, FIRST))
+    (folder.root / "trails" / "general" / "0001.json").write_text("{", encoding="utf-8")
+    (folder.root / "run_config.csv").unlink()
+    folder.write_run_config()
+    assert [record.message.count("0001.json") for record in caplog.records] == [1]
+    rows = csvfile.read(folder.root / "run_config.csv", ("case", "arm"))
+    assert [row["case"] for row in rows if row["arm"] == "pure"] == ["0000", *(f"{n:04}" for n in range(2, FIRST))]
+
+
+def test_a_run_tells_what_its_trails_tell(tiny: Path) -> None:
+    folder = RunFolder(run(tiny, FIRST))
+    what = subjects.of_run(folder, Settings.model_validate(folder.study()["settings"]))
+    assert len(what.subjects) == FIRST
+    assert what.subjects[-1] == list(what.subjects)[-1] == what.subjects[FIRST - 2 :][1]
+    for subject, trail in zip(what.subjects, folder.trails(), strict=True):
+        assert subject.trail == trail
+        assert {arm: folder.root / trail.final(arm).path for arm in ("pure", "s")} == subject.variants
+        assert (subject.lr, subject.hr) == tuple(tiny / kind / f"{trail.case}.png" for kind in ("lr", "hr"))
+
+
+def test_what_a_journal_holds_is_written_in_pieces_and_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "AT_ONCE", 3)
+    files = [tmp_path / f"{name}.txt" for name in "äbcdefg"]
+    for file in files:
+        file.write_text(file.stem, encoding="utf-8")
+        os.utime(file, ns=(10**18, 10**18))
+    kept = Journal(tmp_path)
+    hashes = [kept.sha256(file) for file in files]
+    for metric, values in (("one", {str(n): n / 3 for n in range(8)}), ("none", {}), ("two", {"x": 1.0})):
+        kept.keep(metric, "id", values)
+    kept.made("product", "inputs", files[:2])
+    kept.save()
+    again = Journal(tmp_path)
+    assert [again.recalled(file) for file in files] == hashes
+    assert again.values("one", "id") == {str(n): n / 3 for n in range(8)}
+    assert again.values("two", "id") == {"x": 1.0}
+    assert again.values("two", "another") == again.values("none", "id") == {}
+    assert again.fresh("product", "inputs")
+    again.keep("one", "id", {"new": 1.0})
+    again.forget_values("one", "id", {"3", "new"})
+    again.forget_unseen()
+    again.save()
+    assert Journal(tmp_path).values("one", "id") == {"3": 1.0, "new": 1.0}
+    body = (tmp_path / journal.NAME).read_bytes().partition(b"\n")[2]
+    assert list(json.loads(body)["files"]) == [file.name for file in files]
