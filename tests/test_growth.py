@@ -23,7 +23,7 @@ from fsrbench.store import RunFolder
 MACHINE = Machine(offline=True)
 ASK = {"score": 30, "confidence": 95, "tags": ["ringing"], "hints": {"dehalo": 0.5}, "reason": "Halos. " * 80}
 FIRST, FEW, MANY = 12, 40, 200
-ALLOWED = 6
+ALLOWED = 5
 """KiB a case: its names, its numbers, the hashes of its files, and what the garbage collector has not seen yet."""
 
 

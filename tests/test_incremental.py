@@ -36,7 +36,7 @@ from fsrbench.errors import Unavailable, WeightsError
 from fsrbench.plugins import Machine, Metric
 from fsrbench.results import Results
 from fsrbench.store import RunFolder
-from fsrbench.subjects import Evaluation, Subject
+from fsrbench.subjects import Evaluation, Role, Subject
 from fsrbench.values import Image, Score
 
 MACHINE = Machine(offline=True)
@@ -108,7 +108,8 @@ class Bench:
             for case in sorted(path.stem for path in (self.root / "pure").glob("*.png"))
             for variants in [{arm: self.picture(arm, case) for arm in arms}]
         ]
-        return Evaluation(found, subjects.load_metrics(metrics), hr_size=192)
+        roles: dict[str, Role] = dict.fromkeys(arms[1:], "contender")
+        return Evaluation(found, subjects.load_metrics(metrics), roles=roles, hr_size=192)
 
     def full(self, what: Evaluation, machine: Machine = MACHINE) -> list[Score]:
         return evaluate.measure(what, machine)
@@ -147,7 +148,7 @@ def go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch]:
             patch.setattr(panels, "draw", drawing)
             patch.setattr(panels, "sheet", lambda *_: np.zeros((8, 8, 3), np.float32))
             patch.setattr(plots, "draw", lambda results: [token(results, "plots/plot.svg")])
-            patch.setattr(report, "build", lambda results: token(results, "report/index.html"))
+            patch.setattr(report, "build", lambda results, *_: token(results, "report/index.html"))
             publish.publish(replace(what, metrics=metrics), RunFolder(bench.out), machine, workers, execute.untracked)
         assert evaluate.read_scores(bench.out / "scores.csv") == expected
         return watch

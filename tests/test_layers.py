@@ -60,6 +60,7 @@ LAYERS = (
     (
         "drawing",
         "panels",
+        "wording",
         "tables",
         "findings",
         "verdicts",

@@ -23,7 +23,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from statsmodels.stats.proportion import proportion_confint
 
-from fsrbench import plots, plugins, stats, summary, tables
+from fsrbench import plots, plugins, stats, summary, wording
 from fsrbench.plots import _data, _style, decisions, forest, knobs, knows, reliability, sorted_deltas, strength
 from fsrbench.plugins import Metric
 from fsrbench.results import Numbers, Results
@@ -330,7 +330,7 @@ def test_forest_has_better_on_the_right_for_every_metric(tmp_path: Path) -> None
 def test_forest_says_the_adjusted_p_of_tests_and_none_of_yardsticks(tmp_path: Path) -> None:
     results = make(tmp_path, n=30, arms={"lvlm": "contender", "rerun": "floor"}, metrics={"psnr": METRICS["psnr"]})
     said = words(forest.figure(results))  # type: ignore[arg-type]
-    assert tables.chance(effect(results, "psnr", "lvlm")["p_adjusted"]) in said.split("\n")
+    assert wording.chance(effect(results, "psnr", "lvlm")["p_adjusted"]) in said.split("\n")
     assert "–" in said.split("\n")
     assert "noise floor" in said
 

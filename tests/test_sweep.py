@@ -242,6 +242,13 @@ def test_fixed_strengths_and_families_that_have_the_knobs(faces: tuple[Path, Pat
     assert [row["arm"] for row in found["beside"]] == ["rerun"]
 
 
+def test_several_arms_are_varied_alike(tmp_path: Path) -> None:
+    plan = grid.read(write(tmp_path, arm=["heuristic", "random"], grid={"policy.retries": [1, 2]}))
+    assert [(point.base, point.values["retries"]) for point in plan.arms] == [
+        (arm, retries) for arm in ("heuristic", "random") for retries in (1, 2)
+    ]
+
+
 def test_a_grid_over_a_family_keeps_its_prompt_knobs_and_seeds(faces: tuple[Path, Path], tmp_path: Path) -> None:
     file = write(
         tmp_path,

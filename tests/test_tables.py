@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fsrbench import findings, plugins, tables
+from fsrbench import findings, plugins, tables, wording
 from fsrbench.results import Numbers
 from fsrbench.subjects import Evaluation, Subject
 from fsrbench.summary import summarise
@@ -57,7 +57,7 @@ def test_a_row_holds_mean_difference_interval_and_p() -> None:
     found = summary({"lvlm": {"psnr": spread(-0.5, 0.4, 40)}}, {"psnr": FLAT})
     entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
     text = tables.markdown(found)
-    low, high = (tables.number(found, "psnr", entry[end], signed=True) for end in ("low", "high"))
+    low, high = (wording.number(found, "psnr", entry[end], signed=True) for end in ("low", "high"))
     assert "| general · compact (embedded) | Pure FSR | 40 | **30.000** |" in text
     assert f"| FSR+LVLM | 40 | 29.500<br>Δ −0.500<br>[{low}, {high}]<br>p < 0.001 |" in text
     assert "ArcFace was computed with toy.onnx." in text
@@ -67,7 +67,7 @@ def test_a_better_mean_alone_is_not_bold() -> None:
     found = summary({"lvlm": {"psnr": spread(0.05, 2.0, 40)}}, {"psnr": FLAT})
     entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
     assert entry["delta"] > 0
-    assert not tables.shown(found, "psnr", entry)
+    assert not wording.shown(found, "psnr", entry)
     assert "| 30.050<br>" in tables.markdown(found)
     assert "**3" not in tables.markdown(found)
 
@@ -91,7 +91,7 @@ def test_rows_stand_in_the_order_of_what_they_are_for() -> None:
     arms = {name: {"psnr": spread(0.1, 0.1, 40)} for name in ("heuristic", "lvlm", "oracle", "rerun", "another")}
     roles = {"heuristic": "control", "oracle": "headroom", "rerun": "floor"}
     found = summary(arms, {"psnr": FLAT}, roles)
-    assert tables.arms(found, "general") == ["another", "lvlm", "heuristic", "rerun", "oracle"]
+    assert wording.arms(found, "general") == ["another", "lvlm", "heuristic", "rerun", "oracle"]
     rows = [line for line in tables.markdown(found).splitlines() if "compact (embedded) | FSR+" in line]
     assert "FSR+rerun (noise floor)" in rows[3]
     assert "FSR+oracle (privileged: saw the reference)" in rows[4]
@@ -101,8 +101,8 @@ def test_rows_stand_in_the_order_of_what_they_are_for() -> None:
 @pytest.mark.parametrize("delta", [0.0, -0.0, 0.0004, -0.0004, 0.0005, -0.0005])
 def test_what_rounds_to_zero_is_zero(delta: float) -> None:
     found = summary({"mine": {"psnr": [delta] * 40}}, {"psnr": FLAT})
-    printed = tables.number(found, "psnr", delta, signed=True)
-    assert (printed == "0.000") == (tables.better(found, "psnr", delta) == 0)
+    printed = wording.number(found, "psnr", delta, signed=True)
+    assert (printed == "0.000") == (wording.better(found, "psnr", delta) == 0)
     assert printed not in ("+0.000", "−0.000")
     assert ("| **" in tables.markdown(found)) == (printed != "0.000")
 
@@ -131,24 +131,24 @@ def test_the_terminals_table_has_the_same_numbers() -> None:
     text = out.file.getvalue()  # type: ignore[attr-defined]
     entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
     for value in (entry["low"], entry["delta"], entry["high"]):
-        assert tables.number(found, "psnr", value, signed=True) in text
+        assert wording.number(found, "psnr", value, signed=True) in text
 
 
 def test_words_from_outside_cannot_break_a_table() -> None:
-    assert tables.escape("a|b <script>\n*x*") == "a\\|b &lt;script> \\*x\\*"
+    assert wording.escape("a|b <script>\n*x*") == "a\\|b &lt;script> \\*x\\*"
 
 
 def test_a_short_p_is_never_a_false_zero() -> None:
     chances = (None, 1e-9, 0.0011, 0.04, 0.5, 0.996, 1.0)
-    assert [tables.chance(p) for p in chances] == ["n/a", "<0.001", "0.0011", "0.04", "0.5", "1", "1"]
-    assert [tables.p_value(p) for p in chances[:3]] == ["", "p < 0.001", "p = 0.0011"]
+    assert [wording.chance(p) for p in chances] == ["n/a", "<0.001", "0.0011", "0.04", "0.5", "1", "1"]
+    assert [wording.p_value(p) for p in chances[:3]] == ["", "p < 0.001", "p = 0.0011"]
 
 
 @pytest.mark.parametrize(
     ("requests", "cost", "said"), [(0, None, ""), (0, 0.0, ""), (3, None, "unknown"), (3, 0.0, "0.0000")]
 )
 def test_no_price_is_not_a_price_of_zero(requests: int, cost: float | None, said: str) -> None:
-    assert tables.cost({"requests": requests, "cost": cost}) == said
+    assert wording.cost({"requests": requests, "cost": cost}) == said
 
 
 # ------------------------------------------------------------------- findings
@@ -160,15 +160,15 @@ def test_a_shown_difference_is_called_one() -> None:
     text = findings.tell(found)["general"]
     assert text.startswith("FSR+LVLM made PSNR worse by 0.500 dB (")
     detectable = found["families"]["general"]["ssim"]["arms"]["lvlm"]["detectable"]
-    size = tables.number(found, "ssim", detectable)
-    said = f"No difference could be shown in SSIM (for {size} of SSIM, a single unadjusted test has 80% power here)."
-    assert said in text
+    size = wording.number(found, "ssim", detectable)
+    assert "No difference could be shown in SSIM. In such a sample, a single unadjusted test has 80% power" in text
+    assert f"for a difference of {size} in SSIM." in text
 
 
 def test_what_could_not_be_shown_is_not_called_absent() -> None:
     found = summary({"lvlm": {"psnr": spread(0.05, 2.0, 40)}}, {"psnr": FLAT})
     text = findings.tell(found)["general"]
-    assert text.startswith("No difference between FSR+LVLM and pure could be shown in PSNR on 40 cases (for ")
+    assert text.startswith("No difference between FSR+LVLM and pure could be shown in PSNR on 40 cases. In such")
     assert "better" not in text
 
 
@@ -186,6 +186,8 @@ def test_lower_is_better_where_the_metric_says_so() -> None:
 def test_an_arm_that_did_nothing_is_not_called_equal_by_luck() -> None:
     found = summary({"lvlm": {"psnr": [0.0] * 40}}, {"psnr": FLAT})
     assert findings.tell(found)["general"].startswith("FSR+LVLM left every picture as it was, in 40 cases.")
+    folders = {**found, "models": {}}  # nobody compared the pictures of plain folders
+    assert findings.tell(folders)["general"].startswith("FSR+LVLM changed no number, in 40 cases.")
 
 
 def test_the_first_metric_stands_beside_controls_floor_and_headroom() -> None:
@@ -194,10 +196,10 @@ def test_the_first_metric_stands_beside_controls_floor_and_headroom() -> None:
     found = summary({arm: {"psnr": spread(mean, 0.05, 40)} for arm, mean in arms.items()}, {"psnr": FLAT}, roles)
     text = findings.tell(found)["general"]
     entries = found["families"]["general"]["psnr"]["arms"]
-    bands = {a: " to ".join(tables.interval(found, "psnr", entries[a]) or ()) for a in ("random", "oracle")}
+    bands = {a: " to ".join(wording.interval(found, "psnr", entries[a]) or ()) for a in ("random", "oracle")}
     assert f"Beside it, in PSNR: FSR+random +0.080 ({bands['random']}) and FSR+oracle (privileged: saw" in text
     assert f"+0.400 ({bands['oracle']})." in text
-    floor = tables.number(found, "psnr", entries["rerun"]["floor"])
+    floor = wording.number(found, "psnr", entries["rerun"]["floor"])
     assert text.endswith(f"When nothing is done, 95% of the cases move by less than {floor} dB in PSNR.")
 
 

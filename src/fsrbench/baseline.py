@@ -36,7 +36,7 @@ class About:
     """What a metric is."""
 
     label: Name
-    """As tables call it."""
+    """As it is printed."""
     better: Literal["higher", "lower"]
     """Its direction."""
     digits: Digits

@@ -100,10 +100,9 @@ class Check:
 
 def check(run: Path, before: Path, tolerances: Mapping[str, Tolerance]) -> Check:
     """Compare a run's folder or summary with a baseline file. One that cannot be read is an obstacle."""
+    file = "FILE" if before.exists() else before  # what lies there may be something else, and of value
     try:
-        was = baseline.read(
-            before, f"Make a baseline from a run you trust: fsrbench check RUN --save-baseline {before}"
-        )
+        was = baseline.read(before, f"Make a baseline from a run you trust: fsrbench check RUN --save-baseline {file}")
         return compare(read_run(run), was, tolerances)
     except InputError as error:
         return Check(obstacles=(str(error),))
@@ -111,7 +110,21 @@ def check(run: Path, before: Path, tolerances: Mapping[str, Tolerance]) -> Check
 
 def read_run(run: Path) -> Baseline:
     """What of a run is compared."""
+    if not run.exists():
+        raise InputError(f"There is no run {run}. Name a run's folder, or a summary.json.")
     return baseline.read(run, f"Measure the run first: fsrbench evaluate {run}")
+
+
+def trusted(run: Path) -> Baseline:
+    """What of a run becomes a baseline. One without any number would stop every later comparison."""
+    found = read_run(run)
+    if _empty(found):
+        raise InputError(f"{run} holds no number to compare with later. Its summary.md says why.")
+    return found
+
+
+def _empty(found: Baseline) -> bool:
+    return all(entry.mean.value is None for entry in found.entries().values())
 
 
 def parse(given: Iterable[str]) -> dict[str, Tolerance]:
@@ -175,7 +188,7 @@ def _other_inputs(now: Baseline, was: Baseline) -> Iterator[str]:
 
 def _absent(now: Baseline, was: Baseline) -> Iterator[str]:
     """What the baseline has, the run must have, and it must mean the same."""
-    if all(entry.mean.value is None for entry in was.entries().values()):
+    if _empty(was):
         yield f"The baseline holds no number to compare with. Use another, {ANEW}."
     for metric, about in was.metrics.items():
         if metric not in now.metrics:

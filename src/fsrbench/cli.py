@@ -6,6 +6,7 @@ Exit status: 0 done; 1 `check` found a regression; 2 wrong usage or settings; 3 
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -189,7 +190,13 @@ def evaluate(
         if folder.study_file.is_file():
             raise SettingsError(f"{folder.root} holds a run, whose tables would be overwritten. Use another --out.")
         settings, _ = configuring.load(config, changes or ())
-        what = subjects.of_folders(hr, _folders(arm or []), folder.root.resolve().name, settings)
+        folders = _folders(arm or [])
+        if folder.root.resolve() in {one.resolve() for one in (*folders.values(), *([hr] if hr else ()))}:
+            raise SettingsError(
+                f"{folder.root} holds pictures that are measured: what is drawn would be among them "
+                "the next time. Use another --out."
+            )
+        what = subjects.of_folders(hr, folders, folder.root.resolve().name, settings)
     machine = console.machine(settings, device, options.Precision.fp32, offline)
     with console.interruptible(), console.progress() as track:
         summary = publish.publish(what, folder, machine, workers, track)
@@ -255,6 +262,11 @@ def main() -> None:
         app()
     except FsrbenchError as error:
         typer.echo(f"fsrbench: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO) or error.filename is not None:
+            raise
+        typer.echo(f"fsrbench: What is printed cannot be written: {error.strerror}.", err=True)
         sys.exit(2)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +17,8 @@ from fsrbench import options
 from fsrbench.errors import SettingsError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from fsrbench.config import Settings
     from fsrbench.execute import Track
     from fsrbench.plugins import Machine
@@ -106,18 +110,37 @@ def interruptible() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+def show_table(table: Table) -> None:
+    """Print a table as wide as the terminal, or wide enough to read where the output goes elsewhere."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=120)
+    console.print(table)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print. Where nobody reads on (a closed pipe), what the exit status says still holds."""
+    try:
+        typer.echo(text, err=err)
+    except BrokenPipeError:
+        stream = sys.stderr if err else sys.stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the interpreter fails on what is left
+
+
 def show(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
     """Print a summary: a table for people, JSON for programs."""
     if as_json:
         typer.echo(json.dumps(summary))
         return
-    from rich.console import Console
-
     from fsrbench import tables
 
-    Console().print(tables.terminal(summary))
+    show_table(tables.terminal(summary))
     for line in tables.missing(summary):
         typer.echo(f"n/a: {line}", err=True)
+    for line in summary["notes"]:
+        typer.echo(f"note: {line}", err=True)
     typer.echo(f"Open {folder / 'report' / 'index.html'}; the tables are in {folder / 'summary.md'}", err=True)
 
 

@@ -1,14 +1,19 @@
-"""The commands that gather evidence from runs: `check`, `report`, `sweep`. Each parses, calls one function, prints, exits."""
+"""The commands that gather evidence: `check`, `report`, `sweep`. Each parses, calls one function, prints, exits."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from fsrbench import console, options
 from fsrbench.errors import SettingsError
+
+if TYPE_CHECKING:
+    from fsrbench.store import RunFolder
 
 
 def check(
@@ -33,28 +38,64 @@ def check(
     """
     from fsrbench import baseline as baselines
     from fsrbench import check as checking
-    from fsrbench import images, verdicts
+    from fsrbench import verdicts
 
     if baseline is None and save_baseline is None:
         raise SettingsError("Say what to compare with, --baseline FILE, or make one: --save-baseline FILE.")
     if baseline is None and (tolerance or junit or markdown or everything or as_json):
         raise SettingsError("There is no comparison to tell of: add --baseline FILE.")
+    _distinct(run, baseline, {"--junit": junit, "--markdown": markdown, "--save-baseline": save_baseline})
     status = 0
     if baseline is not None:
         found = checking.check(run, baseline, checking.parse(tolerance or ()))
         status = found.status
         if as_json:
-            typer.echo(json.dumps(verdicts.as_json(found), ensure_ascii=False))
+            console.say(json.dumps(verdicts.as_json(found), ensure_ascii=False))
         else:
-            typer.echo("\n".join(verdicts.text(found, everything=everything)), err=bool(found.obstacles))
+            console.say("\n".join(verdicts.text(found, everything=everything)), err=bool(found.obstacles))
         if junit is not None:
-            images.write_bytes(junit, verdicts.junit(found))
+            _deliver(junit, verdicts.junit(found))
         if markdown is not None:
-            images.write_bytes(markdown, verdicts.markdown(found, everything=everything).encode())
+            _deliver(markdown, verdicts.markdown(found, everything=everything).encode())
     if save_baseline is not None:
-        baselines.write(save_baseline, checking.read_run(run))
+        baselines.write(save_baseline, checking.trusted(run))
         typer.echo(f"Saved as baseline: {save_baseline}", err=True)
     raise typer.Exit(status)
+
+
+def _distinct(run: Path, baseline: Path | None, outputs: Mapping[str, Path | None]) -> None:
+    """Nothing that is written may be a folder, lie over another, or over what is read; a baseline may be renewed."""
+    taken = {(run / "summary.json" if run.is_dir() else run).resolve(): "the run's summary"}
+    if baseline is not None and not baseline.is_dir():
+        taken[baseline.resolve()] = "the baseline"
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        if path.is_dir():
+            raise SettingsError(f"{option} {path}: this is a folder. Name a file.")
+        if _stream(path) and option == "--save-baseline":
+            raise SettingsError(f"{option} {path}: this is no file, and a baseline is to be kept. Name one.")
+        already = taken.get(path.resolve())
+        if already is not None and (already, option) != ("the baseline", "--save-baseline") and not _stream(path):
+            raise SettingsError(f"{option} {path}: this is {already} already. Name another file.")
+        taken[path.resolve()] = f"the file of {option}"
+
+
+def _deliver(path: Path, data: bytes) -> None:
+    """Write a file whole; what is no file (a pipe, /dev/stdout) is written into, never replaced by one."""
+    from fsrbench import images
+
+    if not _stream(path):
+        images.write_bytes(path, data)
+        return
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def _stream(path: Path) -> bool:
+    return path.parent == Path("/dev") or (path.exists() and not path.is_file())
 
 
 def report(
@@ -77,22 +118,34 @@ def report(
     from fsrbench.store import RunFolder
 
     folder = RunFolder(run)
-    settings, _ = configuring.load(None, [*_measured(run), *(changes or ())], folder.study()["settings"])
+    measured, persons = _measured(folder)
+    settings, _ = configuring.load(None, [*measured, *(changes or ())], folder.study()["settings"])
+    if persons and settings.clusters is None and not any(one.startswith("clusters=") for one in changes or ()):
+        raise SettingsError(
+            "The last evaluation counted persons. Say again who is who, --set clusters=FILE, or count cases: "
+            "--set clusters=null."
+        )
     what = subjects.of_run(folder, settings, hr)
     machine = console.machine(settings, device, options.Precision.fp32, offline)
-    page = run / "report" / "index.html"
-    page.unlink(missing_ok=True)  # so that it is built, also where only its pictures were lost
     with console.interruptible(), console.progress() as track:
-        publish.publish(what, folder, machine, workers, track)
-    typer.echo(page)
+        publish.publish(what, folder, machine, workers, track, anew=True)
+    typer.echo(run / "report" / "index.html")
 
 
-def _measured(run: Path) -> list[str]:
-    """What was measured last, as a setting; nothing where that is not known, so that the run's own metrics are."""
+def _measured(folder: RunFolder) -> tuple[list[str], bool]:
+    """Settings of the last evaluation, and whether it counted persons; where that is not known, the run's own hold."""
+    file = folder.root / "summary.json"
+    if file.is_file() and not folder.study_file.is_file():
+        raise SettingsError(
+            f"{folder.root} was evaluated from plain folders, which it does not know: its report is made again by the "
+            "same fsrbench evaluate --arm pure=DIR …"
+        )
     try:
-        return [f"metrics={','.join(json.loads((run / 'summary.json').read_bytes())['metrics'])}"]
-    except (OSError, ValueError, KeyError):
-        return []
+        found = json.loads(file.read_bytes())
+        settings = [f"metrics={','.join(found['metrics'])}", f"hr_size={found['inputs']['hr_size']}"]
+        return settings, bool(found["statistics"]["clusters"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return [], False
 
 
 def sweep(
@@ -124,7 +177,6 @@ def sweep(
 
     Example: fsrbench sweep thresholds --lvlm-model gpt-4o --max-cost 5
     """
-    from rich.console import Console
 
     from fsrbench import config as configuring
     from fsrbench import grid as grids
@@ -140,19 +192,23 @@ def sweep(
     machine = console.machine(plan.settings, device, precision, offline)
     typer.echo(f"Writing to {folder}", err=True)
     references = hr if hr.is_dir() or hr != options.HIGH else None
-    found = None
+    found: list[dict[str, Any]] = []
+
+    def tell(summary: dict[str, Any]) -> list[Path]:
+        found.append(sweeping.gather(plan, outcome.folder, summary))
+        sweep_views.write(found[0], folder)
+        return plot.draw(found[0], folder)
+
     with console.interruptible(), console.progress() as track:
         flying = max(workers, plan.settings.in_flight())
         outcome = sweeping.run(plan, machine, lr, references, folder, limit=limit, workers=flying, track=track)
         if any(True for _ in outcome.folder.trails()):
-            found = sweeping.gather(plan, outcome.folder, publish.run(outcome.folder, machine, workers, track))
-            sweep_views.write(found, folder)
-            plot.draw(found, folder)
-    if found is not None and as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False))
-    elif found is not None:
-        Console().print(sweep_views.terminal(found))
-        for line in sweep_views.lines_below(found):
+            publish.run(outcome.folder, machine, workers, track, also=tell)
+    if found and as_json:
+        typer.echo(json.dumps(found[0], ensure_ascii=False))
+    elif found:
+        console.show_table(sweep_views.terminal(found[0]))
+        for line in sweep_views.lines_below(found[0]):
             typer.echo(line, err=True)
         typer.echo(f"Look at {folder / 'sweep.md'} and {folder / 'plots' / 'sweep.png'}", err=True)
     console.finish(outcome)

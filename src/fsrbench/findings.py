@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fsrbench import tables
-from fsrbench.tables import Summary
+from fsrbench import wording
+from fsrbench.wording import Summary
 
 ALPHA = 0.05
 VERBS = {1: "better", -1: "worse"}
@@ -23,10 +23,13 @@ def tell(summary: Summary) -> dict[str, str]:
 
 
 def _sentences(summary: Summary, family: str) -> Iterator[str]:
-    arms = tables.arms(summary, family)
+    arms = wording.arms(summary, family)
     role = {arm: summary["roles"][arm] for arm in arms}
     tested = [arm for arm in arms if role[arm] == "contender"] or [arm for arm in arms if role[arm] == "control"]
-    if not tested:
+    failed = [arm for arm, told in summary["counts"][family]["arms"].items() if told["failed"] and not told["done"]]
+    for arm in failed:
+        yield f"{wording.arm_name(summary, arm, marked=False)} failed on every case."
+    if not tested and not failed:
         yield "Nothing was set against the pipeline alone; run an arm, e.g. --lvlm or --arm heuristic."
     for arm in tested:
         yield from _arm(summary, family, arm)
@@ -39,7 +42,7 @@ def _sentences(summary: Summary, family: str) -> Iterator[str]:
 
 def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
     """What one arm did to each metric."""
-    name = tables.arm_name(summary, arm, marked=False)
+    name = wording.arm_name(summary, arm, marked=False)
     counts = summary["counts"][family]["arms"][arm]
     entries = {m: e["arms"][arm] for m, e in summary["families"][family].items() if e["arms"][arm]["n"]}
     if not entries:
@@ -47,13 +50,14 @@ def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
         return
     cases = max(entry["n"] for entry in entries.values())
     if all(entry["ties"] == entry["n"] for entry in entries.values()):
-        left = "changed no number" if counts["changed"] else "left every picture as it was"
+        compared = family in summary["models"]  # of plain folders, nobody has compared the pictures themselves
+        left = "left every picture as it was" if compared and not counts["changed"] else "changed no number"
         yield f"{name} {left}, in {_count(cases, 'case')}."
         return
-    strong = {m: e for m, e in entries.items() if tables.shown(summary, m, e) and e["p_adjusted"] < ALPHA}
-    weak = {m: e for m, e in entries.items() if tables.shown(summary, m, e) and m not in strong}
+    strong = {m: e for m, e in entries.items() if wording.shown(summary, m, e) and e["p_adjusted"] < ALPHA}
+    weak = {m: e for m, e in entries.items() if wording.shown(summary, m, e) and m not in strong}
     open_ = {m: e for m, e in entries.items() if m not in strong and m not in weak}
-    changed = f", having changed {counts['changed']} pictures" if counts["changed"] else ""
+    changed = f", having changed {_count(counts['changed'], 'picture')}" if counts["changed"] else ""
     where = f"on {_count(cases, 'case')}{changed}"
     if strong:
         yield f"{name} made {_list(_moved(summary, strong))} {where}."
@@ -65,7 +69,8 @@ def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
     if open_:
         whom, end = ("", "") if strong or weak else (f" between {name} and pure", f" {where}")
         labels = _list([summary["metrics"][m]["label"] for m in open_])
-        yield f"No difference{whom} could be shown in {labels}{end}{_power(summary, open_)}."
+        yield f"No difference{whom} could be shown in {labels}{end}."
+        yield from _power(summary, open_)
 
 
 def _moved(summary: Summary, entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -79,15 +84,13 @@ def _moved(summary: Summary, entries: Mapping[str, Mapping[str, Any]]) -> list[s
     return found
 
 
-def _power(summary: Summary, entries: Mapping[str, Mapping[str, Any]]) -> str:
+def _power(summary: Summary, entries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """What the sample could have found, so that "no difference" is not read as "none exists"."""
-    known = [(m, e["detectable"]) for m, e in entries.items() if e["detectable"]]
-    if not known:
-        return ""
-    metric, size = known[0]
-    power = f"{summary['statistics']['power']:.0%}"
-    label = summary["metrics"][metric]["label"]
-    return f" (for {_size(summary, metric, size)} of {label}, a single unadjusted test has {power} power here)"
+    metric = next((m for m, e in entries.items() if e["detectable"]), None)
+    if metric is not None:
+        size, label = _size(summary, metric, entries[metric]["detectable"]), summary["metrics"][metric]["label"]
+        power = f"{summary['statistics']['power']:.0%}"
+        yield f"In such a sample, a single unadjusted test has {power} power for a difference of {size} in {label}."
 
 
 def _beside(
@@ -100,7 +103,7 @@ def _beside(
     """The first metric beside what it must be compared with: controls, noise floor, headroom."""
     known = {arm: entries[arm] for arm in role if entries[arm]["delta"] is not None}
     parts = [
-        f"{tables.arm_name(summary, arm)} {tables.number(summary, metric, entry['delta'], signed=True)}"
+        f"{wording.arm_name(summary, arm)} {wording.number(summary, metric, entry['delta'], signed=True)}"
         f"{_band(summary, metric, entry)}"
         for arm, entry in known.items()
         if role[arm] in ("control", "headroom") and arm not in tested
@@ -120,13 +123,13 @@ def _beside(
 
 def _band(summary: Summary, metric: str, entry: Mapping[str, Any]) -> str:
     """` (+0.02 to +0.19)`; nothing for a single case."""
-    band = tables.interval(summary, metric, entry)
+    band = wording.interval(summary, metric, entry)
     return f" ({band[0]} to {band[1]})" if band else ""
 
 
 def _size(summary: Summary, metric: str, value: float) -> str:
     """`0.10 dB`."""
-    return f"{tables.number(summary, metric, value)} {summary['metrics'][metric]['unit']}".rstrip()
+    return f"{wording.number(summary, metric, value)} {summary['metrics'][metric]['unit']}".rstrip()
 
 
 def _count(n: int, word: str) -> str:

@@ -23,6 +23,8 @@ MOST = 100
 """Points, where the file does not say `max_points`."""
 LIMITS = tuple(ArmPolicy.model_fields)
 FAMILY = tuple(sorted({*Family.model_fields} - {"variant_of"}))
+COUNTED = (*LIMITS, "tile", "max_changes")
+"""Settings that are numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,8 @@ def _axis(file: _File, settings: Settings, varied: Sequence[str], key: str, foun
     """One key of the grid: where it leads to, checked as far as its name goes."""
     values, lines = _values(file, ("grid", key), found)
     head, *rest = key.split(".")
+    if rest and rest[-1] in COUNTED:
+        _counted(file, key, values)
     if head == "policy" and rest and rest[0] in LIMITS and len(rest) == 1:
         return Axis(key, rest[0], values, ("limits", rest[0]), lines, tuple(varied))
     if head == "families" and len(rest) == 2 and rest[0] in settings.families and rest[1] in FAMILY:
@@ -248,6 +252,13 @@ def _values(file: _File, place: tuple[str, str], found: Any) -> tuple[tuple[Any,
         seen[text] = number
         lines.append(file.lines[where])
     return tuple(found), tuple(lines)
+
+
+def _counted(file: _File, key: str, values: Sequence[Any]) -> None:
+    """Numbers as YAML reads them: `on` would become 1, and "80" a second 80 beside 80."""
+    for number, value in enumerate(values):
+        if isinstance(value, bool | str):
+            raise file.error(["grid", key, str(number)], f"{value!r:.60} is not a number.")
 
 
 def _few_enough(file: _File, points: int) -> None:

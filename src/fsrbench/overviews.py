@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import images, tables
+from fsrbench import images, wording
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,7 +34,7 @@ def write_headroom(found: Mapping[str, Any], out: Path) -> None:
 def headroom_markdown(found: Mapping[str, Any]) -> str:
     """The whole of `headroom.md`."""
     names = list(found["metrics"])
-    head = ["Family", "Knobs (privileged)", "n", "changed", *(tables.heading(found, name) for name in names)]
+    head = ["Family", "Knobs (privileged)", "n", "changed", *(wording.heading(found, name) for name in names)]
     gains = [head, *([family, label, *cells] for family, label, cells in _gains(found, names))]
     parts = [
         "# Headroom",
@@ -50,7 +50,7 @@ def headroom_markdown(found: Mapping[str, Any]) -> str:
     if caught:
         head = ["Family", "Knobs", "Arm", "n", "Δ of the arm", "Δ of the oracle", "caught"]
         parts += ["## How much of it each arm caught", _table([head, *caught], left=3), _CAUGHT]
-    parts += [f"- {tables.escape(line)}" for line in (*found["failures"], *found["notes"])]
+    parts += [f"- {wording.escape(line)}" for line in (*found["failures"], *found["notes"])]
     return "\n\n".join(parts) + "\n"
 
 
@@ -61,7 +61,7 @@ def headroom_terminal(found: Mapping[str, Any]) -> Table:
 
     names = list(found["metrics"])
     table = Table(title="Headroom: oracle − pure (privileged: it saw the reference)", header_style="bold")
-    for title in ("", "n", "changed", *(tables.heading(found, name) for name in names)):
+    for title in ("", "n", "changed", *(wording.heading(found, name) for name in names)):
         table.add_column(title, justify="right" if title else "left")
     last = None
     for family, label, cells in _gains(found, names):
@@ -87,7 +87,7 @@ def _gains(found: Mapping[str, Any], names: list[str]) -> Iterator[tuple[str, st
     for family, sets in found["families"].items():
         for kind, entry in sets.items():
             cells = [str(entry["cases"]), str(entry["changed"])]
-            yield tables.family_name(found, family), SETS[kind], [*cells, *(_gain(found, n, entry) for n in names)]
+            yield wording.family_name(found, family), SETS[kind], [*cells, *(_gain(found, n, entry) for n in names)]
 
 
 def _gain(found: Mapping[str, Any], metric: str, entry: Mapping[str, Any]) -> str:
@@ -96,7 +96,7 @@ def _gain(found: Mapping[str, Any], metric: str, entry: Mapping[str, Any]) -> st
 
 def _delta(found: Mapping[str, Any], metric: str, about: Mapping[str, Any]) -> str:
     """`+0.12 [+0.05, +0.19]`."""
-    band = tables.interval(found, metric, about)
+    band = wording.interval(found, metric, about)
     return _number(found, metric, about["delta"]) + (f" [{band[0]}, {band[1]}]" if band else "")
 
 
@@ -120,13 +120,13 @@ def _caught(found: Mapping[str, Any]) -> Iterator[list[str]]:
 
 
 def _number(found: Mapping[str, Any], metric: str, value: float | None) -> str:
-    return tables.number(found, metric, value, signed=True)
+    return wording.number(found, metric, value, signed=True)
 
 
 def _table(rows: list[list[str]], left: int) -> str:
     head, *body = rows
     rule = "|" + "---|" * left + "---:|" * (len(head) - left)
-    lines = ["| " + " | ".join(map(tables.escape, row)) + " |" for row in (head, *body)]
+    lines = ["| " + " | ".join(map(wording.escape, row)) + " |" for row in (head, *body)]
     return "\n".join([lines[0], rule, *lines[1:]])
 
 

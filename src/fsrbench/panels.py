@@ -11,12 +11,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fsrbench import drawing, faces, images, inputs, tables
+from fsrbench import drawing, faces, images, inputs, wording
 from fsrbench.drawing import BETTER, FAINT, GAP, INK, MARKED, WORSE, Page, Span
 from fsrbench.errors import FsrbenchError
 from fsrbench.subjects import Evaluation, Subject
-from fsrbench.tables import Summary
 from fsrbench.values import PURE, Image, Round, Score
+from fsrbench.wording import Summary
 
 LR, REFERENCE = "LR", "Reference"
 SHOWN = 5
@@ -121,9 +121,9 @@ def _columns(subject: Subject, what: Evaluation) -> tuple[list[Column], list[str
             continue
         try:
             image = images.read_stored(path)
-            columns.append(Column(tables.arm_title(arm), _outcome(subject, arm), image, arm, what.marks.get(arm, "")))
+            columns.append(Column(wording.arm_title(arm), _outcome(subject, arm), image, arm, what.marks.get(arm, "")))
         except FsrbenchError:
-            notes.append(f"{tables.arm_title(arm)} is not shown: its picture is missing or cannot be read.")
+            notes.append(f"{wording.arm_title(arm)} is not shown: its picture is missing or cannot be read.")
     if subject.hr is not None:
         try:
             hr = inputs.reference(subject.hr, (height, width), what.hr_size, **bounds)
@@ -184,10 +184,10 @@ def _numbers(
         pure, value = values.get((metric, PURE)), values.get((metric, arm))
         if arm == PURE or value is None or pure is None:
             shown = value if pure is not None else None
-            text, colour = tables.number(summary, metric, shown), INK if shown is not None else FAINT
+            text, colour = wording.number(summary, metric, shown), INK if shown is not None else FAINT
         else:
-            text = tables.number(summary, metric, value - pure, signed=True)
-            colour = {1: BETTER, 0: INK, -1: WORSE}[tables.better(summary, metric, value - pure)]
+            text = wording.number(summary, metric, value - pure, signed=True)
+            colour = {1: BETTER, 0: INK, -1: WORSE}[wording.better(summary, metric, value - pure)]
         found.append((metric, ((f"{about['label']} ", FAINT), (text, colour))))
     return found
 
@@ -262,7 +262,7 @@ def _patches(page: Page, at: tuple[int, int], image: Image, style: Style, *, pix
 def _caption(page: Page, y: int, wide: float, subject: Subject, scores: Sequence[Score], summary: Summary) -> int:
     """Pure's numbers and every arm's differences in columns, each arm's rounds below it; returns where they end."""
     values = {(s.metric, s.arm): s.value for s in scores}
-    labels = {arm: "Pure" if arm == PURE else f"Δ {tables.arm_title(arm)}" for arm in subject.variants}
+    labels = {arm: "Pure" if arm == PURE else f"Δ {wording.arm_title(arm)}" for arm in subject.variants}
     labels = {arm: drawing.shorten(label, 200, 16) for arm, label in labels.items()}
     rows = {arm: [spans for _, spans in _numbers(values, summary, arm)] for arm in labels}
     first = GAP + max(drawing.length(label, 16) for label in labels.values()) + 24

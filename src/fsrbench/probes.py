@@ -35,8 +35,6 @@ def headroom(
     """
     from dataclasses import replace
 
-    from rich.console import Console
-
     from fsrbench import config as configuring
     from fsrbench import headroom as measuring
     from fsrbench import overviews
@@ -57,7 +55,7 @@ def headroom(
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
     else:
-        Console().print(overviews.headroom_terminal(found))
+        console.show_table(overviews.headroom_terminal(found))
         for line in overviews.headroom_lines(found):
             typer.echo(line)
     for line in (*found["notes"], *(f"failed: {line}" for line in found["failures"])):

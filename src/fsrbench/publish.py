@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from fsrbench import __version__, evaluate, execute, findings, images, panels, plots, report, subjects, tables
 from fsrbench import summary as summarising
@@ -26,26 +26,43 @@ from fsrbench.store import RunFolder
 from fsrbench.subjects import Evaluation, Subject
 from fsrbench.values import Failure, Score
 
+Also: TypeAlias = Callable[[dict[str, Any]], Iterable[Path]]
+"""Draws more from a summary, and says which files it wrote."""
 SHOWN = 6
 """Cases on the contact sheet."""
 
 
-def run(folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict[str, Any]:
+def run(folder: RunFolder, machine: Machine, workers: int, track: Track, also: Also | None = None) -> dict[str, Any]:
     """Evaluate a run's folder as its settings say, and write all of it; returns the summary."""
     settings = Settings.model_validate(folder.study()["settings"])
-    return publish(subjects.of_run(folder, settings), folder, machine, workers, track)
+    return publish(subjects.of_run(folder, settings), folder, machine, workers, track, also=also)
 
 
-def publish(what: Evaluation, folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict[str, Any]:
-    """Measure, then write scores.csv, summary, a panel for each case, the contact sheet, plots and the report."""
+def publish(
+    what: Evaluation,
+    folder: RunFolder,
+    machine: Machine,
+    workers: int,
+    track: Track,
+    *,
+    also: Also | None = None,
+    anew: bool = False,
+) -> dict[str, Any]:
+    """Measure, then write scores.csv, summary, a panel for each case, the contact sheet, plots and the report.
+
+    `also` is called before the report is built: a sweep draws its own plot, which the report then has. `anew` builds
+    the report also where nothing seems to have changed: its pictures may be lost.
+    """
     with folder.locked():
         try:
-            return _publish(what, folder, machine, workers, track)
+            return _publish(what, folder, machine, workers, track, also, anew)
         finally:
             folder.journal.save()
 
 
-def _publish(what: Evaluation, folder: RunFolder, machine: Machine, workers: int, track: Track) -> dict[str, Any]:
+def _publish(
+    what: Evaluation, folder: RunFolder, machine: Machine, workers: int, track: Track, also: Also | None, anew: bool
+) -> dict[str, Any]:
     root, journal, failures = folder.root, folder.journal, folder.failures()
     scores = evaluate.measure(what, machine, workers, track, journal)
     cases = _Cases.of(what, scores, journal)
@@ -61,7 +78,13 @@ def _publish(what: Evaluation, folder: RunFolder, machine: Machine, workers: int
     _draw_sheet(what, scores, cases, summary, folder)
     results = Results(root, what, Numbers(scores), summary)
     _make(journal, plots.FOLDER, told, lambda: plots.draw(results))
-    _make(journal, report.FOLDER, told, lambda: _pages(report.build(results)))
+    if also is not None:
+        journal.made(plots.SWEEP, told, also(summary))
+    stale = () if journal.fresh(plots.SWEEP, told) else (plots.SWEEP,)  # it shows other numbers
+    sweep = [journal.sha256(root / plots.FOLDER / f"{plots.SWEEP}{suffix}") for suffix in (".png", ".svg")]
+    made_of = _digest(told, stale or sweep)
+    if anew or not journal.fresh(report.FOLDER, made_of):
+        journal.made(report.FOLDER, made_of, _pages(report.build(results, stale)))
     journal.forget_unseen()
     return summary
 

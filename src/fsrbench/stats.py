@@ -86,7 +86,7 @@ class Effect:
     ties: int = 0
     """Cases without a difference."""
     floor: float = 0.0
-    """Noise floor: what a single case moves by when nothing was done."""
+    """Noise floor: what 95 % of the cases stay below when nothing is done; 0 also where that was not measured."""
     benefit: float | None = None
     """Share of the cases that became better by more than the floor."""
     harm: float | None = None

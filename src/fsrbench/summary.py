@@ -1,6 +1,7 @@
 """From scores to `summary.json`: means, paired effects with their statistics, and what became of the cases.
 
-How an effect is worked out is `stats.py`'s; how it is told, `tables.py`'s and `findings.py`'s.
+How an effect is worked out is `stats.py`'s; how it is told, `wording.py`'s, `tables.py`'s and
+`findings.py`'s.
 """
 
 from __future__ import annotations
@@ -180,14 +181,14 @@ def _probability(p: float | None) -> float | None:
 def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Failure]) -> dict[str, Any]:
     """What became of the cases, arm by arm: nothing that failed or could not be used hides in a mean."""
     failed = Counter(f.arm for f in failures if f.family == family)
-    cases, arms = 0, {arm: _Arm() for arm in failed if arm != PURE}
+    cases, arms = 0, {arm: _Tally() for arm in failed if arm != PURE}
     for subject in subjects:
         if subject.family == family:
             cases += 1
             trail = subject.trail
             for arm in subject.variants:
                 if arm != PURE:
-                    arms.setdefault(arm, _Arm()).add(arm, trail)
+                    arms.setdefault(arm, _Tally()).add(arm, trail)
     return {
         "cases": cases,
         "failed": failed[PURE],
@@ -196,7 +197,7 @@ def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Failure
 
 
 @dataclass(slots=True)
-class _Arm:
+class _Tally:
     """What became of an arm's cases, counted case by case."""
 
     done: int = 0

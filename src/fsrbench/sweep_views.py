@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import csvfile, images, tables
+from fsrbench import csvfile, images, wording
 from fsrbench.sweep import KEPT
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ USAGE = ("requests", "tokens", "cost")
 READING = (
     "Δ is the mean paired difference, point − pure, with its {level:.0%} interval (BCa bootstrap) and p, the Wilcoxon "
     "signed-rank test adjusted by Holm over the {tests} tests of this sweep: the best of many points is partly luck, "
-    "and the adjustment allows for that. Bold: the interval leaves zero. Helped and harmed are the shares of cases "
-    "that moved by more than the noise floor (by anything at all, where no rerun stands beside). Again: restorations "
-    "made again. Requests, tokens and cost are what a point takes when it is run alone."
+    "and the adjustment allows for that. Bold: the interval and the t-interval, which are not adjusted, leave zero. "
+    "Helped and harmed are the shares of cases that moved by more than the noise floor (by anything at all, where no "
+    "rerun stands beside). Again: restorations made again. Requests, tokens and cost are what a point takes when it is "
+    "run alone."
 )
 
 
@@ -71,16 +72,16 @@ def _axes(found: Found) -> list[str]:
 def markdown(found: Found) -> str:
     """The whole of `sweep.md`."""
     names, metrics = _axes(found), list(found["metrics"])
-    head = ["Family", *names, "n", *(tables.heading(found, m) for m in metrics), "again", *USAGE, "arm"]
-    lines = ["| " + " | ".join(map(tables.escape, head)) + " |"]
+    head = ["Family", *names, "n", *(wording.heading(found, m) for m in metrics), "again", *USAGE, "arm"]
+    lines = ["| " + " | ".join(map(wording.escape, head)) + " |"]
     lines.append("|---" * (1 + len(names)) + "|---:" * (len(metrics) + 5) + "|---|")
     for row in (*found["points"], *found["beside"]):
-        left = [tables.family_name(found, row["family"]), *(_at(row, name) for name in names), _cases(row)]
+        left = [wording.family_name(found, row["family"]), *(_at(row, name) for name in names), _cases(row)]
         cells = [_cell(found, metric, row) for metric in metrics]
         right = [str(row["again"]), *_usage(row["alone"]), _arm(row)]
-        lines.append("| " + " | ".join([*map(tables.escape, left), *cells, *map(tables.escape, right)]) + " |")
+        lines.append("| " + " | ".join([*map(wording.escape, left), *cells, *map(wording.escape, right)]) + " |")
     parts = ["# Sweep", _heading(found), "\n".join(lines), READING.format(**found["statistics"])]
-    parts += ["\n".join(f"- {tables.escape(line)}" for line in lines_below(found))]
+    parts += ["\n".join(f"- {wording.escape(line)}" for line in lines_below(found))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -93,13 +94,13 @@ def terminal(found: Found) -> Table:
     alike = _alike(found)
     table = Table(title="Sweep: point − pure (* its interval leaves zero)", header_style="bold")
     table.add_column(", ".join(alike))
-    for title in ("n", *(tables.heading(found, m) for m in metrics), "again", *(["asked"] if asked else [])):
+    for title in ("n", *(wording.heading(found, m) for m in metrics), "again", *(["asked"] if asked else [])):
         table.add_column(title, justify="right")
     last = None
     for row in (*found["points"], *found["beside"]):
         if row["family"] != last:
             table.add_section()
-            table.add_row(Text(tables.family_name(found, row["family"]), style="bold", overflow="fold"))
+            table.add_row(Text(wording.family_name(found, row["family"]), style="bold", overflow="fold"))
         last = row["family"]
         cells = [_difference(found, metric, row)[0] + _star(found, metric, row) for metric in metrics]
         right = [str(row["again"]), *(_usage(row["alone"])[:1] if asked else [])]
@@ -109,7 +110,7 @@ def terminal(found: Found) -> Table:
 
 
 def _star(found: Found, metric: str, row: Found) -> str:
-    return "*" if tables.shown(found, metric, row["metrics"][metric]) else " "
+    return "*" if wording.shown(found, metric, row["metrics"][metric]) else " "
 
 
 def lines_below(found: Found) -> Iterator[str]:
@@ -132,7 +133,7 @@ def lines_below(found: Found) -> Iterator[str]:
 
 def _heading(found: Found) -> str:
     axes = ", ".join(f"{axis['key']} ({', '.join(map(said, axis['values']))})" for axis in found["axes"])
-    return f"Varied: {tables.escape(axes)}."
+    return f"Varied: {wording.escape(axes)}."
 
 
 def label(found: Found, row: Found) -> str:
@@ -176,8 +177,8 @@ def _difference(found: Found, metric: str, row: Found) -> list[str]:
     entry = row["metrics"][metric]
     if entry["delta"] is None:
         return ["n/a"]
-    ends = tables.interval(found, metric, entry)
-    delta = tables.number(found, metric, entry["delta"], signed=True)
+    ends = wording.interval(found, metric, entry)
+    delta = wording.number(found, metric, entry["delta"], signed=True)
     return [delta, f"[{ends[0]}, {ends[1]}]"] if ends else [delta]
 
 
@@ -187,10 +188,10 @@ def _cell(found: Found, metric: str, row: Found) -> str:
     if delta == "n/a":
         return delta
     entry = row["metrics"][metric]
-    parts.append(tables.p_value(entry["p_adjusted"]))
+    parts.append(wording.p_value(entry["p_adjusted"]))
     parts.append(f"helped {entry['benefit']:.0%}, harmed {entry['harm']:.0%}")
     parts.append(f"n = {entry['n']}" if entry["n"] != row["done"] else "")
-    bold = "**" if tables.shown(found, metric, entry) else ""
+    bold = "**" if wording.shown(found, metric, entry) else ""
     return "<br>".join([f"{bold}{delta}{bold}", *filter(None, parts)])
 
 
@@ -198,4 +199,4 @@ def _usage(part: Found) -> list[str]:
     """Requests, tokens and cost; nothing, where nobody was asked."""
     if not part["requests"]:
         return ["", "", ""]
-    return [str(part["requests"]), str(part["tokens"]), tables.cost(part)]
+    return [str(part["requests"]), str(part["tokens"]), wording.cost(part)]

@@ -7,21 +7,19 @@ stands below. What the numbers come to in words is `findings.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fsrbench import wording
 from fsrbench.summary import TESTED
+from fsrbench.wording import Summary
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-Summary = Mapping[str, Any]
 DISTORTION = ("psnr", "ssim", "psnr_y", "ssim_y")
-ARROWS = {"higher": "↑", "lower": "↓"}
-ORDER = ("contender", "control", "floor", "headroom")
-"""Roles of arms, in the order of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,9 @@ def markdown(summary: Summary) -> str:
     second = [n for n in names if n not in DISTORTION]
     parts = ["# Summary", _cases(summary)]
     if found := summary.get("findings"):
-        parts += ["\n".join(f"- **{escape(family)}**: {escape(text)}" for family, text in found.items())]
+        parts += [
+            "\n".join(f"- **{wording.escape(family)}**: {wording.escape(text)}" for family, text in found.items())
+        ]
     if first:
         parts += ["## Distortion metrics", _table(summary, first)]
     if second:
@@ -67,10 +67,10 @@ def markdown(summary: Summary) -> str:
     if evidence := _evidence(summary):
         parts += ["## How sure", evidence, _EVIDENCE.format(power=summary["statistics"]["power"])]
     parts += ["## What happened to the cases", _counts(summary)]
-    lacking = [escape(line) for line in missing(summary)]
+    lacking = [wording.escape(line) for line in missing(summary)]
     if lacking:
         parts += ["## Not available", "\n".join(f"- {line}" for line in lacking)]
-    parts += [escape(note) for note in summary["notes"]]
+    parts += [wording.escape(note) for note in summary["notes"]]
     return "\n\n".join(parts) + "\n"
 
 
@@ -84,11 +84,11 @@ def terminal(summary: Summary) -> Table:
     table.add_column("")
     table.add_column("n", justify="right")
     for name in names:
-        table.add_column(heading(summary, name), justify="right")
+        table.add_column(wording.heading(summary, name), justify="right")
     for family, rows in _rows(summary, names):
         table.add_row(Text(family, style="bold", overflow="fold"))
         for label, n, cells in rows:
-            table.add_row(Text(label), str(n), *(_printed(cell) for cell in cells))
+            table.add_row(Text(label, overflow="fold"), str(n), *(_printed(cell) for cell in cells))
         table.add_section()
     return table
 
@@ -99,102 +99,17 @@ def _printed(cell: Cell) -> Text:
 
     text = Text(cell.mean, "bold" if cell.best else "")
     text.append(f"\n{cell.delta}" if cell.delta else "", "")
-    return text.append(f"\n{cell.low}…{cell.high}" if cell.low else "", "dim")
-
-
-def heading(summary: Summary, metric: str) -> str:
-    """`PSNR ↑`."""
-    about = summary["metrics"][metric]
-    return f"{about['label']} {ARROWS[about['better']]}"
-
-
-def number(summary: Summary, metric: str, value: float | None, *, signed: bool = False) -> str:
-    """A value with the metric's own digits; `n/a` where there is none. What rounds to zero has no sign."""
-    if value is None:
-        return "n/a"
-    digits = summary["metrics"][metric]["digits"]
-    sign = "+" if signed and round(value, digits) else ""
-    return f"{value:{sign}z.{digits}f}".replace("-", "−")
-
-
-def better(summary: Summary, metric: str, delta: float | None) -> int:
-    """1 if the arm is better than pure, -1 if worse, 0 if that is unknown or rounds to zero."""
-    about = summary["metrics"][metric]
-    if delta is None or not round(delta, about["digits"]):
-        return 0
-    return 1 if (delta > 0) == (about["better"] == "higher") else -1
-
-
-def shown(summary: Summary, metric: str, entry: Mapping[str, Any]) -> bool:
-    """Do an effect's intervals leave zero, by more than what the printed digits hide?
-
-    Both of them: with few cases the bootstrap's is too narrow, and with skewed ones the t-interval may be.
-    """
-    if entry["low"] is None:
-        return False
-    digits = summary["metrics"][metric]["digits"]
-    low, high, t_low, t_high = (round(entry[end], digits) for end in ("low", "high", "t_low", "t_high"))
-    return bool(min(low, t_low) > 0 or max(high, t_high) < 0)
-
-
-def interval(summary: Summary, metric: str, entry: Mapping[str, Any]) -> tuple[str, str] | None:
-    """`+0.01` and `+0.20`; None for a single case."""
-    if entry["low"] is None:
-        return None
-    return number(summary, metric, entry["low"], signed=True), number(summary, metric, entry["high"], signed=True)
-
-
-def chance(p: float | None) -> str:
-    """A p value, without a false zero: `0.031`, `<0.001`."""
-    if p is None:
-        return "n/a"
-    return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.995 else "1"
-
-
-def p_value(p: float | None) -> str:
-    """`p = 0.031`; nothing where nothing was tested."""
-    return "" if p is None else f"p = {chance(p)}".replace("= <", "< ")
-
-
-def cost(counts: Mapping[str, Any]) -> str:
-    """What requests cost; nothing where none was sent, and `unknown` where no price is."""
-    return "" if not counts["requests"] else "unknown" if counts["cost"] is None else f"{counts['cost']:.4f}"
-
-
-def family_name(summary: Summary, family: str) -> str:
-    """The family with the models that made its pictures, so that what is embedded says so."""
-    models = summary["models"].get(family)
-    return f"{family} · {', '.join(models)}" if models else family
-
-
-def arm_name(summary: Summary, arm: str, *, marked: bool = True) -> str:
-    """`FSR+LVLM`, with what must be said of it: privileged, noise floor."""
-    mark = summary["marks"].get(arm) if marked else None
-    return f"FSR{arm_title(arm)}" + (f" ({mark})" if mark else "")
-
-
-def arm_title(arm: str) -> str:
-    """`+LVLM`: an arm where it stands beside pure."""
-    return "+LVLM" if arm == "lvlm" else f"+{arm}"
-
-
-def arms(summary: Summary, family: str) -> list[str]:
-    """A family's arms in the order of rows."""
-    names = list(next(iter(summary["families"][family].values()))["arms"]) if summary["families"][family] else []
-    return ordered(names, summary["roles"])
-
-
-def ordered(names: Iterable[str], roles: Mapping[str, str]) -> list[str]:
-    """Contenders first, then what they are compared with."""
-    return sorted(names, key=lambda arm: (ORDER.index(roles[arm]), arm))
+    return text.append(f"\n{cell.low} … {cell.high}" if cell.low else "", "dim")
 
 
 def _table(summary: Summary, names: Sequence[str]) -> str:
-    header = ["Method group", "Variant", "n", *(heading(summary, name) for name in names)]
+    header = ["Method group", "Variant", "n", *(wording.heading(summary, name) for name in names)]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * 3 + "---:|" * len(names)]
     for family, rows in _rows(summary, names):
         for label, n, cells in rows:
-            lines.append("| " + " | ".join([escape(family), escape(label), str(n), *map(_written, cells)]) + " |")
+            lines.append(
+                "| " + " | ".join([wording.escape(family), wording.escape(label), str(n), *map(_written, cells)]) + " |"
+            )
     return "\n".join(lines)
 
 
@@ -211,31 +126,31 @@ def _rows(summary: Summary, names: Sequence[str]) -> Iterator[tuple[str, list[tu
         counts = summary["counts"][family]
         pure = [_pure_cell(summary, name, metrics[name], counts["cases"]) for name in names]
         rows = [("Pure FSR", counts["cases"], pure)]
-        for arm in arms(summary, family):
+        for arm in wording.arms(summary, family):
             done = counts["arms"][arm]["done"]
             cells = [_arm_cell(summary, name, metrics[name]["arms"][arm], done) for name in names]
-            rows.append((arm_name(summary, arm), done, cells))
-        yield family_name(summary, family), rows
+            rows.append((wording.arm_name(summary, arm), done, cells))
+        yield wording.family_name(summary, family), rows
 
 
 def _pure_cell(summary: Summary, metric: str, entry: Mapping[str, Any], cases: int) -> Cell:
     """Pure is the better one only where there is one arm to be better than."""
     others = list(entry["arms"].values())
-    worse = len(others) == 1 and better(summary, metric, others[0]["delta"]) == -1
-    best = worse and shown(summary, metric, others[0])
-    return Cell(number(summary, metric, entry["pure"]) + _fewer(entry["n"], cases), best)
+    worse = len(others) == 1 and wording.better(summary, metric, others[0]["delta"]) == -1
+    best = worse and wording.shown(summary, metric, others[0])
+    return Cell(wording.number(summary, metric, entry["pure"]) + _fewer(entry["n"], cases), best)
 
 
 def _arm_cell(summary: Summary, metric: str, entry: Mapping[str, Any], done: int) -> Cell:
     if entry["mean"] is None:
         return Cell("n/a")
-    mean = number(summary, metric, entry["mean"]) + _fewer(entry["n"], done)
-    delta = f"Δ {number(summary, metric, entry['delta'], signed=True)}"
+    mean = wording.number(summary, metric, entry["mean"]) + _fewer(entry["n"], done)
+    delta = f"Δ {wording.number(summary, metric, entry['delta'], signed=True)}"
     if entry["ties"] == entry["n"]:
         return Cell(mean, delta=f"{delta}, equal")
-    best = shown(summary, metric, entry) and better(summary, metric, entry["delta"]) == 1
-    low, high = interval(summary, metric, entry) or ("", "")
-    return Cell(mean, best, delta, low, high, p_value(entry["p_adjusted"]))
+    best = wording.shown(summary, metric, entry) and wording.better(summary, metric, entry["delta"]) == 1
+    low, high = wording.interval(summary, metric, entry) or ("", "")
+    return Cell(mean, best, delta, low, high, wording.p_value(entry["p_adjusted"]))
 
 
 def _fewer(n: int, row: int) -> str:
@@ -248,7 +163,7 @@ def _cases(summary: Summary) -> str:
     recipe = ", ".join(summary["inputs"]["recipe"])
     clusters = summary["statistics"]["clusters"]
     parts = [f"Finished cases: {total}."]
-    parts += [f"Degraded by recipe {escape(recipe)}."] if recipe else []
+    parts += [f"Degraded by recipe {wording.escape(recipe)}."] if recipe else []
     parts += [f"They show {clusters} persons, who are the units of every interval and test."] if clusters else []
     return " ".join(parts)
 
@@ -279,13 +194,13 @@ def _evidence(summary: Summary) -> str:
     ]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * 3 + "---:|" * (len(head) - 3)]
     for family, metrics in summary["families"].items():
-        for arm in arms(summary, family):
+        for arm in wording.arms(summary, family):
             for name, entry in metrics.items():
                 found = entry["arms"][arm]
                 if summary["roles"][arm] in TESTED and found["ties"] < found["n"]:
-                    label = arm_name(summary, arm, marked=False)
+                    label = wording.arm_name(summary, arm, marked=False)
                     cells = _evidence_cells(summary, name, found)
-                    lines.append("| " + " | ".join([escape(family), escape(label), *cells]) + " |")
+                    lines.append("| " + " | ".join([wording.escape(family), wording.escape(label), *cells]) + " |")
     return "\n".join(lines) if len(lines) > 2 else ""
 
 
@@ -294,12 +209,12 @@ def _evidence_cells(summary: Summary, metric: str, found: Mapping[str, Any]) -> 
     return [
         summary["metrics"][metric]["label"],
         str(found["n"]),
-        number(summary, metric, found["median"], signed=True),
+        wording.number(summary, metric, found["median"], signed=True),
         f"{found['benefit']:.0%}",
         f"{found['harm']:.0%}",
-        number(summary, metric, found["floor"] if "floor" in summary["roles"].values() else None),
+        wording.floor(summary, metric, found),
         effect,
-        "" if found["detectable"] is None else number(summary, metric, found["detectable"]),
+        "" if found["detectable"] is None else wording.number(summary, metric, found["detectable"]),
         "" if found["needed"] is None else f"{found['needed']:,}",
     ]
 
@@ -310,11 +225,13 @@ def _counts(summary: Summary) -> str:
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for family, counts in summary["counts"].items():
-        lines.append(f"| {escape(family)} | pure | {counts['cases']} | {counts['failed']} | | | | | |")
-        for arm in ordered(counts["arms"], summary["roles"]):
+        lines.append(f"| {wording.escape(family)} | pure | {counts['cases']} | {counts['failed']} | | | | | |")
+        for arm in wording.ordered(counts["arms"], summary["roles"]):
             c = counts["arms"][arm]
-            numbers = (c["done"], c["failed"], c["invalid"], c["changed"], c["requests"], c["tokens"], cost(c))
-            lines.append(f"| {escape(family)} | {escape(arm)} | " + " | ".join(map(str, numbers)) + " |")
+            numbers = (c["done"], c["failed"], c["invalid"], c["changed"], c["requests"], c["tokens"], wording.cost(c))
+            lines.append(
+                f"| {wording.escape(family)} | {wording.escape(arm)} | " + " | ".join(map(str, numbers)) + " |"
+            )
     return "\n".join(lines)
 
 
@@ -327,10 +244,3 @@ def missing(summary: Summary) -> Iterator[str]:
                 reasons.setdefault(why, []).append(f"{family} {summary['metrics'][name]['label']}")
     for why, places in reasons.items():
         yield f"{', '.join(places)}: {why}"
-
-
-def escape(text: str) -> str:
-    """Text from outside, inside a Markdown table."""
-    for mark in "\\|`*_[]":
-        text = text.replace(mark, "\\" + mark)
-    return text.replace("<", "&lt;").replace("\n", " ")

@@ -11,8 +11,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from fsrbench.check import CASES, Change, Check
-from fsrbench.tables import ARROWS, escape
 from fsrbench.values import to_json
+from fsrbench.wording import ARROWS, escape
 
 ACCEPT = "Where these changes are meant: fsrbench check RUN --save-baseline FILE"
 

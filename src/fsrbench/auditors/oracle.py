@@ -1,9 +1,9 @@
 """An upper bound: an auditor that tries the allowed knobs and asks a metric, with the reference at hand, which is best.
 
 It is privileged, so what it reaches bounds what any auditor with these knobs can reach on this metric, as closely as
-it searches, and it is never a contender. Under a budget of restorations it tries each knob on several levels, then pairs of such
-changes, those first whose parts did best. It asks for a change only if that beats the picture that stands, and
-never for more than the policy lets through: an arm with it is never worse than pure on its objective.
+it searches, and it is never a contender. Under a budget of restorations it tries each knob on several levels, then
+pairs of such changes, those first whose parts did best. It asks for a change only if that beats the picture that
+stands, and never for more than the policy lets through: an arm with it is never worse than pure on its objective.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from fsrbench.results import Results
 FOLDER = "plots"
 NAMES = ("forest", "sorted_deltas", "knows", "reliability", "knobs", "strength", "decisions")
 """In the order in which a reader asks."""
+SWEEP = "sweep"
+"""The plot that only a sweep draws."""
 
 
 def question(name: str) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
-from fsrbench import ranks, stats, tables
+from fsrbench import ranks, stats, wording
 from fsrbench.results import Results
 from fsrbench.summary import TESTED, persons_of
 from fsrbench.values import Round, Trail
 
+T = TypeVar("T")
 WORDS = {"contender": "", "control": "control", "floor": "noise floor", "headroom": "privileged"}
 """What a row's name says of its role."""
 
@@ -39,16 +40,16 @@ class Row:
 
 def families(results: Results) -> dict[str, str]:
     """Family → its name with the models that made its pictures."""
-    return {family: tables.family_name(results.summary, family) for family in results.summary["families"]}
+    return {family: wording.family_name(results.summary, family) for family in results.summary["families"]}
 
 
 def rows(results: Results, roles: Sequence[str] = TESTED) -> list[Row]:
     """Arms of all families, family by family, contenders first."""
     summary = results.summary
     found = [
-        Row(family, arm, summary["roles"][arm], tables.arm_name(summary, arm, marked=False))
+        Row(family, arm, summary["roles"][arm], wording.arm_name(summary, arm, marked=False))
         for family in summary["families"]
-        for arm in tables.arms(summary, family)
+        for arm in wording.arms(summary, family)
     ]
     return [row for row in found if row.role in roles]
 
@@ -57,6 +58,14 @@ def grouped(results: Results, shown: Sequence[Row]) -> list[tuple[str, list[str]
     """Family headings with the labels of their rows."""
     names = families(results)
     return [(names[f], [r.label for r in own]) for f, own in itertools.groupby(shown, key=lambda r: r.family)]
+
+
+def headed(rows: Iterable[T], family: Callable[[T], str]) -> list[T | str]:
+    """A family's name above its rows, which come family by family."""
+    lines: list[T | str] = []
+    for name, own in itertools.groupby(rows, family):
+        lines += [name, *own]
+    return lines
 
 
 def metrics(results: Results) -> dict[str, Mapping[str, Any]]:
@@ -183,7 +192,7 @@ def correlations(results: Results, clouds: Sequence[tuple[Cloud, str]]) -> Itera
         counts.append(f"n {len(cloud.x):,}" + ("" if persons is None else f" ({len(x):,} persons)"))
     adjusted = stats.holm([f[1] if f else None for f in found])
     for known, p, count in zip(found, adjusted, counts, strict=True):
-        rho = "ρ n/a" if known is None else f"ρ {known[0]:+z.2f}, p {tables.chance(p)}".replace("-", "−")
+        rho = "ρ n/a" if known is None else f"ρ {known[0]:+z.2f}, p {wording.chance(p)}".replace("-", "−")
         yield [rho, count]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import tables
+from fsrbench import wording
 from fsrbench.plots import _data, _style
 from fsrbench.plots._data import Row
 from fsrbench.results import Results
@@ -26,11 +26,11 @@ BEYOND = 4.0
 
 def figure(results: Results) -> Figure | None:
     """The plot; None without arms."""
-    shown = _data.rows(results, tables.ORDER)
+    shown = _data.rows(results, wording.ORDER)
     metrics = list(_data.metrics(results))
     if not shown or not metrics:
         return None
-    lines = _lines(shown)
+    lines = _data.headed(shown, lambda row: row.family)
     high = PITCH * len(lines)
     across = ACROSS - any(_fewer(results, row, metric) for row in shown for metric in metrics)
     blocks = [metrics[i : i + across] for i in range(0, len(metrics), across)]
@@ -66,16 +66,6 @@ def _tested(results: Results) -> Iterator[str]:
         yield f"Pictures of one person count together ({known['clusters']:,} persons)."
 
 
-def _lines(shown: Sequence[Row]) -> list[Row | str]:
-    """A family's name above its rows."""
-    lines: list[Row | str] = []
-    for row in shown:
-        if row.family not in lines:
-            lines.append(row.family)
-        lines.append(row)
-    return lines
-
-
 def _floors(results: Results) -> bool:
     families = results.summary["families"].values()
     return any(arm["floor"] > 0 for family in families for entry in family.values() for arm in entry["arms"].values())
@@ -85,7 +75,7 @@ def _band(results: Results) -> list[Any]:
     """The legend's sign for the noise floor, where there is one."""
     from matplotlib.patches import Patch
 
-    name = "what a case moves by when nothing is done"
+    name = "noise floor of single cases"
     return [Patch(facecolor=_style.BAND, edgecolor=_style.RULE, label=name)] if _floors(results) else []
 
 
@@ -127,7 +117,7 @@ def _panel(
     for number, line in enumerate(lines):
         if isinstance(line, Row):
             ax.plot([0, 0], [number - 0.5, number + 0.5], color=_style.INK, linewidth=0.9, zorder=1)
-            sure = tables.shown(results.summary, metric, entries[line])
+            sure = wording.shown(results.summary, metric, entries[line])
             _effect(ax, number, line.role, entries[line], sure=sure)
             words = _beside(line, entries[line]) + (
                 f" n={entries[line]['n']:,}" if _fewer(results, line, metric) else ""
@@ -137,7 +127,7 @@ def _panel(
 
 def _beside(row: Row, entry: Mapping[str, Any]) -> str:
     """The adjusted p; nothing is tested for yardsticks."""
-    return "–" if row.role not in TESTED and entry["n"] else tables.chance(entry["p_adjusted"])
+    return "–" if row.role not in TESTED and entry["n"] else wording.chance(entry["p_adjusted"])
 
 
 def _entry(results: Results, row: Row, metric: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsrbench import plugins, stats, tables
+from fsrbench import plugins, stats, wording
 from fsrbench.errors import SettingsError
 from fsrbench.plots import _data, _style
 from fsrbench.plots._data import Row
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-QUESTION = "Which knobs were turned, how far, and did it help?"
+QUESTION = "Which knobs were turned, how far, and how did those cases fare?"
 PITCH, GUTTER = 0.32, 4.3
 """Height of a row; room for names."""
 TOP = 0.85
@@ -54,7 +54,7 @@ def figure(results: Results) -> Figure | None:
     if not uses:
         return None
     uses.sort(key=lambda u: ([r.family for r in shown].index(u.row.family), u.knob))
-    lines, metric = _lines(uses), metrics[0] if metrics else None
+    lines, metric = _data.headed(uses, lambda use: use.row.family), metrics[0] if metrics else None
     caption = _data.caption(
         results,
         shown,
@@ -87,15 +87,6 @@ def used(results: Results, row: Row, metric: str | None) -> list[Use]:
         made = tuple(deltas[case] for case in both)
         found.append(Use(row, knob, len(trails), tuple(turned.values()), made, shown))
     return found
-
-
-def _lines(uses: Sequence[Use]) -> list[Use | str]:
-    lines: list[Use | str] = []
-    for use in uses:
-        if use.row.family not in lines:
-            lines.append(use.row.family)
-        lines.append(use)
-    return lines
 
 
 def _draw(sheet: _style.Sheet, results: Results, lines: Sequence[Use | str], metric: str | None) -> None:
@@ -197,10 +188,10 @@ def _effects(
     for number, line in enumerate(lines):
         if isinstance(line, Use) and line.values:
             mean, low, high = known.get(number, (None, None, None))
-            words = tables.number(results.summary, metric, mean, signed=True)
+            words = wording.number(results.summary, metric, mean, signed=True)
             sheet.text(right + 0.1, TOP + PITCH * (number + 0.5), words, fontsize=_style.SMALL)
             if mean is not None:
-                sure = tables.shown(results.summary, metric, {"low": low, "high": high, "t_low": low, "t_high": high})
+                sure = wording.shown(results.summary, metric, {"low": low, "high": high, "t_low": low, "t_high": high})
                 _style.effect(ax, number, (mean, low, high), line.row.role, sure=sure)
 
 

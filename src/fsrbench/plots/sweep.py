@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import sweep_views, tables
-from fsrbench.plots import FOLDER, _style
+from fsrbench import sweep_views, wording
+from fsrbench.plots import FOLDER, SWEEP, _style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,15 +43,17 @@ class _Varied:
 
 
 def draw(found: Found, root: Path) -> list[Path]:
-    """Write `plots/sweep.png` and `plots/sweep.svg`; nothing where no point has a number."""
+    """Write `plots/sweep.png` and `plots/sweep.svg`; where no point has a number, earlier ones go."""
     if not _measured(found):
+        for suffix in (".png", ".svg"):
+            (root / FOLDER / f"{SWEEP}{suffix}").unlink(missing_ok=True)
         return []
     varied = _varied(found)
     with _style.settings():
         everywhere = all(_value(row, one) in one.values for row in found["points"] for one in varied)
         plain = everywhere and len(varied) <= 2 and all(len(one.values) <= MOST_LOOKS for one in varied[1:])
         made = _lines(found, varied) if plain else _list(found)
-        return _style.write(made.figure, root / FOLDER, "sweep", QUESTION)
+        return _style.write(made.figure, root / FOLDER, SWEEP, QUESTION)
 
 
 def _varied(found: Found) -> list[_Varied]:
@@ -117,7 +119,7 @@ def _lines(found: Found, varied: Sequence[_Varied]) -> _style.Sheet:
         for names in blocks:
             for place, metric in enumerate(names):
                 left = _style.MARGIN + place * wide
-                heading = _style.fit(tables.heading(found, metric), wide - LEFT, weight="bold")
+                heading = _style.fit(wording.heading(found, metric), wide - LEFT, weight="bold")
                 made.text(left + LEFT, top + GUTTER / 2, heading, weight="bold")
                 ax = made.axes(left + LEFT, top + GUTTER, min(wide, 6.0) - LEFT - 0.25, HIGH, gid=f"sweep:{metric}")
                 _panel(ax, found, rows, metric, across, series)
@@ -170,7 +172,7 @@ def _panel(ax: Axes, found: Found, rows: Sequence[Row], metric: str, across: _Va
             for row in rows
             if series is None or _value(row, series) == value
         ]
-        sure = {x: tables.shown(found, metric, effect) for x, effect in placed}
+        sure = {x: wording.shown(found, metric, effect) for x, effect in placed}
         _line(ax, sorted(placed, key=lambda one: one[0]), sure, look, joined=across.numbers is not None)
     ax.set_xlim(min(at) - 0.5 * step, max(at) + 0.5 * step)
     _ticks(ax, at, across)
@@ -248,14 +250,14 @@ def _list(found: Found) -> _style.Sheet:
     names = min(max(longest + 0.3, 2.5), NAMES)
     wide = (_style.WIDTH - 2 * _style.MARGIN - names) / len(metrics)
     for number, line in enumerate(lines):
-        name = tables.family_name(found, line) if isinstance(line, str) else sweep_views.label(found, line)
+        name = wording.family_name(found, line) if isinstance(line, str) else sweep_views.label(found, line)
         bold = "bold" if isinstance(line, str) else "normal"
         inset = 0 if isinstance(line, str) else 0.15
         words = _style.fit(name, names - 0.1 - inset, weight=bold)
         made.text(_style.MARGIN + inset, 0.35 + PITCH * (number + 0.5), words, weight=bold)
     for place, metric in enumerate(metrics):
         left = _style.MARGIN + names + place * wide
-        heading = _style.fit(tables.heading(found, metric), wide - 0.2, weight="bold")
+        heading = _style.fit(wording.heading(found, metric), wide - 0.2, weight="bold")
         made.text(left + 0.1, 0.18, heading, weight="bold")
         ax = made.axes(left + 0.1, 0.35, wide - 0.25, high, gid=f"sweep:{metric}")
         _column(ax, found, lines, metric)
@@ -284,4 +286,4 @@ def _column(ax: Axes, found: Found, lines: Sequence[str | Row], metric: str) -> 
             continue
         if effect["low"] is not None:
             ax.plot([effect["low"], effect["high"]], [y, y], color=LOOKS[0][0], linewidth=1.6, gid="interval")
-        _mean(ax, effect["delta"], y, LOOKS[0][:2], filled=tables.shown(found, metric, effect))
+        _mean(ax, effect["delta"], y, LOOKS[0][:2], filled=wording.shown(found, metric, effect))

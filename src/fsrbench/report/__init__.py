@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -28,14 +28,17 @@ SCRIPTS = ("base.js", "list.js", "viewer.js", "case.js", "main.js")
 """In the order in which the page loads them: classic scripts, since modules do not load from disk."""
 
 
-def build(results: Results) -> Path:
-    """Write the report of an evaluation, or bring it up to date; returns the page to open."""
+def build(results: Results, stale: Collection[str] = ()) -> Path:
+    """Write the report of an evaluation, or bring it up to date; returns the page to open.
+
+    `stale` names plots of the folder that show other numbers than this evaluation's; they are left out.
+    """
     root = results.root / FOLDER
     entries = cases.entries(results)
     gallery = pictures.Gallery(root / "pictures")
     told = _tell(results, entries, gallery)
     _write_chunks(root / "cases", told)
-    plots = pictures.plots(results.root / "plots", root / "plots")
+    plots = pictures.plots(results.root / "plots", root / "plots", stale)
     _write(root / "data.js", _script("fsr.setData", _json(table.columns(results, entries, told, CHUNK))))
     for name in ("style.css", *SCRIPTS):
         _write(root / name, resources.files(__package__).joinpath("page", name).read_text(encoding="utf-8"))

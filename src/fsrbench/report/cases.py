@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fsrbench import faces, images, inputs, tables
+from fsrbench import faces, images, inputs, wording
 from fsrbench.errors import StoreError
 from fsrbench.report.pictures import Gallery, Shown
 from fsrbench.results import Results
@@ -57,14 +57,14 @@ def entries(results: Results) -> list[Entry]:
     found = []
     for key in sorted({*done, *failed}):
         subject, why = done.get(key), failed.get(key, {})
-        arms = tables.ordered({*(subject.variants if subject else ()), *why} - {PURE}, results.what.roles)
+        arms = wording.ordered({*(subject.variants if subject else ()), *why} - {PURE}, results.what.roles)
         found.append(Entry(*key, subject, why, tuple(arms)))
     return found
 
 
 def title(arm: str) -> str:
     """An arm as people read it."""
-    return "Pure" if arm == PURE else tables.arm_title(arm)
+    return "Pure" if arm == PURE else wording.arm_title(arm)
 
 
 def outcome(rounds: tuple[Round, ...]) -> str:

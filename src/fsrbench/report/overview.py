@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from fsrbench import __version__, tables
+from fsrbench import __version__, tables, wording
 from fsrbench.report.cases import Entry, title
 from fsrbench.report.pictures import Plot
 from fsrbench.report.table import standin
@@ -41,7 +41,7 @@ def page(results: Results, entries: Sequence[Entry], plots: Sequence[Plot], scri
         plots=plots,
         cases=len(entries),
         families=[_family(summary, family) for family in summary["families"]],
-        metrics=[{**about, "label": tables.heading(summary, name)} for name, about in summary["metrics"].items()],
+        metrics=[{**about, "label": wording.heading(summary, name)} for name, about in summary["metrics"].items()],
         counts=list(_counts(summary)),
         statistics=summary["statistics"],
         inputs=summary["inputs"],
@@ -60,13 +60,13 @@ def _family(summary: Summary, family: str) -> dict[str, Any]:
         "finding": summary.get("findings", {}).get(family, ""),
         "n": summary["counts"][family]["cases"],
         "pure": [_pure(summary, metric, entry) for metric, entry in metrics.items()],
-        "arms": [_arm(summary, family, arm) for arm in tables.arms(summary, family)],
+        "arms": [_arm(summary, family, arm) for arm in wording.arms(summary, family)],
     }
 
 
 def _pure(summary: Summary, metric: str, entry: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "mean": tables.number(summary, metric, entry["pure"]),
+        "mean": wording.number(summary, metric, entry["pure"]),
         "interval": _between(summary, metric, entry["pure_low"], entry["pure_high"]),
         "n": f"n={entry['n']}" if entry["na"] and entry["n"] else "",
     }
@@ -79,7 +79,7 @@ def _arm(summary: Summary, family: str, arm: str) -> dict[str, Any]:
     effects = {metric: entry["arms"][arm] for metric, entry in summary["families"][family].items()}
     done = summary["counts"][family]["arms"][arm]["done"]
     return {
-        "name": tables.arm_name(summary, arm, marked=False),
+        "name": wording.arm_name(summary, arm, marked=False),
         "key": arm,
         "role": role,
         "mark": mark or ("control" if role == "control" else ""),
@@ -94,10 +94,10 @@ def _cell(summary: Summary, family: str, metric: str, effect: Mapping[str, Any],
     equal = effect["n"] > 0 and effect["ties"] == effect["n"]
     return {
         "known": effect["delta"] is not None,
-        "mean": tables.number(summary, metric, effect["mean"]),
-        "delta": tables.number(summary, metric, effect["delta"], signed=True),
+        "mean": wording.number(summary, metric, effect["mean"]),
+        "delta": wording.number(summary, metric, effect["delta"], signed=True),
         "interval": "equal" if equal else _between(summary, metric, effect["low"], effect["high"], signed=True),
-        "p": "" if equal else tables.p_value(effect["p_adjusted"]),
+        "p": "" if equal else wording.p_value(effect["p_adjusted"]),
         "n": f"n={effect['n']}" if effect["n"] not in (0, done) else "",
         "found": found(summary, metric, effect),
         "drawn": None if equal else _drawn(summary, family, metric, effect),
@@ -106,9 +106,9 @@ def _cell(summary: Summary, family: str, metric: str, effect: Mapping[str, Any],
 
 def found(summary: Summary, metric: str, effect: Mapping[str, Any]) -> str:
     """`better` or `worse` where the interval leaves zero; empty where nothing can be said."""
-    if not tables.shown(summary, metric, effect):
+    if not wording.shown(summary, metric, effect):
         return ""
-    return {1: "better", 0: "", -1: "worse"}[tables.better(summary, metric, effect["delta"])]
+    return {1: "better", 0: "", -1: "worse"}[wording.better(summary, metric, effect["delta"])]
 
 
 def _drawn(summary: Summary, family: str, metric: str, effect: Mapping[str, Any]) -> dict[str, float] | None:
@@ -131,23 +131,23 @@ def _detail(summary: Summary, metric: str, effect: Mapping[str, Any]) -> list[st
     """One line of the table of all statistics."""
 
     def told(name: str, *, signed: bool = False) -> str:
-        return tables.number(summary, metric, effect[name], signed=signed)
+        return wording.number(summary, metric, effect[name], signed=signed)
 
     def plain(name: str, form: str) -> str:
         return "n/a" if effect[name] is None else f"{effect[name]:{form}}".replace("-", "−")
 
     return [
-        tables.heading(summary, metric),
+        wording.heading(summary, metric),
         str(effect["n"]),
         told("delta", signed=True),
         told("median", signed=True),
         _between(summary, metric, effect["low"], effect["high"], signed=True) or "n/a",
         _between(summary, metric, effect["t_low"], effect["t_high"], signed=True) or "n/a",
-        tables.chance(effect["p"]),
-        tables.chance(effect["p_adjusted"]),
+        wording.chance(effect["p"]),
+        wording.chance(effect["p_adjusted"]),
         plain("effect", ".2f"),
         f"{effect['wins']} / {effect['ties']} / {effect['losses']}",
-        told("floor"),
+        wording.floor(summary, metric, effect),
         plain("benefit", ".0%"),
         plain("harm", ".0%"),
         told("detectable"),
@@ -158,9 +158,7 @@ def _detail(summary: Summary, metric: str, effect: Mapping[str, Any]) -> list[st
 def _between(summary: Summary, metric: str, low: float | None, high: float | None, *, signed: bool = False) -> str:
     if low is None or high is None:
         return ""
-    return (
-        f"{tables.number(summary, metric, low, signed=signed)} … {tables.number(summary, metric, high, signed=signed)}"
-    )
+    return " … ".join(wording.number(summary, metric, end, signed=signed) for end in (low, high))
 
 
 def _counts(summary: Summary) -> Iterator[dict[str, Any]]:
@@ -168,13 +166,13 @@ def _counts(summary: Summary) -> Iterator[dict[str, Any]]:
     for family, counts in summary["counts"].items():
         blank = [""] * 5
         yield {"family": family, "arm": "Pure FSR", "mark": "", "numbers": [counts["cases"], counts["failed"], *blank]}
-        for arm in tables.ordered(counts["arms"], summary["roles"]):
+        for arm in wording.ordered(counts["arms"], summary["roles"]):
             c = counts["arms"][arm]
             numbers = (c["done"], c["failed"], c["invalid"], c["changed"], c["requests"], c["tokens"])
             mark = summary["marks"].get(arm, "")
             yield {
                 "family": family,
-                "arm": tables.arm_name(summary, arm, marked=False),
+                "arm": wording.arm_name(summary, arm, marked=False),
                 "mark": mark,
-                "numbers": [*(f"{n:,}" for n in numbers), tables.cost(c)],
+                "numbers": [*(f"{n:,}" for n in numbers), wording.cost(c)],
             }

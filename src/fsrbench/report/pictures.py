@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,9 +131,9 @@ def plain(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def plots(source: Path, folder: Path) -> list[Plot]:
+def plots(source: Path, folder: Path, stale: Collection[str] = ()) -> list[Plot]:
     """Take in the plots that were drawn, in the order in which a reader asks; those of an earlier report go."""
-    drawn = [path for path in _plots_in(source) if path.stat().st_size]
+    drawn = [path for path in _plots_in(source) if path.stat().st_size and path.stem not in stale]
     for old in _plots_in(folder):
         if old.name not in {path.name for path in drawn}:
             old.unlink()
@@ -144,7 +144,7 @@ def plots(source: Path, folder: Path) -> list[Plot]:
             target.unlink(missing_ok=True)  # drawn again, perhaps at the same size
             link(path, target)
         found.setdefault(path.stem, {})[path.suffix[1:]] = path.name
-    asked = {stem: drawing.question(stem) for stem in drawing.NAMES if stem in found}
+    asked = {stem: drawing.question(stem) for stem in (*drawing.NAMES, drawing.SWEEP) if stem in found}
     titles = {**asked, **{stem: stem.replace("_", " ").capitalize() for stem in found if stem not in asked}}
     return [Plot(title, found[stem]) for stem, title in titles.items()]
 

@@ -124,6 +124,10 @@
   });
 
   fsr.theme();
+  if (!fsr.data) {
+    document.querySelector("main").prepend(fsr.make("p", { role: "alert" }, "This folder is not whole: data.js is missing or damaged, so that no case can be shown. Copy all of it, or make it again: fsrbench report RUN"));
+    return;
+  }
   buildHelp();
   document.getElementById("keys").addEventListener("click", showHelp);
   fsr.list.start((row) => {
