@@ -436,7 +436,7 @@ def test_too_long_a_file_is_refused_in_words(long: Path, lr: Path) -> None:
     with pytest.raises(InputError, match=said):
         degrade.read_table(long)
     with pytest.raises(InputError, match=r"clusters.*l ö ng"):
-        subjects.read_clusters(long)
+        subjects.read_clusters(long, ())
     with pytest.raises(StoreError, match=said):
         csvfile.read(long, ("case",))
 

@@ -6,8 +6,10 @@ import contextlib
 import copy
 import json
 import math
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -536,6 +538,74 @@ def test_wrong_usage(
 ) -> None:
     status, out, err = call("check", "run", *words, capsys=capsys, monkeypatch=monkeypatch)
     assert (status, out, err) == (2, "", f"fsrbench: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--junit", "run é"], "--junit run é: this is a folder. Name a file."),
+        (["--markdown", ""], "--markdown .: this is a folder. Name a file."),
+        (
+            ["--junit", "a", "--markdown", "./a"],
+            "--markdown a: this is the file of --junit already. Name another file.",
+        ),
+        (["--junit", "b.json"], "--junit b.json: this is the baseline already. Name another file."),
+        (["--save-baseline", "run é/summary.json"], "this is the run's summary already. Name another file."),
+    ],
+)
+def test_nothing_of_value_is_overwritten(
+    words: list[str], message: str, said: Callable[..., Said], tmp_path: Path
+) -> None:
+    said({}, "--save-baseline", "b.json")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    status, out, err = said({}, "--baseline", "b.json", *words)
+    assert (status, out) == (2, "")
+    assert err.replace("\\", "/").endswith(f"{message}\n")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_is_written_into_and_never_replaced(said: Callable[..., Said], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    got: list[str] = []
+    reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_text(encoding="utf-8")))
+    reader.start()
+    assert said({}, "--markdown", "pipe")[0] == 0
+    reader.join(10)
+    assert got[0].startswith("## fsrbench check: no regression")
+    assert not (tmp_path / "pipe").is_file()
+    status, _, err = said({}, "--save-baseline", "pipe")
+    assert (status, "this is no file" in err) == (2, True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes end in other words there")
+def test_a_reader_that_went_away_is_no_regression(said: Callable[..., Said], tmp_path: Path) -> None:
+    said()
+    words = [sys.executable, "-m", "fsrbench", "check", "run é", "--baseline", "monday", "--all"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(words, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, timeout=60)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_what_holds_no_number_does_not_become_a_baseline(said: Callable[..., Said], tmp_path: Path) -> None:
+    empty: dict[str, Any] = {}
+    for place in ("blind.psnr", "blind.niqe", "general.psnr", "general.niqe"):
+        empty |= {f"families.{place}.pure": None, f"families.{place}.arms": {}}
+    status, _, err = said(empty, "--save-baseline", "b.json")
+    assert status == 2
+    assert "holds no number to compare with later" in err
+    assert not (tmp_path / "b.json").exists()
+
+
+def test_a_file_that_is_something_else_is_not_named_as_a_place_for_a_baseline(
+    said: Callable[..., Said], tmp_path: Path
+) -> None:
+    (tmp_path / "face.png").write_bytes(b"\x89PNG")
+    assert said({}, "--baseline", "face.png")[2].endswith("--save-baseline FILE\n")
+    assert said({}, "--baseline", "new.json")[2].endswith("--save-baseline new.json\n")
 
 
 def test_a_run_that_was_not_measured(said: Callable[..., Said], tmp_path: Path) -> None:

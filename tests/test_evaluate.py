@@ -109,3 +109,22 @@ def test_identical_pictures_have_no_finite_psnr(folders: tuple[Path, dict[str, P
 def test_a_baseline_is_needed(folders: tuple[Path, dict[str, Path]]) -> None:
     with pytest.raises(InputError, match="pure=DIR"):
         subjects.of_folders(folders[0], {"lvlm": folders[1]["lvlm"]}, "mine", chosen(["psnr"], 192))
+
+
+def test_an_arm_that_pairs_with_nothing_is_refused(folders: tuple[Path, dict[str, Path]], tmp_path: Path) -> None:
+    images.write(tmp_path / "other" / "else.png", draw_face(64, 0))
+    with pytest.raises(InputError, match="nothing is paired"):
+        subjects.of_folders(folders[0], {**folders[1], "mine": tmp_path / "other"}, "mine", chosen(["psnr"], 192))
+
+
+def test_what_an_arm_lacks_is_noted(folders: tuple[Path, dict[str, Path]]) -> None:
+    (folders[1]["lvlm"] / "1.png").unlink()
+    what = subjects.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], 192))
+    assert what.notes == ("lvlm: 1 pure pictures have none of this arm beside them.",)
+
+
+def test_persons_of_other_cases_are_refused(folders: tuple[Path, dict[str, Path]], tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("case,cluster\n0.png,anna\n", encoding="utf-8")
+    settings = chosen(["psnr"], 192).model_copy(update={"clusters": tmp_path / "people.csv"})
+    with pytest.raises(InputError, match="names no case of this evaluation"):
+        subjects.of_folders(folders[0], folders[1], "mine", settings)

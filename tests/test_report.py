@@ -302,3 +302,38 @@ def test_the_command_brings_back_what_was_lost(tmp_path: Path) -> None:
     refused = fsrbench("report", "inputs", cwd=root)
     assert refused.returncode == 2
     assert "not a run's folder" in refused.stderr
+
+
+def test_a_report_does_not_forget_how_it_was_measured(tmp_path: Path) -> None:
+    for number in range(3):
+        images.write(tmp_path / "inputs" / "low_res_imgs" / f"{number}.png", draw_face(48, number))
+    ran = fsrbench("run", "--family", "general", "--arm", "rerun", *PLAIN, "--out", "run", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    (tmp_path / "who.csv").write_text("case,cluster\n0,Ann\n1,Ann\n2,Bob\n", encoding="utf-8")
+    assert fsrbench("evaluate", "run", "--set", "clusters=who.csv", cwd=tmp_path).returncode == 0
+    before = (tmp_path / "run" / "summary.json").read_bytes()
+    refused = fsrbench("report", "run", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--set clusters=FILE" in refused.stderr
+    assert fsrbench("report", "run", "--set", "clusters=who.csv", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "run" / "summary.json").read_bytes() == before
+    assert fsrbench("report", "run", "--set", "clusters=null", cwd=tmp_path).returncode == 0
+    assert json.loads((tmp_path / "run" / "summary.json").read_bytes())["statistics"]["clusters"] is None
+
+
+def test_plain_folders_are_not_written_into_and_not_reported_again(tmp_path: Path) -> None:
+    for number in range(2):
+        images.write(tmp_path / "pure" / f"{number}.png", draw_face(48, number))
+    words = ("evaluate", "--arm", "pure=pure", "--set", "metrics=psnr", "--out")
+    refused = fsrbench(*words, "./pure", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "Use another --out" in refused.stderr
+    assert len(list((tmp_path / "pure").iterdir())) == 2
+    for name in ("other", "1"):
+        images.write(tmp_path / "arm" / f"{name}.png", draw_face(48))
+    done = fsrbench(*words, "mine", "--arm", "arm=arm", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "note: arm: 1 pictures without a pure one are left out." in done.stderr
+    again = fsrbench("report", "mine", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "evaluated from plain folders" in again.stderr

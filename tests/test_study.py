@@ -483,6 +483,34 @@ study.run(settings, Machine(), Path(low), Path(high), Path(out), workers=2)
 """
 
 
+def test_a_picture_that_was_changed_after_the_run_has_no_number(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    """Two pictures of an arm exchanged: neither is what its trail says, and neither gets the other's number."""
+    out = tmp_path / "out"
+    go(faces, out, scripted(ASK))
+    arm = out / "general" / "fsr+s"
+    one, other = (arm / f"face {n}.png" for n in (0, 1))
+    held = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(held)
+    publish.run(RunFolder(out), MACHINE, 1, untracked)
+    found = {(r["case"], r["arm"]): r for r in rows(out / "scores.csv") if r["metric"] == "psnr"}
+    for case in ("face 0", "face 1"):
+        assert not found[case, "s"]["value"]
+        assert "was changed after the run" in found[case, "s"]["note"]
+        assert found[case, "pure"]["value"]
+    assert found["face 2", "s"]["value"]
+
+
+def test_a_trail_that_points_out_of_the_folder_is_refused(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    go(faces, out, scripted(ASK))
+    trail = out / "trails" / "general" / "face 0.json"
+    text = trail.read_text(encoding="utf-8").replace("general/pure-fsr/", "../../", 1)
+    trail.write_text(text, encoding="utf-8")
+    with pytest.raises(StoreError, match="outside of the run's folder"):
+        RunFolder(out).trail("general", "face 0")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
 @pytest.mark.parametrize("writes", [1, 3, 6, 10, 14])

@@ -75,7 +75,7 @@ def write_table(path: Path, *lines: str) -> Path:
 
 
 def clustered(table: Path) -> Evaluation:
-    return evaluation(clusters=subjects.read_clusters(table))
+    return evaluation(clusters=subjects.read_clusters(table, CASES))
 
 
 # ------------------------------------------------------------------- effects
@@ -211,14 +211,14 @@ def test_a_person_called_like_a_case_is_not_that_case(tmp_path: Path) -> None:
 
 def test_table_of_clusters_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.csv is not there"):
-        subjects.read_clusters(tmp_path / "gone.csv")
+        subjects.read_clusters(tmp_path / "gone.csv", ["a"])
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("picture,person\na,b\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"wrong\.csv cannot be used.*columns case and cluster"):
-        subjects.read_clusters(wrong)
+        subjects.read_clusters(wrong, ["a"])
     twice = write_table(tmp_path / "twice.csv", "a,1", "b,1", "a,2")
     with pytest.raises(InputError, match="puts a into two clusters"):
-        subjects.read_clusters(twice)
+        subjects.read_clusters(twice, ["a"])
 
 
 # -------------------------------------------------------------------- inputs

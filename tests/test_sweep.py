@@ -18,7 +18,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import draw_face
-from fsrbench import config, evidence, grid, images, plugins, prompts, publish, study, sweep, sweep_views, variants
+from fsrbench import (
+    config,
+    evidence,
+    grid,
+    images,
+    plugins,
+    prompts,
+    publish,
+    study,
+    subjects,
+    sweep,
+    sweep_views,
+    variants,
+)  # fmt: skip
 from fsrbench.errors import SettingsError
 from fsrbench.execute import untracked
 from fsrbench.plots import sweep as plot
@@ -291,7 +304,10 @@ def test_a_grid_over_a_family_keeps_its_prompt_knobs_and_seeds(faces: tuple[Path
         ({"arm": "heuristic", "grid": {"policy.retries": []}}, "line 3, .*at least one value"),
         ({"arm": "heuristic", "grid": {"policy.retries": 1}}, "at least one value"),
         ({"arm": "heuristic", "grid": {"policy.retries": [1, 2, 1.0]}}, "line 3, .*1.0 stands there twice"),
-        ({"arm": "heuristic", "grid": {"policy.retries": [1, "many"]}}, "line 3, .*valid integer.*'many'"),
+        ({"arm": "heuristic", "grid": {"policy.retries": [1, "many"]}}, "line 3, .*1: 'many' is not a number"),
+        ({"arm": "heuristic", "grid": {"policy.retries": [True, False]}}, "line 3, .*0: True is not a number"),
+        ({"arm": "heuristic", "grid": {"policy.accept_score": [80, "80"]}}, "line 3, .*1: '80' is not a number"),
+        ({"arm": "heuristic", "grid": {"families.general.tile": [False, 64]}}, "line 3, .*0: False is not a number"),
         ({"arm": "heuristic", "grid": {"policy.accept_score": [60, 101]}}, "line 3, .*less than or equal to 100"),
         ({"arm": "heuristic", "grid": {"policy": ["paper", "gaurded"]}}, "line 3, .*'paper' or 'guarded'"),
         ({"arm": "heuristic", "grid": {"families.general.backend": ["bicubik"]}}, "line 3, .*Did you mean bicubic"),
@@ -462,6 +478,30 @@ def test_without_references_there_is_no_number_and_no_plot(faces: tuple[Path, Pa
     assert plot.draw(found, tmp_path / "out") == []
     assert "n/a" in sweep_views.markdown(found)
     assert any("no reference" in line for line in sweep_views.lines_below(found))
+
+
+def test_the_report_has_the_sweep_until_the_numbers_are_others(faces: tuple[Path, Path], tmp_path: Path) -> None:
+    file = write(tmp_path, arm="heuristic", families=["general"], grid={"policy.accept_score": [0, 100]})
+    plan, outcome = go(file, faces, tmp_path / "out")
+    root = outcome.folder.root
+    shown = root / "report" / "plots" / "sweep.png"
+
+    def tell(summary: dict[str, Any]) -> list[Path]:
+        return plot.draw(sweep.gather(plan, outcome.folder, summary), root)
+
+    def publishing(also: publish.Also | None = None, **changes: Any) -> None:
+        settings = config.Settings.model_validate(outcome.folder.study()["settings"]).model_copy(update=changes)
+        publish.publish(subjects.of_run(RunFolder(root), settings), RunFolder(root), MACHINE, 1, untracked, also=also)
+
+    publishing(tell)
+    assert shown.read_bytes() == (root / "plots" / "sweep.png").read_bytes()
+    assert plot.QUESTION in (root / "report" / "index.html").read_text(encoding="utf-8")
+    publishing()
+    assert shown.is_file()
+    publishing(metrics=["psnr"])
+    assert not shown.exists(), "it shows SSIM, which this evaluation does not have"
+    publishing(tell, metrics=["psnr"])
+    assert shown.read_bytes() == (root / "plots" / "sweep.png").read_bytes()
 
 
 @pytest.mark.slow

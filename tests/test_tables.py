@@ -206,3 +206,9 @@ def test_the_first_metric_stands_beside_controls_floor_and_headroom() -> None:
 def test_pure_alone_says_what_to_do() -> None:
     found = summary({}, {"psnr": FLAT})
     assert "--lvlm" in findings.tell(found)["general"]
+
+
+def test_an_arm_that_failed_everywhere_is_not_called_absent() -> None:
+    found = summary({}, {"psnr": FLAT})
+    found["counts"]["general"]["arms"]["lvlm"] = {"done": 0, "failed": 40}
+    assert findings.tell(found)["general"] == "FSR+LVLM failed on every case."

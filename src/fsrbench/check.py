@@ -100,7 +100,8 @@ class Check:
 
 def check(run: Path, before: Path, tolerances: Mapping[str, Tolerance]) -> Check:
     """Compare a run's folder or summary with a baseline file. One that cannot be read is an obstacle."""
-    file = "FILE" if before.exists() else before  # what lies there may be something else, and of value
+    other = before.exists() and before.suffix != ".json"  # what lies there is something else, perhaps of value
+    file = "FILE" if other else before
     try:
         was = baseline.read(before, f"Make a baseline from a run you trust: fsrbench check RUN --save-baseline {file}")
         return compare(read_run(run), was, tolerances)

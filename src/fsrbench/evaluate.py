@@ -25,7 +25,7 @@ from threading import Lock
 from typing import Any, TypeAlias
 
 from fsrbench import __version__, csvfile, execute, images, inputs, weights
-from fsrbench.errors import FsrbenchError
+from fsrbench.errors import FsrbenchError, InputError
 from fsrbench.journal import Journal
 from fsrbench.plugins import Machine
 from fsrbench.subjects import Evaluation, Subject
@@ -198,10 +198,21 @@ def _read(subject: Subject, arm: str, pictures: dict[str, Image | str]) -> Image
     """A picture, decoded once, or why it cannot be."""
     if arm not in pictures:
         try:
-            pictures[arm] = images.read_stored(subject.variants[arm])
+            pictures[arm] = _own(subject, arm)
         except FsrbenchError as error:
             pictures[arm] = str(error)
     return pictures[arm]
+
+
+def _own(subject: Subject, arm: str) -> Image:
+    """The stored picture, if it is the one that the run made: another one's numbers are not this arm's."""
+    path = subject.variants[arm]
+    image = images.read_stored(path)
+    if subject.trail is not None and images.pixel_hash(image) != subject.trail.final(arm).sha256:
+        raise InputError(
+            f"{path} was changed after the run. Delete it and type the run's command again to have it back."
+        )
+    return image
 
 
 def _unchanged(bench: _Bench, case: _Case, arm: str, metric: str) -> str | None:

@@ -52,18 +52,18 @@ def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
     if all(entry["ties"] == entry["n"] for entry in entries.values()):
         compared = family in summary["models"]  # of plain folders, nobody has compared the pictures themselves
         left = "left every picture as it was" if compared and not counts["changed"] else "changed no number"
-        yield f"{name} {left}, in {_count(cases, 'case')}."
+        yield f"{name} {left}, in {wording.count(cases, 'case')}."
         return
     strong = {m: e for m, e in entries.items() if wording.shown(summary, m, e) and e["p_adjusted"] < ALPHA}
     weak = {m: e for m, e in entries.items() if wording.shown(summary, m, e) and m not in strong}
     open_ = {m: e for m, e in entries.items() if m not in strong and m not in weak}
-    changed = f", having changed {_count(counts['changed'], 'picture')}" if counts["changed"] else ""
-    where = f"on {_count(cases, 'case')}{changed}"
+    changed = f", having changed {wording.count(counts['changed'], 'picture')}" if counts["changed"] else ""
+    where = f"on {wording.count(cases, 'case')}{changed}"
     if strong:
         yield f"{name} made {_list(_moved(summary, strong))} {where}."
     if weak:
         whom, end = ("it", "") if strong else (name, f" {where}")
-        tests = _count(summary["statistics"]["tests"], "test")
+        tests = wording.count(summary["statistics"]["tests"], "test")
         moved = _list(_moved(summary, weak))
         yield f"For {whom} there are hints, not proof after correction for {tests}, of {moved}{end}."
     if open_:
@@ -130,10 +130,6 @@ def _band(summary: Summary, metric: str, entry: Mapping[str, Any]) -> str:
 def _size(summary: Summary, metric: str, value: float) -> str:
     """`0.10 dB`."""
     return f"{wording.number(summary, metric, value)} {summary['metrics'][metric]['unit']}".rstrip()
-
-
-def _count(n: int, word: str) -> str:
-    return f"{n:,} {word}{'s' * (n != 1)}"
 
 
 def _list(items: Sequence[str]) -> str:

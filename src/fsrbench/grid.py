@@ -215,7 +215,7 @@ def _axis(file: _File, settings: Settings, varied: Sequence[str], key: str, foun
     """One key of the grid: where it leads to, checked as far as its name goes."""
     values, lines = _values(file, ("grid", key), found)
     head, *rest = key.split(".")
-    if rest and rest[-1] in COUNTED:
+    if head in ("policy", "families") and rest and rest[-1] in COUNTED:
         _counted(file, key, values)
     if head == "policy" and rest and rest[0] in LIMITS and len(rest) == 1:
         return Axis(key, rest[0], values, ("limits", rest[0]), lines, tuple(varied))

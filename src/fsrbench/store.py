@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -293,9 +293,14 @@ def _parse(path: Path, data: bytes) -> Trail:
     if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
         raise StoreError(f"{path} has another format than {FORMAT}. Delete it, or use the fsrbench that made it.")
     try:
-        return _trail_adapter().validate_python(found)
+        trail = _trail_adapter().validate_python(found)
     except ValueError as error:
         raise StoreError(f"{path} is no trail ({error!s:.200}). Delete it: the case is then run again.") from None
+    for step in trail.rounds:
+        inside = PurePosixPath(step.restoration.path)
+        if inside.is_absolute() or ".." in inside.parts or "\\" in step.restoration.path:
+            raise StoreError(f"{path} names a picture outside of the run's folder. Delete it: the case is run again.")
+    return trail
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, overload
@@ -137,7 +137,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         notes=(*_notes(settings), *_dead(study["dead_knobs"]), *_canaries(folder, settings), *unknown),
         roles=roles,
         degraded=degraded,
-        clusters=read_clusters(settings.clusters),
+        clusters=read_clusters(settings.clusters, (s.case for s in found)),
         hr_size=settings.hr_size,
         limits=settings.limits,
     )
@@ -152,6 +152,9 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
     if not found[PURE]:
         raise InputError(f"{arms[PURE]} holds no pictures.")
     order = [PURE, *(arm for arm in arms if arm != PURE)]
+    for arm in order[1:]:
+        if found[arm].keys().isdisjoint(found[PURE]):
+            raise InputError(f"{arms[arm]} has no picture that is called like one in {arms[PURE]}: nothing is paired.")
     subjects = [
         Subject(name, case, None, references.get(case), {a: found[a][case] for a in order if case in found[a]})
         for case in found[PURE]
@@ -161,13 +164,18 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
         for arm, f in found.items()
         if set(f) - set(found[PURE])
     ]
+    alone += [
+        f"{arm}: {len(set(found[PURE]) - set(f))} pure pictures have none of this arm beside them."
+        for arm, f in found.items()
+        if set(found[PURE]) - set(f)
+    ]
     metrics = load_metrics(settings.metrics)
     return Evaluation(
         subjects,
         metrics,
         notes=(*_notes(settings), *alone),
         roles=dict.fromkeys(order[1:], "contender"),
-        clusters=read_clusters(settings.clusters),
+        clusters=read_clusters(settings.clusters, found[PURE]),
         hr_size=settings.hr_size,
         limits=settings.limits,
     )
@@ -178,8 +186,8 @@ def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
     return {name: plugins.load("metrics", name) for name in names}
 
 
-def read_clusters(table: Path | None) -> dict[str, str] | None:
-    """Case → person, from a table with the columns `case` and `cluster`."""
+def read_clusters(table: Path | None, cases: Iterable[str]) -> dict[str, str] | None:
+    """Case → person, from a table with the columns `case` and `cluster`; a table of other cases is refused."""
     if table is None:
         return None
     if not table.is_file():
@@ -196,6 +204,11 @@ def read_clusters(table: Path | None) -> dict[str, str] | None:
     for row in rows:
         if found.setdefault(row["case"], row["cluster"]) != row["cluster"]:
             raise InputError(f"Setting clusters: {table} puts {row['case']} into two clusters. Leave one of its rows.")
+    if found.keys().isdisjoint(cases):
+        raise InputError(
+            f"Setting clusters: {table} names no case of this evaluation. Its column case holds case ids: names of "
+            "pictures without their suffix."
+        )
     return found
 
 

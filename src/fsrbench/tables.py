@@ -164,7 +164,9 @@ def _cases(summary: Summary) -> str:
     clusters = summary["statistics"]["clusters"]
     parts = [f"Finished cases: {total}."]
     parts += [f"Degraded by recipe {wording.escape(recipe)}."] if recipe else []
-    parts += [f"They show {clusters} persons, who are the units of every interval and test."] if clusters else []
+    parts += (
+        [f"They show {wording.count(clusters, 'person')}, the units of every interval and test."] if clusters else []
+    )
     return " ".join(parts)
 
 

@@ -112,3 +112,8 @@ def escape(text: str) -> str:
     for mark in "\\|`*_[]":
         text = text.replace(mark, "\\" + mark)
     return text.replace("<", "&lt;").replace("\n", " ")
+
+
+def count(n: int, word: str) -> str:
+    """`3 cases`."""
+    return f"{n:,} {word}{'s' * (n != 1)}"
