@@ -23,6 +23,8 @@ ROLES = {
     "floor": "noise floor: nothing was done",
     "headroom": "upper bound: it saw the reference",
 }
+FEW = 5
+"""Cases from which on the interval of a pure mean is shown."""
 
 
 def page(results: Results, entries: Sequence[Entry], plots: Sequence[Plot], scripts: Sequence[str]) -> str:
@@ -65,9 +67,11 @@ def _family(summary: Summary, family: str) -> dict[str, Any]:
 
 
 def _pure(summary: Summary, metric: str, entry: Mapping[str, Any]) -> dict[str, str]:
+    """A t-interval of a few cases is wider than what can be: it would say less than nothing."""
+    ends = (entry["pure_low"], entry["pure_high"]) if entry["n"] >= FEW else (None, None)
     return {
         "mean": wording.number(summary, metric, entry["pure"]),
-        "interval": _between(summary, metric, entry["pure_low"], entry["pure_high"]),
+        "interval": _between(summary, metric, *ends),
         "n": f"n={entry['n']}" if entry["na"] and entry["n"] else "",
     }
 
