@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ from fsrbench.values import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("FSRBENCH_SHARED", ROOT.parent / "shared"))
+
+
+def pytest_configure() -> None:
+    """A runner in the background may ignore interrupts, and what it starts inherits that: here they are tested."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _folder(*parts: str) -> Path:

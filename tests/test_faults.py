@@ -116,10 +116,10 @@ MOUNTED = """
 set -e
 mount -t tmpfs -o size={size} tmpfs "$1"
 set +e
-{python} -m fsrbench run --family general --arm s --lr "$2" --hr "$3" --out "$1/out" {sets} > "$4.first" 2>&1
+"{python}" -m fsrbench run --family general --arm s --lr "$2" --hr "$3" --out "$1/out" {sets} > "$4.first" 2>&1
 echo $? > "$4.first.rc"
 mount -o remount,{mend} tmpfs "$1"
-{python} -m fsrbench run --family general --arm s --lr "$2" --hr "$3" --out "$1/out" {sets} > "$4.second" 2>&1
+"{python}" -m fsrbench run --family general --arm s --lr "$2" --hr "$3" --out "$1/out" {sets} > "$4.second" 2>&1
 echo $? > "$4.second.rc"
 cp -r "$1/out" "$5"
 """
