@@ -27,6 +27,7 @@ from fsrbench import (
     plots,
     plugins,
     publish,
+    record,
     report,
     study,
     subjects,
@@ -397,7 +398,7 @@ def test_what_decides_a_number_is_in_the_identity(
     (tmp_path / "alexnet-owt-7be5be79.pth").write_bytes(b"my own")
     assert identity("lpips") != plain
     before = identity("niqe")
-    monkeypatch.setattr(evaluate, "_version", lambda package: f"another {package}")
+    monkeypatch.setattr(record, "version", lambda package: f"another {package}")
     assert identity("niqe") != before
 
 

@@ -137,7 +137,7 @@ def run(
     )
     folder = out or options.OUTPUTS / f"{lr.resolve().name}-{settings.models}-seed{settings.seed}"
     typer.echo(f"Writing to {folder}", err=True)
-    references = hr if hr.is_dir() or hr != options.HIGH else None
+    references = console.references(hr)
     summary = None
     with console.interruptible(), console.progress() as track:
         with console.crew(executor, address, device, workers, settings) as (where, many, crew):

@@ -34,6 +34,11 @@ def changes(given: Iterable[str] | None, seed: int | None, models: options.Model
     return [*(given or ()), *own, *([f"models={models.value}"] if models else [])]
 
 
+def references(hr: Path) -> Path | None:
+    """The folder of references; the default one may be absent, a named one may not."""
+    return hr if hr.is_dir() or hr != options.HIGH else None
+
+
 def machine(settings: Settings, device: str, precision: options.Precision, offline: bool) -> Machine:
     """Where networks run, from the options and the settings."""
     from fsrbench import networks

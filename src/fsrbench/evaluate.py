@@ -8,10 +8,8 @@ crop. A number that cannot be had is missing with its reason, never zero, never 
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib
-import importlib.metadata
 import json
 import math
 import os
@@ -24,10 +22,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, TypeAlias
 
-from fsrbench import __version__, csvfile, execute, images, inputs, weights
-from fsrbench.errors import FsrbenchError, InputError
+from fsrbench import __version__, csvfile, execute, images, inputs, record, weights
+from fsrbench.errors import FsrbenchError
 from fsrbench.journal import Journal
 from fsrbench.plugins import Machine
+from fsrbench.store import read_made
 from fsrbench.subjects import Evaluation, Subject
 from fsrbench.values import PURE, Image, Score
 
@@ -205,14 +204,9 @@ def _read(subject: Subject, arm: str, pictures: dict[str, Image | str]) -> Image
 
 
 def _own(subject: Subject, arm: str) -> Image:
-    """The stored picture, if it is the one that the run made: another one's numbers are not this arm's."""
-    path = subject.variants[arm]
-    image = images.read_stored(path)
-    if subject.trail is not None and images.pixel_hash(image) != subject.trail.final(arm).sha256:
-        raise InputError(
-            f"{path} was changed after the run. Delete it and type the run's command again to have it back."
-        )
-    return image
+    """The picture; of a run, only the one that it made."""
+    path, trail = subject.variants[arm], subject.trail
+    return images.read_stored(path) if trail is None else read_made(path, trail.final(arm))
 
 
 def _unchanged(bench: _Bench, case: _Case, arm: str, metric: str) -> str | None:
@@ -272,7 +266,7 @@ def identity(name: str, what: Evaluation, machine: Machine, journal: Journal) ->
     decisive = {
         "name": name,
         "fsrbench": __version__,
-        "packages": {package: _version(package) for package in PACKAGES},
+        "packages": {package: record.version(package) for package in PACKAGES},
         "code": code,
         "weights": {one: digest or weights.TABLE[one].sha256 for one, digest in found.items()},
         "machine": {one: _telling(getattr(machine, one), journal) for one in metric.depends},
@@ -284,14 +278,6 @@ def identity(name: str, what: Evaluation, machine: Machine, journal: Journal) ->
 def _telling(value: Any, journal: Journal) -> str | None:
     """A file by its content, a device by its kind."""
     return journal.sha256(value) if isinstance(value, Path) else value and str(value).partition(":")[0]
-
-
-@functools.cache
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 # -------------------------------------------------------------------- storing

@@ -191,7 +191,7 @@ def sweep(
     folder = out or options.OUTPUTS / plan.path.stem
     machine = console.machine(plan.settings, device, precision, offline)
     typer.echo(f"Writing to {folder}", err=True)
-    references = hr if hr.is_dir() or hr != options.HIGH else None
+    references = console.references(hr)
     found: list[dict[str, Any]] = []
 
     def tell(summary: dict[str, Any]) -> list[Path]:

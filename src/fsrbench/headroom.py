@@ -22,7 +22,7 @@ from fsrbench.config import Settings
 from fsrbench.errors import InputError
 from fsrbench.plugins import Machine
 from fsrbench.results import Numbers
-from fsrbench.store import RunFolder
+from fsrbench.store import RunFolder, as_json
 from fsrbench.subjects import Evaluation
 from fsrbench.values import KnobValue, Score, Trail
 
@@ -91,8 +91,7 @@ def run(
             scores = evaluate.measure(what, machine, workers, track, outcome.folder.journal)
             evaluate.write_scores(outcome.folder.root / "scores.csv", scores)
             _add(result, name, plan, outcome.folder, settings, what, scores)
-    text = json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    images.write_bytes(out / "headroom.json", text.encode())
+    images.write_bytes(out / "headroom.json", as_json(result))
     return result
 
 

@@ -22,7 +22,7 @@ from fsrbench.execute import Track
 from fsrbench.journal import Journal
 from fsrbench.plugins import Machine
 from fsrbench.results import Numbers, Results
-from fsrbench.store import RunFolder
+from fsrbench.store import RunFolder, as_json
 from fsrbench.subjects import Evaluation, Subject
 from fsrbench.values import Failure, Score
 
@@ -179,11 +179,10 @@ def _summary(
 
 def write_summary(out: Path, summary: Mapping[str, Any]) -> list[Path]:
     """Store the summary for programs and for people."""
-    text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    files = [out / "summary.json", out / "summary.md"]
-    for file, content in zip(files, (text, tables.markdown(summary)), strict=True):
-        images.write_bytes(file, content.encode())
-    return files
+    files = {out / "summary.json": as_json(summary), out / "summary.md": tables.markdown(summary).encode()}
+    for file, content in files.items():
+        images.write_bytes(file, content)
+    return list(files)
 
 
 def _draw_panels(

@@ -6,6 +6,7 @@ not: it is refused with the list of what differs.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -49,7 +50,7 @@ def describe(
         "evidence": {},
         "weights": {},
         "dead_knobs": {},
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
 
 
@@ -109,7 +110,9 @@ def _differences(was: Mapping[str, Any], now: Mapping[str, Any], place: str = ""
             yield f"{where}: {one!r} there, {other!r} now"
 
 
-def _version(package: str) -> str | None:
+@functools.cache
+def version(package: str) -> str | None:
+    """Which version of a package is installed; None if it is not."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -177,7 +177,7 @@ class RunFolder:
     def write_trail(self, trail: Trail) -> None:
         """Mark what a trail holds as done."""
         path = self.trail_file(trail.family, trail.case)
-        self.deliver(path, _json({"format": FORMAT, **to_json(trail)}))
+        self.deliver(path, as_json({"format": FORMAT, **to_json(trail)}))
         self._parsed.pop(path, None)
 
     # --------------------------------------------------------------- pictures
@@ -193,15 +193,12 @@ class RunFolder:
 
     def picture(self, restoration: Restoration) -> Image:
         """Read a stored picture back; refuses one that is not what the trail recorded."""
-        image = images.read_stored(self.root / restoration.path)
-        if images.pixel_hash(image) != restoration.sha256:
-            raise StoreError(f"{self.root / restoration.path} was changed after the run. Delete its trail to redo it.")
-        return image
+        return read_made(self.root / restoration.path, restoration)
 
     def write_exchange(self, family: str, arm: str, case: str, number: int, exchange: Mapping[str, Any]) -> None:
         """Keep one exchange with an auditor."""
         path = self.root / "audits" / family / arm / f"{case}-{number}.json"
-        self.deliver(path, _json({"format": FORMAT, **exchange}))
+        self.deliver(path, as_json({"format": FORMAT, **exchange}))
 
     def exchange(self, family: str, arm: str, case: str, number: int) -> dict[str, Any] | None:
         """One kept exchange, or None."""
@@ -281,7 +278,18 @@ def _pairs(values: Mapping[str, Any]) -> str:
     return "; ".join(f"{name}={value}" for name, value in values.items())
 
 
-def _json(data: Any) -> bytes:
+def read_made(path: Path, made: Restoration) -> Image:
+    """A stored picture, if it is the one that was made: another one's pixels are not this arm's."""
+    image = images.read_stored(path)
+    if images.pixel_hash(image) != made.sha256:
+        raise StoreError(
+            f"{path} was changed after the run. Delete it and type the run's command again to have it back."
+        )
+    return image
+
+
+def as_json(data: Any) -> bytes:
+    """A file for programs, that people can read too."""
     return (json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench import csvfile, images, wording
+from fsrbench.store import as_json
 from fsrbench.sweep import KEPT
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ READING = (
 
 def write(found: Found, out: Path) -> None:
     """Store `sweep.json`, `sweep.csv` and `sweep.md`."""
-    text = json.dumps(found, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    images.write_bytes(out / "sweep.json", text.encode())
+    images.write_bytes(out / "sweep.json", as_json(found))
     images.write_bytes(out / "sweep.md", markdown(found).encode())
     names = _axes(found)
     head = ["family", "arm", *names, "metric", *KEPT, *COUNTS, *USAGE, *(f"{key}_spent" for key in USAGE)]
