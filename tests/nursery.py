@@ -4,6 +4,9 @@ It reads one job a line from its standard input, `{"out": …, "kill": …}`, le
 with the child's wait status and how many moments there were. A child whose `kill` is a number kills itself
 (SIGKILL) at that moment: a moment is any look at, or change of, a file in the run's folder, as the
 interpreter's audit hooks report them; a text like `0.3s` kills it that long after its start, wherever it is.
+
+A job with `spare` may take so many bytes of memory more than it has, and no more; it is run as the command line
+runs it, and what it says goes to the file `said`.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any
+
+FAMILY, ARM = "general", "s"
 
 
 def child(job: dict[str, Any], low: Path, high: Path, changes: list[str], counted: int) -> None:
@@ -36,27 +41,57 @@ def child(job: dict[str, Any], low: Path, high: Path, changes: list[str], counte
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(watch)
-    settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["s"])
+    settings = config.with_arms(config.with_families(config.load(None, changes)[0], [FAMILY]), [ARM])
     study.run(settings, Machine(), low, high, out, workers=2)
     if job["evaluate"]:
         publish.run(RunFolder(out), Machine(), 2, execute.untracked)
     os.write(counted, str(moments).encode())
 
 
+def starved(job: dict[str, Any], low: Path, high: Path, changes: list[str]) -> None:
+    """The same with little memory, by the command line, which has a sentence for what happens then.
+
+    In one thread: the interpreter itself waits for ever for a thread that found no memory for its first step.
+    """
+    import resource
+
+    from fsrbench import cli
+
+    said = os.open(job["said"], os.O_CREAT | os.O_WRONLY)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    options = {"--family": FAMILY, "--arm": ARM, "--lr": low, "--hr": high, "--out": job["out"], "--device": "cpu"}
+    sys.argv = ["fsrbench", "run", "--workers", "1", *(str(word) for pair in options.items() for word in pair)]
+    sys.argv += [] if job["evaluate"] else ["--no-evaluate"]
+    sys.argv += [word for change in changes for word in ("--set", change)]
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    most = pages * resource.getpagesize() + job["spare"]
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    signal.alarm(20)  # should a library wait likewise, this ends it as the system's killer would
+    cli.main()
+
+
 def main() -> None:
     """Serve jobs until the input ends."""
     for name in ("cv2", "lpips", "matplotlib.figure", "openai", "pydantic", "scipy.stats", "torchvision"):
         importlib.import_module(name)
-    from fsrbench import publish, study  # noqa: F401
+    from fsrbench import cli, publish, study  # noqa: F401
 
     low, high, *changes = sys.argv[1:]
     for line in sys.stdin:
+        job = json.loads(line)
+        own = [Path(folder) for folder in job["faces"] or (low, high)]
         reader, writer = os.pipe()
         started = os.fork()
         if not started:
             os.close(reader)
             try:
-                child(json.loads(line), Path(low), Path(high), changes, writer)
+                if job["spare"] is None:
+                    child(job, *own, changes, writer)
+                else:
+                    starved(job, *own, changes)
+            except SystemExit as ended:
+                os._exit(int(ended.code or 0))
             except BaseException:
                 sys.excepthook(*sys.exc_info())
                 os._exit(1)

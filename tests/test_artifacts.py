@@ -17,6 +17,7 @@ import pytest
 
 from conftest import ROOT, draw_face
 from fsrbench import artifacts, images
+from fsrbench.artifacts import Look
 from fsrbench.values import Image
 
 
@@ -75,36 +76,36 @@ def test_auc_against_counting() -> None:
 @pytest.mark.parametrize("name", PLANTED)
 def test_more_of_it_measures_more(name: str, face: Image) -> None:
     plant, lr = PLANTED[name], shrink(face)
-    values = [artifacts.MEASURES[name](plant.put(face, s), lr) for s in (plant.strengths[0], plant.strengths[-1])]
-    assert artifacts.MEASURES[name](face, lr) < values[0] < values[1]
+    values = [artifacts.MEASURES[name](Look(plant.put(face, s), lr)) for s in (plant.strengths[0], plant.strengths[-1])]
+    assert artifacts.MEASURES[name](Look(face, lr)) < values[0] < values[1]
 
 
 def test_blocks_enlarged_with_the_input_are_found(face: Image) -> None:
     lr = bench.jpeg(shrink(face), 10)
     enlarged = images.as_stored(images.resize(lr, 512, 512))
     clean = images.as_stored(images.resize(shrink(face), 512, 512))
-    assert artifacts.blockiness(clean, shrink(face)) < 0.15
-    assert artifacts.blockiness(enlarged, lr) > 0.5
+    assert artifacts.blockiness(Look(clean, shrink(face))) < 0.15
+    assert artifacts.blockiness(Look(enlarged, lr)) > 0.5
 
 
 def test_enlarging_is_not_called_blocks_or_ringing(face: Image) -> None:
     for scale in (2, 4):
         lr = shrink(face, scale)
         enlarged = images.as_stored(images.resize(lr, 512, 512))
-        assert artifacts.blockiness(enlarged, lr) < 0.2
+        assert artifacts.blockiness(Look(enlarged, lr)) < 0.2
     twice = images.as_stored(images.resize(shrink(face, 2), 512, 512))
-    assert artifacts.ringing(twice, shrink(face)) < 1.6
+    assert artifacts.ringing(Look(twice, shrink(face))) < 1.6
 
 
 @pytest.mark.parametrize("sigma", [1.0, 1.5, 2.0])
 def test_blur_is_not_called_ringing(sigma: float, face: Image) -> None:
     blurred = images.as_stored(cv2.GaussianBlur(face, (0, 0), sigma))
-    assert artifacts.ringing(blurred, shrink(face)) < 1.6
+    assert artifacts.ringing(Look(blurred, shrink(face))) < 1.6
 
 
 def test_noise_is_not_called_ringing(face: Image) -> None:
     grain = np.random.default_rng(0).normal(0, 10 / 255, face.shape)
-    assert artifacts.ringing(images.as_stored((face + grain).astype(np.float32)), shrink(face)) < 1.6
+    assert artifacts.ringing(Look(images.as_stored((face + grain).astype(np.float32)), shrink(face))) < 1.6
 
 
 @pytest.mark.parametrize("period", [5, 6, 7])
@@ -131,14 +132,14 @@ def test_noise_is_measured_in_its_own_unit(sigma: float) -> None:
     y, x = np.mgrid[0:128, 0:128] / 128
     smooth = np.repeat((0.3 + 0.3 * x + 0.1 * y)[:, :, None], 3, axis=2)
     noisy = (smooth + rng.normal(0, sigma / 255, (128, 128, 1))).astype(np.float32)
-    assert artifacts.noise(np.clip(noisy, 0, 1), noisy) == pytest.approx(sigma, rel=0.1)
-    assert artifacts.noise(smooth.astype(np.float32), noisy) == pytest.approx(0, abs=0.01)
+    assert artifacts.noise(Look(np.clip(noisy, 0, 1), noisy)) == pytest.approx(sigma, rel=0.1)
+    assert artifacts.noise(Look(smooth.astype(np.float32), noisy)) == pytest.approx(0, abs=0.01)
 
 
 def test_a_picture_against_itself_has_no_colour_shift() -> None:
     picture = draw_face(96)
-    assert artifacts.color_shift(picture, picture) == 0
-    assert artifacts.color_shift(bench.tint(picture, 0.1), picture) > 3
+    assert artifacts.color_shift(Look(picture, picture)) == 0
+    assert artifacts.color_shift(Look(bench.tint(picture, 0.1), picture)) > 3
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (8, 8), (31, 40), (64, 33), (70, 90)])
@@ -147,7 +148,7 @@ def test_flat_and_tiny_pictures_measure_or_give_nan(size: tuple[int, int], value
     picture = np.full((*size, 3), value, np.float32)
     lr = np.full((max(1, size[0] // 4), max(1, size[1] // 4), 3), value, np.float32)
     for measure in artifacts.MEASURES.values():
-        found = measure(picture, lr)
+        found = measure(Look(picture, lr))
         assert isinstance(found, float)
         assert np.isnan(found) or abs(found) < 10
 
@@ -155,6 +156,6 @@ def test_flat_and_tiny_pictures_measure_or_give_nan(size: tuple[int, int], value
 def test_measures_change_nothing_and_repeat() -> None:
     picture = draw_face(128)
     lr, before = shrink(picture), picture.copy()
-    first = {name: measure(picture, lr) for name, measure in artifacts.MEASURES.items()}
-    assert first == {name: measure(picture, lr) for name, measure in artifacts.MEASURES.items()}
+    first = {name: measure(Look(picture, lr)) for name, measure in artifacts.MEASURES.items()}
+    assert first == {name: measure(Look(picture, lr)) for name, measure in artifacts.MEASURES.items()}
     assert np.array_equal(picture, before)

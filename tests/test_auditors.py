@@ -30,7 +30,7 @@ KEY = "sk-test-0123456789abcdef"
 def ask_about(sr: Image, lr: Image, family: str = "general", **knobs: KnobValue) -> Question:
     offered = {name: plugins.load("knobs", name) for name in plugins.names("knobs")}
     offered = {name: knob for name, knob in offered.items() if family in knob.families and not knob.deep}
-    seen = evidence.gather(lr, sr, NOTHING)
+    seen = NOTHING(lr, sr)
     current = {name: knobs.get(name, knob.default) for name, knob in offered.items()}
     prompt = prompts.read(family).render(offered, current, seen, None)
     return Question("case-1", family, 1, 2**62 + 5, seen, current, prompt, prompts.schema(offered))

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsrbench import config, plugins
+from fsrbench import auditors, config, plugins, rayworker, sweep
 from fsrbench.errors import SettingsError
 from fsrbench.plugins import shipped
 
@@ -141,6 +141,32 @@ def test_options_reach_the_arms_that_take_them() -> None:
     assert changed.arms["heuristic"].settings == {}
     with pytest.raises(SettingsError, match="policy"):
         config.with_options(chosen, base_url=None, model=None, policy="strict")
+
+
+def test_an_auditor_of_the_user_says_which_options_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One new file, no list to edit: options, cases in flight, a sweep's cache and a crew's shares ask the plugin."""
+    plugin = tmp_path / "plugins" / "auditors" / "mine_over_the_net.py"
+    plugin.parent.mkdir(parents=True)
+    plugin.write_text(
+        "from fsrbench.plugins import Auditor\n"
+        'AUDITOR = Auditor("mine", lambda settings, machine: None, takes=("concurrency", "max_cost", "cache"))\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("FSRBENCH_PLUGINS", str(tmp_path / "plugins"))
+    monkeypatch.setattr(auditors, "__path__", [*auditors.__path__])
+    chosen = config.with_arms(config.load(None)[0], ["mine_over_the_net", "heuristic"])
+    assert chosen.in_flight() == 4 * plugins.CONCURRENCY
+    changed = config.with_options(chosen, base_url="http://127.0.0.1:1/v1", model="m", concurrency=6, max_cost=3.0)
+    assert changed.arms["mine_over_the_net"].settings == {"concurrency": 6, "max_cost": 3.0}
+    assert changed.arms["heuristic"].settings == {}
+    assert changed.in_flight() == 24
+    remembering = sweep._remembering(changed, tmp_path).arms
+    assert remembering["mine_over_the_net"].settings.keys() == {"concurrency", "max_cost", "cache"}
+    assert remembering["heuristic"] == changed.arms["heuristic"]
+    own = rayworker.shared(changed, 3)
+    assert own.arms["mine_over_the_net"].settings == {"concurrency": 2, "max_cost": 1.0}
+    with pytest.raises(SettingsError, match="raise --concurrency to 10"):
+        rayworker.shared(chosen, 10)
 
 
 @pytest.mark.slow

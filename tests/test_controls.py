@@ -46,7 +46,7 @@ def ask_about(
 ) -> Question:
     offered = {name: plugins.load("knobs", name) for name in plugins.names("knobs")}
     offered = {name: knob for name, knob in offered.items() if family in knob.families}
-    seen = evidence.gather(lr, sr, NOTHING)
+    seen = NOTHING(lr, sr)
     current = {name: knob.default for name, knob in offered.items()}
     prompt = prompts.read(family).render(offered, current, seen, most)
     schema = prompts.schema(offered)
@@ -129,7 +129,7 @@ def test_a_guess_is_followed_once_and_then_accepted(faces: tuple[Path, Path], tm
 
 def test_a_guesser_tosses_a_coin_for_each_order(pair: tuple[Image, Image]) -> None:
     compare = plugins.load("auditors", "random").open({}, MACHINE).compare
-    seen = evidence.gather(pair[1], pair[0], NOTHING)
+    seen = NOTHING(pair[1], pair[0])
     chosen = [
         [compare(Comparison("c", "general", o, s, seen, seen, "", {})).chosen for s in range(200)] for o in (1, 2)
     ]

@@ -80,13 +80,13 @@ def test_consistency_is_psnr_at_the_input_size() -> None:
 @pytest.mark.parametrize(("size", "shown"), [((300, 512), (150, 256)), ((256, 20), (256, 20)), ((2, 1000), (1, 256))])
 def test_a_large_input_is_shown_smaller(size: tuple[int, int], shown: tuple[int, int]) -> None:
     lr = np.zeros((*size, 3), np.float32)
-    assert evidence.gather(lr, lr, NOTHING).lr.shape[:2] == shown
+    assert NOTHING(lr, lr).lr.shape[:2] == shown
 
 
 @pytest.mark.parametrize("size", [1, 4, 40])
 def test_tiny_pictures_have_evidence_too(size: int) -> None:
     sr = np.full((size, size, 3), 0.5, np.float32)
-    seen = evidence.gather(sr[: max(1, size // 4), : max(1, size // 4)], sr, NOTHING)
+    seen = NOTHING(sr[: max(1, size // 4), : max(1, size // 4)], sr)
     assert all(value is None or math.isfinite(value) for value in seen.qa.values())
     assert all(patch.image.size for patch in seen.patches)
 
@@ -97,7 +97,7 @@ def test_a_metric_that_cannot_measure_this_picture_gives_none() -> None:
 
     lr, sr = pair()
     tools = evidence.Tools(None, lambda variants, reference: [math.nan], no_face, None)
-    seen = evidence.gather(lr, sr, tools)
+    seen = tools(lr, sr)
     assert seen.qa["niqe"] is None
     assert seen.qa["identity"] is None
 
@@ -105,6 +105,6 @@ def test_a_metric_that_cannot_measure_this_picture_gives_none() -> None:
 def test_no_reference_can_come_in() -> None:
     """Every function takes pictures called LR and SR; none names a case or a reference but the enlarged input."""
     assert not hasattr(evidence, Case.__name__)
-    for name in ("gather", "open_tools", "consistency"):
-        parameters = set(inspect.signature(getattr(evidence, name)).parameters)
-        assert parameters <= {"lr", "sr", "tools", "machine"}
+    for made_by in (evidence.Tools.__call__, evidence.open_tools, evidence.consistency):
+        parameters = set(inspect.signature(made_by).parameters)
+        assert parameters <= {"self", "lr", "sr", "machine"}

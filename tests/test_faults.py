@@ -12,10 +12,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
 from conftest import ROOT, draw_face
@@ -23,9 +25,14 @@ from fsrbench import config, execute, images, study
 from fsrbench.errors import StoreError
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
+from fsrbench.values import Image
 from test_study import ASK, PLAIN, everything, scripted
 
 KILLS = 100
+SPARES = (8, 16, 24, 40, 48, 64)
+"""Megabytes that a run may take beyond those that it began with."""
+EVALUATED = 64
+"""From so many on it is evaluated, too: it comes as far as that."""
 CHANGES = [*PLAIN, "metrics=psnr", scripted(ASK)]
 POSIX = pytest.mark.skipif(os.name == "nt", reason="fork, SIGKILL and mounts are POSIX")
 
@@ -61,11 +68,21 @@ class Nursery:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env={**os.environ, "FSRBENCH_OFFLINE": "1"})  # fmt: skip
 
-    def run(self, out: Path, kill: int | str | None = None, *, evaluate: bool = False) -> dict[str, int]:
+    def run(
+        self,
+        out: Path,
+        kill: int | str | None = None,
+        *,
+        evaluate: bool = False,
+        faces: tuple[Path, Path] | None = None,
+        spare: int | None = None,
+    ) -> dict[str, int]:
         """A run in a child of its own; its wait status, and the moments it had."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"out": str(out), "kill": kill, "evaluate": evaluate}) + "\n")
+        own = faces and [str(folder) for folder in faces]
+        job = {"out": str(out), "kill": kill, "evaluate": evaluate, "faces": own, "spare": spare, "said": f"{out}.said"}
+        self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
         answer: dict[str, int] = json.loads(self.process.stdout.readline())
         return answer
@@ -108,6 +125,52 @@ def test_killed_at_any_moment_and_run_again_is_as_if_never_killed(
     assert killed >= kills * 3 // 4
     what = "run and evaluation" if evaluate else "run"
     record_property("fault", f"{kills} kills of a {what} ({killed} hit it alive), {kills} identical after a resume")
+
+
+# --------------------------------------------------------------------- memory
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere a process cannot be kept from memory")
+def test_memory_that_runs_out_is_said_and_the_same_command_goes_on(
+    nursery: Nursery, tmp_path: Path, record_property: Any
+) -> None:
+    """The first, with 8 MB more than it began with, hardly gets to work; the last one gets to its evaluation."""
+    faces = (tmp_path / "low", tmp_path / "high")
+    for number in range(3):
+        hr = draw_face(768, number)
+        images.write(faces[1] / f"{number}.png", hr)
+        images.write(faces[0] / f"{number}.png", images.resize(hr, 192, 192))
+    jobs = [(spare, spare >= EVALUATED) for spare in SPARES]
+    expected = {}
+    for evaluate in (False, True):
+        nursery.run(tmp_path / f"whole {evaluate}", evaluate=evaluate, faces=faces)
+        expected[evaluate] = told(tmp_path / f"whole {evaluate}")
+    ends: Counter[str] = Counter()
+    for spare, evaluate in jobs:
+        out = tmp_path / f"{spare}"
+        status = nursery.run(out, evaluate=evaluate, faces=faces, spare=spare << 20)["status"]
+        said = Path(f"{out}.said").read_text(encoding="utf-8")
+        ends[end := _ended(status)] += 1
+        assert "Traceback" not in said, said
+        assert end == "killed" or ("Memory ran out" in said) == (end != "whole"), said
+        if (out / "failures.csv").is_file():
+            failures = RunFolder(out).failures()
+            assert all(failure.why.startswith("Memory ran out") for failure in failures)
+            assert failures or end != "failures", said
+            assert not failures or end != "whole", said
+        assert nursery.run(out, evaluate=evaluate, faces=faces)["status"] == 0
+        assert told(out) == expected[evaluate], spare
+    assert ends["failures"], ends
+    assert ends["whole"] <= len(jobs) // 2, ends
+    record_property(
+        "fault", f"{len(jobs)} runs with little memory ({dict(ends)}), {len(jobs)} identical after a resume"
+    )
+
+
+def _ended(status: int) -> str:
+    """How a child ended: a library that aborts where it gets no memory ends as the system's own killer would."""
+    return {0: "whole", 2: "error", 3: "failures"}.get(os.waitstatus_to_exitcode(status), "killed")
 
 
 # ---------------------------------------------------------------------- disks
@@ -173,6 +236,39 @@ def test_a_read_only_folder_is_said(faces: tuple[Path, Path], tmp_path: Path) ->
 def go(faces: tuple[Path, Path], out: Path, track: execute.Track = execute.untracked) -> study.Outcome:
     settings = config.with_arms(config.with_families(config.load(None, CHANGES)[0], ["general"]), ["s"])
     return study.run(settings, Machine(), *faces, out, track=track)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        cv2.error("OpenCV(4.11.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 9 bytes"),
+        cv2.error("std::bad_alloc"),
+    ],
+)
+def test_a_case_without_memory_costs_itself_alone_and_a_bug_is_none(
+    faces: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    read = images.read
+
+    def hungry(path: Path, **bounds: int) -> Image:
+        if path == faces[0] / "0.png":
+            raise raised
+        return read(path, **bounds)
+
+    raised = error
+    with monkeypatch.context() as patched:
+        patched.setattr(images, "read", hungry)
+        outcome = go(faces, tmp_path / "out")
+        assert [(f.case, f.arm) for f in outcome.failures] == [("0", "pure")]
+        assert outcome.failures[0].why.startswith("Memory ran out")
+        raised = ZeroDivisionError("a bug")
+        with pytest.raises(ZeroDivisionError):
+            go(faces, tmp_path / "out")
+    assert go(faces, tmp_path / "out").failures == []
+    go(faces, tmp_path / "whole")
+    assert told(tmp_path / "out") == told(tmp_path / "whole")
 
 
 def test_a_picture_that_vanishes_after_it_was_listed_costs_its_case_alone(

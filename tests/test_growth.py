@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,13 +14,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsrbench import config, csvfile, evaluate, images, journal, publish, stats, store, study, subjects
+from fsrbench import (
+    config,
+    csvfile,
+    degrade,
+    evaluate,
+    images,
+    journal,
+    plots,
+    publish,
+    report,
+    stats,
+    store,
+    study,
+    subjects,
+)
 from fsrbench import summary as summarising
 from fsrbench.config import Settings
 from fsrbench.journal import Journal
 from fsrbench.plugins import Machine
-from fsrbench.results import Numbers
+from fsrbench.results import Numbers, Results
 from fsrbench.store import RunFolder
+from fsrbench.values import Trail
 
 MACHINE = Machine(offline=True)
 ASK = {"score": 30, "confidence": 95, "tags": ["ringing"], "hints": {"dehalo": 0.5}, "reason": "Halos. " * 80}
@@ -44,7 +61,20 @@ def numbers(out: Path) -> None:
     what = subjects.of_run(folder, Settings.model_validate(folder.study()["settings"]))
     scores = evaluate.measure(what, MACHINE, journal=folder.journal)
     evaluate.write_scores(out / "scores.csv", scores)
-    publish.write_summary(out, {**summarising.summarise(what, Numbers(scores)), "findings": []})
+    publish.write_summary(out, {**summarising.summarise(what, Numbers(scores)), "findings": {}})
+
+
+def finished(out: Path) -> Results:
+    """A run with its numbers, which were stored."""
+    folder = RunFolder(out)
+    what = subjects.of_run(folder, Settings.model_validate(folder.study()["settings"]))
+    numbers = Numbers(evaluate.read_scores(out / "scores.csv"))
+    return Results(out, what, numbers, json.loads((out / "summary.json").read_bytes()))
+
+
+def told(out: Path) -> None:
+    """Build the report."""
+    report.build(finished(out))
 
 
 def peak(work: Callable[[], object]) -> int:
@@ -64,6 +94,13 @@ def tiny(tmp_path: Path) -> Path:
         hr = np.random.default_rng(number).random((16, 16, 3), np.float32)
         images.write(tmp_path / "hr" / f"{number:04}.png", hr)
         images.write(tmp_path / "lr" / f"{number:04}.png", images.resize(hr, 4, 4))
+    columns = [*degrade.HEAD, *(f"drawn_{n}" for n in range(20)), *degrade.TAIL]
+    same = {"format": str(degrade.FORMAT), "recipe": "paper", "note": 'blur, "and" more'}
+    rows = [{"case": f"{n:04}", **same} | {f"drawn_{k}": str((n + k) / 7) for k in range(20)} for n in range(MANY)]
+    with (tmp_path / "lr" / degrade.TABLE).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
     return tmp_path
 
 
@@ -71,13 +108,41 @@ def tiny(tmp_path: Path) -> Path:
 def test_a_further_case_takes_next_to_no_memory(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "KEPT", 4)  # what is bounded is not what is looked for
     monkeypatch.setattr(stats, "KEPT", 0)
-    numbers(run(tiny, FIRST))  # what is imported and opened once
+    monkeypatch.setattr(report, "CHUNK", 10)
+    first = run(tiny, FIRST)
+    numbers(first)  # what is imported and opened once
+    told(first)
     found = {}
     for cases in (FEW, MANY):
         restored = peak(partial(run, tiny, cases))
-        found[cases] = [restored, *(peak(partial(numbers, tiny / f"out {cases}")) for _ in "12")]
+        works = (numbers, numbers, told, told)
+        found[cases] = [restored, *(peak(partial(work, tiny / f"out {cases}")) for work in works)]
     for few, many in zip(found[FEW], found[MANY], strict=True):
         assert (many - few) / (MANY - FEW) < 1024 * ALLOWED, found
+
+
+def test_plots_and_report_read_every_trail_once(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = run(tiny, FEW)
+    numbers(out)
+    monkeypatch.setattr(store, "KEPT", 1)  # what was read is not remembered
+    results, parsed, parse = finished(out), Counter[str](), store._parse
+
+    def counted(path: Path, data: bytes) -> Trail:
+        parsed[path.stem] += 1
+        return parse(path, data)
+
+    monkeypatch.setattr(store, "_parse", counted)
+    for draw in (plots.draw, report.build):
+        draw(results)
+        assert parsed == dict.fromkeys(results.numbers.values("general", "psnr", "s"), 1)
+        parsed.clear()
+
+
+def test_rows_of_degradations_are_those_of_the_run(tiny: Path) -> None:
+    out = run(tiny, FIRST)
+    numbers(out)
+    table = degrade.read_table(tiny / "lr" / degrade.TABLE)
+    assert dict(finished(out).what.degraded) == {f"{n:04}": table[f"{n:04}"] for n in range(FIRST)}
 
 
 def test_trails_are_read_one_by_one(tiny: Path) -> None:

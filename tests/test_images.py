@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -206,3 +209,35 @@ def test_fit_square_takes_the_middle() -> None:
     image = np.zeros((10, 30, 3), np.float32)
     image[:, 10:20] = 1
     assert images.fit_square(image, 10).min() == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_a_link_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
+    real, link, nowhere = tmp_path / "é" / "real", tmp_path / "link", tmp_path / "nowhere"
+    images.write_bytes(real, b"old")
+    link.symlink_to(Path("é", "real"))
+    nowhere.symlink_to(Path("made", "later"))
+    for path in (link, nowhere):
+        images.write_bytes(path, b"new")
+        assert path.is_symlink()
+    assert real.read_bytes() == (tmp_path / "made" / "later").read_bytes() == b"new"
+    assert sorted(path.name for path in real.parent.iterdir()) == ["real"]
+    (tmp_path / "ring").symlink_to("ring")
+    images.write_bytes(tmp_path / "ring", b"new")
+    assert (tmp_path / "ring").read_bytes() == b"new"
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="there is no such name here")
+def test_what_a_process_prints_into_is_not_replaced(tmp_path: Path) -> None:
+    """By a link of its own: a test that goes wrong must not replace the system's."""
+    (tmp_path / "out").symlink_to("/dev/stdout")
+    words = "from fsrbench import images; from pathlib import Path; import sys; print('first', flush=True); "
+    words += "images.write_bytes(Path(sys.argv[1]), b'second')"
+    command = [sys.executable, "-c", words, str(tmp_path / "out")]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"first\nsecond"
+    with (tmp_path / "kept").open("wb") as file:
+        subprocess.run(command, stdout=file, check=True)
+    assert (tmp_path / "kept").read_bytes() == b"first\nsecond"
+    assert (tmp_path / "out").is_symlink()
+    with pytest.raises(StoreError, match="directory"):
+        images.write_bytes(tmp_path, b"")

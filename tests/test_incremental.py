@@ -14,12 +14,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from conftest import draw_face
 from fsrbench import (
+    cli,
     config,
     csvfile,
     evaluate,
+    evidence_commands,
     execute,
     images,
     journal,
@@ -33,7 +36,7 @@ from fsrbench import (
     subjects,
 )
 from fsrbench.config import Limits
-from fsrbench.errors import Unavailable, WeightsError
+from fsrbench.errors import SettingsError, Unavailable, WeightsError
 from fsrbench.plugins import Machine, Metric
 from fsrbench.results import Results
 from fsrbench.store import RunFolder
@@ -135,9 +138,9 @@ def go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch]:
             watch.read.append(path.name)
             return read(path, **bounds)
 
-        def drawing(subject: Subject, *_: object) -> Image:
+        def drawing(subject: Subject, *_: object) -> NDArray[np.uint8]:
             watch.drawn.append(subject.case)
-            return np.full((8, 8, 3), len(subject.case) / 255, np.float32)
+            return np.full((8, 8, 3), len(subject.case), np.uint8)
 
         def writing(path: Path) -> AbstractContextManager[BinaryIO]:
             watch.written.append(path.name)
@@ -147,7 +150,7 @@ def go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch]:
             patch.setattr(images, "read", reading)
             patch.setattr(images, "replacing", writing)
             patch.setattr(panels, "draw", drawing)
-            patch.setattr(panels, "sheet", lambda *_: np.zeros((8, 8, 3), np.float32))
+            patch.setattr(panels, "sheet", lambda *_: np.zeros((8, 8, 3), np.uint8))
             patch.setattr(plots, "draw", lambda results: [token(results, "plots/plot.svg")])
             patch.setattr(report, "build", lambda results, *_: token(results, "report/index.html"))
             publish.publish(replace(what, metrics=metrics), RunFolder(bench.out), machine, workers, execute.untracked)
@@ -312,6 +315,30 @@ def test_an_added_case_and_one_that_went(bench: Bench, go: Callable[..., Watch])
 
 
 # --------------------------------------------------------------- what cannot be
+
+
+def test_references_that_were_enlarged_are_counted_once_and_remembered(bench: Bench, go: Callable[..., Watch]) -> None:
+    def told() -> list[str]:
+        found: list[str] = json.loads((bench.out / "summary.json").read_bytes())["notes"]
+        return found
+
+    go()
+    assert told() == []
+    for case in CASES[:2]:
+        images.write(bench.hr(case), draw_face(100 + int(case), int(case)))
+    assert go().scored == {"psnr": 4}
+    assert told() == ["2 of 3 references have less than 192 pixels a side and were enlarged to 192."]
+    bench.settle()
+    go()
+    assert go().nothing()
+    assert told() == ["2 of 3 references have less than 192 pixels a side and were enlarged to 192."]
+    assert go(bench.what(("niqe",))).scored == {}
+    go()
+    assert told() == ["2 of 3 references have less than 192 pixels a side and were enlarged to 192."]
+    for case in CASES[:2]:
+        images.write(bench.hr(case), draw_face(300, int(case)))
+    go()
+    assert told() == []
 
 
 def test_equal_pictures_have_an_infinite_psnr_once(bench: Bench, go: Callable[..., Watch]) -> None:
@@ -501,7 +528,7 @@ def test_a_damaged_journal_is_no_journal(bench: Bench, go: Callable[..., Watch])
         path.write_bytes(data if rng.random() < 0.5 else whole[:place])
         assert journal._read(path) == {}
     assert go().scored == {"psnr": 6, "niqe": 6}
-    path.write_bytes(whole.replace(b"fsrbench journal 1", b"fsrbench journal 9"))
+    path.write_bytes(whole.replace(b"fsrbench journal 2", b"fsrbench journal 9"))
     assert go().scored == {"psnr": 6, "niqe": 6}
 
 
@@ -568,6 +595,78 @@ def typed(tmp_path: Path) -> Callable[[], study.Outcome]:
     return again
 
 
+def test_a_report_changes_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The references, bounds and networks that the last evaluation was told are told again, or it is refused."""
+    for number in range(2):
+        hr = draw_face(96, number)
+        images.write(tmp_path / "hr" / f"{number}.png", hr)
+        images.write(tmp_path / "lr" / f"{number}.png", images.resize(hr, 24, 24))
+        images.write(tmp_path / "other" / f"{number}.png", draw_face(96, number + 2))
+    changes = ["families.general.backend=bicubic", "metrics=psnr,ssim", "hr_size=96"]
+    settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["rerun"])
+    out = study.run(settings, MACHINE, tmp_path / "lr", tmp_path / "hr", tmp_path / "out").folder.root
+    monkeypatch.setattr(plots, "draw", lambda results: [token(results, "plots/plot.svg")])
+    monkeypatch.setattr(report, "build", lambda results, *_: token(results, "report/index.html"))
+
+    def told() -> list[bytes]:
+        return [(out / name).read_bytes() for name in ("scores.csv", "summary.json", "report/index.html")]
+
+    cli.evaluate(out)
+    evidence_commands.report(out, changes=["metrics=psnr,ssim,psnr_y"])  # one more is no other
+    cli.evaluate(out, hr=tmp_path / "other")
+    before = told()
+    with pytest.raises(SettingsError, match=r"8 numbers .*psnr of 0 \(general, pure\) is .*--hr DIR"):
+        evidence_commands.report(out)
+    assert told() == before
+    evidence_commands.report(out, hr=tmp_path / "other")
+    assert told() == before
+    with pytest.raises(SettingsError, match=r"would be .*limits\.max_pixels"):
+        evidence_commands.report(out, hr=tmp_path / "other", changes=["limits.max_pixels=9000"])
+    assert told() == before
+    cli.evaluate(out)
+    evidence_commands.report(out)
+    assert told() != before
+
+
+@pytest.mark.parametrize("folder", ["pure-fsr", "fsr+s"])
+def test_pictures_of_a_run_that_were_exchanged_have_no_number(tmp_path: Path, folder: str) -> None:
+    """Also where the number is known by the file itself, and nothing would have to be decoded for it."""
+    for number in range(3):
+        hr = draw_face(192, number)
+        images.write(tmp_path / "hr" / f"{number}.png", hr)
+        images.write(tmp_path / "lr" / f"{number}.png", images.resize(hr, 48, 48))
+    reply = {"score": 30, "confidence": 95, "hints": {"dehalo": 0.8}}
+    changes = ["families.general.backend=bicubic", "metrics=psnr,ssim,niqe", "hr_size=192"]
+    changes.append(f"arms.s={json.dumps({'auditor': 'scripted', 'replies': [reply]})}")
+    settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["s"])
+    out = study.run(settings, MACHINE, tmp_path / "lr", tmp_path / "hr", tmp_path / "out").folder.root
+
+    def found() -> dict[tuple[str, str, str], tuple[float | None, str]]:
+        publish.run(RunFolder(out), MACHINE, 1, execute.untracked)
+        return {(s.case, s.arm, s.metric): (s.value, s.note) for s in evaluate.read_scores(out / "scores.csv")}
+
+    def exchange() -> None:
+        one, other, aside = (out / "general" / folder / name for name in ("0.png", "1.png", "aside"))
+        for source, target in ((one, aside), (other, one), (aside, other)):
+            source.rename(target)
+
+    before = found()
+    assert len(before) == 3 * 2 * 3
+    assert all(value is not None for value, _ in before.values())
+    exchange()
+    arm = "pure" if folder == "pure-fsr" else "s"
+    after = found()
+    for place, outcome in after.items():
+        if place[0] in ("0", "1") and place[1] == arm:
+            assert outcome[0] is None
+            assert "was changed after the run" in outcome[1]
+        else:
+            assert outcome == before[place]
+    assert found() == after
+    exchange()
+    assert found() == before
+
+
 def test_a_finished_run_typed_again_writes_nothing(
     typed: Callable[[], study.Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -630,7 +729,7 @@ def test_a_changed_trail_redraws_its_panel_alone(
     file.write_text(file.read_text(encoding="utf-8").replace('"notes": []', '"notes": ["x"]'), encoding="utf-8")
     drawn, draw = [], panels.draw
 
-    def drawing(subject: Subject, *rest: Any) -> Image:
+    def drawing(subject: Subject, *rest: Any) -> NDArray[np.uint8]:
         drawn.append(subject.case)
         return draw(subject, *rest)
 

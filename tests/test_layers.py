@@ -16,6 +16,7 @@ PACKAGE = ROOT / "src" / "fsrbench"
 LAYERS = (
     ("errors", "values", "plugins"),
     (
+        "png",
         "images",
         "downloads",
         "weights",

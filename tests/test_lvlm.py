@@ -496,4 +496,5 @@ def test_what_is_planted_is_strong_and_keeps_the_contract() -> None:
             assert one.lr is evidence.lr
         assert np.ptp(made["blank"].sr) == 0
         lr: Image = evidence.lr
-        assert artifacts.blockiness(made["planted"].sr, lr) > artifacts.blockiness(sr, lr) + 1
+        planted, plain = (artifacts.Look(one, lr) for one in (made["planted"].sr, sr))
+        assert artifacts.blockiness(planted) > artifacts.blockiness(plain) + 1

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from conftest import draw_face
-from fsrbench import config, images, networks, plugins, restore, study
+from fsrbench import config, execute, images, networks, plugins, restore, study
 from fsrbench.errors import BadOutput
 from fsrbench.networks import Network
 from fsrbench.plugins import Machine, Output
@@ -139,6 +139,79 @@ def test_a_batch_that_cannot_be_made_is_made_one_by_one() -> None:
     made = all_at_once(gate, LRS, 16)
     assert sorted(gate.batches) == [1] * 8 + [7]
     assert len(made) == 8
+
+
+# ------------------------------------------------------------ a core to each
+
+
+class Meeting(Plain):
+    """Each pass waits for the other ones of a group of `size`; notes how many there were at once."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.barrier = threading.Barrier(size, timeout=30)
+        self.inside, self.most = 0, 0
+        self.turn = threading.Lock()
+
+    def __call__(self, lr: Image, knobs: Knobs, seed: int, precision: str) -> Output:
+        with self.turn:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        self.barrier.wait()
+        with self.turn:
+            self.inside -= 1
+        return super().__call__(lr, knobs, seed, precision)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_so_many_passes_run_side_by_side_and_no_more(lanes: int) -> None:
+    meeting = Meeting(lanes)
+    pipeline = Pipeline(meeting, {}, 4, "fp32", lanes=lanes)
+    with ThreadPoolExecutor(len(LRS)) as pool:
+        made = list(pool.map(lambda lr: pipeline.for_case().restore(lr, {}, 0), LRS))
+    assert meeting.most == lanes
+    for lr, picture in zip(LRS, made, strict=True):
+        expected = images.as_stored(images.resize(lr, 128, 128))
+        assert picture.image.tobytes() == expected.tobytes()
+
+
+def test_on_a_cpu_each_core_has_a_pass_with_one_thread_unless_passes_must_take_turns() -> None:
+    before = torch.get_num_threads()
+    try:
+        assert networks.share_cores(Machine(cores=3), reentrant=True) == 3
+        assert torch.get_num_threads() == 1
+        assert networks.share_cores(Machine(cores=3), reentrant=False) == 1
+        assert torch.get_num_threads() == 3
+        assert networks.share_cores(Machine("cuda:0", cores=3), reentrant=True) == 1
+        assert torch.get_num_threads() == 3
+        assert networks.share_cores(Machine(), reentrant=True) == execute.cores()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_every_native_backend_may_be_called_by_many_and_upstream_ones_may_not() -> None:
+    found = {name: plugins.load("backends", name).reentrant for name in plugins.names("backends")}
+    assert {name for name, may in found.items() if may} == set(BACKENDS.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["general", "blind", "prior"])
+def test_cores_change_no_byte(tmp_path: Path, family: str) -> None:
+    """GFPGAN's sums come out differently with two threads than with one: so that it has one must hold everywhere."""
+    for number in range(3):
+        images.write(tmp_path / "lr" / f"{number}.png", draw_face(32, number))
+    settings = config.with_arms(config.with_families(config.load(None)[0], [family]), [])
+    for cores in (1, 3):
+        out = tmp_path / f"{cores}"
+        torch.set_num_threads(4)
+        study.run(settings, Machine(cores=cores), tmp_path / "lr", None, out, workers=4)
+    assert pictures_in(tmp_path / "1") == pictures_in(tmp_path / "3")
+
+
+def pictures_in(root: Path) -> dict[str, bytes]:
+    found = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.png")}
+    assert found
+    return found
 
 
 # ------------------------------------------------------------ nothing twice

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image as Pillow
+from PIL import ImageDraw
 
 from conftest import draw_face
 from fsrbench import doctor, drawing, images, panels
@@ -56,7 +58,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[drawing.Text]:
     texts: list[drawing.Text] = []
     rendered = drawing.Page.render
 
-    def render(page: drawing.Page) -> Image:
+    def render(page: drawing.Page) -> drawing.Pixels:
         texts.extend(page.texts)
         return rendered(page)
 
@@ -68,9 +70,9 @@ def words(texts: list[drawing.Text]) -> str:
     return "\n".join(text.words for text in texts)
 
 
-def red_box(picture: Image) -> tuple[int, int]:
+def red_box(picture: drawing.Pixels) -> tuple[int, int]:
     """Width and height of what is red."""
-    rows, columns = np.nonzero((picture[..., 0] > 0.9) & (picture[..., 1] < 0.1) & (picture[..., 2] < 0.1))
+    rows, columns = np.nonzero((picture[..., 0] > 230) & (picture[..., 1] < 25) & (picture[..., 2] < 25))
     return int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
 
 
@@ -121,7 +123,7 @@ def test_a_missing_arm_costs_its_column_only(tmp_path: Path, written: list[drawi
     own.variants["broken"].write_bytes(b"no picture")
     what = Evaluation([own], {})
     for picture in (panels.draw(own, [], what, summary(PURE_ONLY)), panels.sheet(what, [], summary(PURE_ONLY))):
-        assert picture.dtype == np.float32
+        assert picture.dtype == np.uint8
     said = words(written)
     assert "+here\n" in said
     assert said.count("+gone is not shown: its picture is missing or cannot be read.") == 2
@@ -207,6 +209,38 @@ def test_without_pures_number_an_arms_is_no_delta(tmp_path: Path, written: list[
     own = subject(tmp_path, mine=draw_face(64, 1))
     panels.draw(own, scores({"pure": None, "mine": 31.0}), Evaluation([own], {}), summary({"pure": None}))
     assert not any("31" in t.words for t in written)
+
+
+@given(
+    st.text(st.characters(categories=("L", "M", "N", "P", "S", "Zs")), max_size=30),
+    st.integers(14, 22),
+    st.booleans(),
+    st.floats(0, 180),
+    st.floats(0, 55),
+)
+def test_text_is_laid_as_pillow_lays_it(words: str, size: int, bold: bool, x: float, y: float) -> None:
+    ground = np.random.default_rng(0).integers(0, 256, (60, 200, 3), np.uint8)
+    expected, page = Pillow.fromarray(ground), ground.copy()
+    ImageDraw.Draw(expected).text((x, y), words, fill=drawing.BETTER, font=drawing._font(size, bold))
+    drawing._write(page, drawing.Text((x, y), words, size, drawing.BETTER, bold))
+    assert np.array_equal(page, np.asarray(expected))
+
+
+def test_equal_pictures_and_their_patches_are_scaled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = subject(tmp_path, same=draw_face(64), other=draw_face(64, 5))
+    scaled, scale = [], drawing._scaled
+
+    def counted(picture: drawing.Picture, size: tuple[int, int]) -> drawing.Pixels:
+        scaled.append(size)
+        return scale(picture, size)
+
+    monkeypatch.setattr(drawing, "_scaled", counted)
+    page = panels.draw(own, [], Evaluation([own], {}), summary(PURE_ONLY))
+    assert len(scaled) == 2 * (1 + len(panels.PANEL.patches))
+    step = panels.PANEL.width + drawing.GAP
+    first, second, third = (page[90:800, drawing.GAP + n * step :][:, : panels.PANEL.width] for n in range(3))
+    assert np.array_equal(first[40:], second[40:])
+    assert not np.array_equal(first[40:], third[40:])
 
 
 @given(st.text(max_size=60), st.integers(30, 400), st.integers(1, 4))

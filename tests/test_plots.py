@@ -26,7 +26,7 @@ from statsmodels.stats.proportion import proportion_confint
 from fsrbench import plots, plugins, stats, summary, wording
 from fsrbench.plots import _data, _style, decisions, forest, knobs, knows, reliability, sorted_deltas, strength
 from fsrbench.plugins import Metric
-from fsrbench.results import Numbers, Results
+from fsrbench.results import Course, Numbers, Results
 from fsrbench.subjects import Evaluation, Role, Subject
 from fsrbench.values import PURE, Audit, Decision, Failure, KnobValue, Restoration, Round, Score, Trail, Verdict
 
@@ -645,7 +645,7 @@ def test_a_candidate_that_was_not_kept_is_said(tmp_path: Path) -> None:
         "lvlm", 1, pure.restoration, step.audit, step.decision, Verdict(False, "not kept: the orders disagree")
     )
     trail = Trail(made.case, made.family, "0", (pure, stood))
-    assert decisions.picture(trail, "lvlm") == "not kept"
+    assert Course.of(trail, trail.arms["lvlm"]).ended == "not kept"
 
 
 @given(st.lists(st.floats(0, 1.5), min_size=1, max_size=7))

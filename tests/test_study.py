@@ -511,6 +511,20 @@ def test_a_trail_that_points_out_of_the_folder_is_refused(faces: tuple[Path, Pat
         RunFolder(out).trail("general", "face 0")
 
 
+@pytest.mark.parametrize("place", ["case", "backend", "score", "action", "requests", "number"])
+def test_a_key_that_no_trail_has_is_refused(faces: tuple[Path, Path], tmp_path: Path, place: str) -> None:
+    """Whoever edits a trail by hand and mistypes a key would think that it is followed."""
+    out = tmp_path / "out"
+    go(faces, out, scripted(ASK))
+    trail = out / "trails" / "general" / "face 0.json"
+    text = trail.read_text(encoding="utf-8")
+    trail.write_text(text.replace(f'"{place}":', f'"mine": 1, "{place}":', 1), encoding="utf-8")
+    with pytest.raises(StoreError, match=r"mine: no trail has such a key"):
+        RunFolder(out).trail("general", "face 0")
+    trail.write_text(text, encoding="utf-8")
+    assert RunFolder(out).trail("general", "face 0") is not None
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
 @pytest.mark.parametrize("writes", [1, 3, 6, 10, 14])

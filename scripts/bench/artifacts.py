@@ -211,7 +211,7 @@ def without_ringing(image: Image) -> list[Image]:
 
 
 def calibration(pictures: Sequence[Clean]) -> str:
-    planes = [image @ artifacts.LUMA for one in pictures for image in without_ringing(one.sr)]
+    planes = [artifacts.luma(image) for one in pictures for image in without_ringing(one.sr)]
     found = np.array([artifacts.echoes(plane) for plane in planes]) * 1000
     mean, spread = (np.round(values).astype(int).tolist() for values in (found.mean(axis=0), found.std(axis=0)))
     return f"ECHO_MEAN = np.array({mean}) / 1000\nECHO_SPREAD = np.array({spread}) / 1000"

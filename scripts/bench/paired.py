@@ -26,7 +26,7 @@ from typing import Any
 from metrics import shipped_model
 from slow import Slow
 
-from fsrbench import degrade, images
+from fsrbench import degrade, execute, images
 
 BARS = {0.0: 3.0, 2.0: 7.0}
 """LVLM latency → how many times faster the run must be."""
@@ -79,7 +79,7 @@ def main() -> int:
     parser.add_argument("--faces", type=Path, required=True, help="folder of HR faces")
     parser.add_argument("--cases", type=int, default=24)
     parser.add_argument("--repeat", type=int, default=1, help="medians of so many runs, taken in turns")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=execute.cores() + 2)
     parser.add_argument("--json", type=Path, help="write the rows here, too")
     options = parser.parse_args()
     rows = []

@@ -41,7 +41,7 @@ def prepare(root: Path, cases: int) -> list[str]:
         images.write(lr / f"{number:05}.png", images.resize(picture, 24, 48))
     settings, _ = config.load(None, SETTINGS)
     settings = config.with_arms(config.with_families(settings, ["general"]), ["rerun"])
-    machine, small = Machine(offline=True), np.zeros((8, 8, 3), np.float32)
+    machine, small = Machine(offline=True), np.zeros((8, 8, 3), np.uint8)
     study.run(settings, machine, lr, hr, out, workers=2)
 
     with mock.patch.multiple(panels, draw=lambda *_: small, sheet=lambda *_: small):

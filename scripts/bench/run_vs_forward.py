@@ -1,7 +1,8 @@
 """What a paired run costs beyond the forward passes that it cannot avoid.
 
-Forward passes alone (inputs read, network open, nothing kept) stand against whole runs of the same pictures, in turns
-within one process, and what each run took is divided by what the passes before and after it took. A run reads and
+Forward passes alone (inputs read, network open, nothing kept; in the quicker of two ways, one after another with all
+cores, or side by side with a core each) stand against whole runs of the same pictures, in turns within one process, and
+what each run took is divided by what the passes before and after it took. A run reads and
 hashes its inputs, opens its network, tries the knobs, stores every picture as PNG and every step as JSON, flushed.
 With an auditor it also measures every picture for it; no run needs the network more than once a picture.
 
@@ -17,12 +18,14 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from fsrbench import config, images, networks, plugins, publish, study
+from fsrbench import config, execute, images, networks, plugins, publish, study
 from fsrbench.execute import untracked
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
@@ -66,7 +69,9 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=24)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--workers", type=int, action="append", help="cases in flight; repeatable (default: 2)")
+    parser.add_argument(
+        "--workers", type=int, action="append", help="cases in flight; repeatable (default: two more than cores)"
+    )
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -81,9 +86,20 @@ def main() -> None:
         lr, hr = prepare(Path(scratch), given.faces, given.cases, given.size)
         pictures = [images.read(path) for path in images.find(lr).values()]
 
-        def passes() -> None:
+        def one_by_one() -> None:
             for picture in pictures:
                 restorer(picture, {}, 0, given.precision)
+
+        def side_by_side() -> None:
+            with ThreadPoolExecutor(execute.cores()) as pool:
+                list(pool.map(lambda picture: restorer(picture, {}, 0, given.precision), pictures))
+
+        def passes() -> float:
+            """Seconds of the passes alone, in the quicker of two ways: all cores for each, or one for each."""
+            torch.set_num_threads(execute.cores())
+            together = timed(one_by_one)
+            torch.set_num_threads(1)
+            return min(together, timed(side_by_side))
 
         def run(arms: tuple[str, ...], evaluated: bool, workers: int) -> None:
             out = Path(tempfile.mkdtemp(dir=scratch)) / "run"
@@ -97,13 +113,13 @@ def main() -> None:
         rows: dict[tuple[str, int], list[float]] = {}
         alone: list[float] = []
         passes()
-        run(("heuristic",), True, 2)  # what is imported and opened for the first time is nobody's
+        run(("heuristic",), True, execute.cores())  # what is imported and opened for the first time is nobody's
         for _ in range(given.rounds):
             for name, (arms, evaluated) in RUNS.items():
-                for workers in given.workers or [2]:
-                    before = timed(passes)
+                for workers in given.workers or [execute.cores() + 2]:
+                    before = passes()
                     took = timed(lambda arms=arms, evaluated=evaluated, workers=workers: run(arms, evaluated, workers))
-                    after = timed(passes)
+                    after = passes()
                     alone += [before, after]
                     rows.setdefault((name, workers), []).append(took / ((before + after) / 2))
     one = statistics.median(alone) / given.cases

@@ -17,7 +17,7 @@ from pathlib import Path
 import typer
 
 from fsrbench import __version__, console, evidence_commands, options, probes
-from fsrbench.errors import FsrbenchError, SettingsError
+from fsrbench.errors import FsrbenchError, SettingsError, sentence
 
 app = typer.Typer(
     name="fsrbench",
@@ -42,7 +42,9 @@ def _root(version: options.Version = False) -> None:
 
 @app.command(short_help="Everything once, small, with no download.")
 def demo(
-    out: options.DemoOut = options.OUTPUTS / "demo", workers: options.Workers = 2, device: options.Device = "auto"
+    out: options.DemoOut = options.OUTPUTS / "demo",
+    workers: options.Workers = options.WORKERS,
+    device: options.Device = "auto",
 ) -> None:
     """Everything once, small, with no download: two portraits, three families, one auditor.
 
@@ -68,7 +70,7 @@ def degrade(
     hr_size: options.HrSize = 512,
     seed: options.DrawSeed = 0,
     table: options.From = None,
-    workers: options.Workers = 2,
+    workers: options.Workers = options.WORKERS,
     as_json: options.AsJson = False,
 ) -> None:
     """Make low-resolution faces from high-resolution ones; every drawn value goes to degradations.csv.
@@ -148,7 +150,7 @@ def run(
         if not no_evaluate and any(True for _ in outcome.folder.trails()):
             here = device if executor is options.Executor.local else "auto"
             measuring = console.machine(settings, here, precision, offline)
-            summary = publish.run(outcome.folder, measuring, workers or 2, track)
+            summary = publish.run(outcome.folder, measuring, workers or options.WORKERS, track)
     if summary is not None:
         console.show(summary, folder, as_json)
     console.finish(outcome)
@@ -162,7 +164,7 @@ def evaluate(
     out: options.PlainOut = None,
     config: options.Config = None,
     changes: options.Set = None,
-    workers: options.Workers = 2,
+    workers: options.Workers = options.WORKERS,
     device: options.Device = "auto",
     offline: options.Offline = False,
     as_json: options.AsJson = False,
@@ -267,6 +269,9 @@ def main() -> None:
         if error.errno not in (errno.ENOSPC, errno.EIO) or error.filename is not None:
             raise
         typer.echo(f"fsrbench: What is printed cannot be written: {error.strerror}.", err=True)
+        sys.exit(2)
+    except Exception as error:
+        typer.echo(f"fsrbench: {sentence(error)}", err=True)
         sys.exit(2)
 
 

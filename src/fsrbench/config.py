@@ -90,6 +90,10 @@ class Arm(BaseModel):
         """The auditor's own settings."""
         return dict(self.model_extra or {})
 
+    def takes(self, setting: plugins.Common) -> bool:
+        """Is this one of its auditor's settings?"""
+        return self.auditor is not None and setting in plugins.load("auditors", self.auditor).takes
+
 
 class Faces(_Model):
     """Networks that find and recognise faces."""
@@ -160,7 +164,8 @@ class Settings(_Model):
 
     def in_flight(self) -> int:
         """Cases in work that keep an LVLM busy: more than its requests, since a case's audits follow each other."""
-        asked = [arm.settings.get("concurrency") or 8 for arm in self.arms.values() if arm.auditor == "openai"]
+        arms = [arm for arm in self.arms.values() if arm.takes("concurrency")]
+        asked = [arm.settings.get("concurrency") or plugins.CONCURRENCY for arm in arms]
         return 4 * max((n for n in asked if isinstance(n, int)), default=0)
 
     def limits_of(self, arm: str) -> Policy:
@@ -218,11 +223,13 @@ def with_options(
     concurrency: int | None = None,
     max_cost: float | None = None,
 ) -> Settings:
-    """Command-line options over the arms: the policy for all, everything else for those that ask an LVLM."""
-    lvlm = {"base_url": base_url, "model": model, "concurrency": concurrency, "max_cost": max_cost}
+    """Command-line options over the arms: the policy for all, everything else for those whose auditor takes it."""
+    lvlm: dict[plugins.Common, Any] = {
+        "base_url": base_url, "model": model, "concurrency": concurrency, "max_cost": max_cost,
+    }  # fmt: skip
     arms = {}
     for name, arm in settings.arms.items():
-        asked = lvlm if arm.auditor == "openai" else {}
+        asked: dict[str, Any] = {key: value for key, value in lvlm.items() if arm.takes(key)}
         over = {key: value for key, value in {**asked, "policy": policy}.items() if value is not None}
         try:
             arms[name] = Arm.model_validate({**arm.model_dump(), **over})

@@ -64,7 +64,7 @@ def crew(
         if address is not None:
             raise SettingsError("--address names a Ray cluster: add --executor ray.")
         resolved = networks.resolve_device(device)
-        usual = 2 if resolved.startswith("cpu") else restore.BATCH
+        usual = options.WORKERS if resolved.startswith("cpu") else restore.BATCH
         yield resolved, max(workers or usual, settings.in_flight()), workshop.local
         return
     from fsrbench import raycluster

@@ -12,7 +12,7 @@ import hashlib
 import io
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -304,29 +304,38 @@ def _finite(text: str) -> float:
 
 def read_table(table: Path) -> dict[str, dict[str, str]]:
     """Raw rows by case, in the table's order."""
+    return {row["case"]: row for row in read_rows(table)}
+
+
+def read_rows(table: Path) -> Iterator[dict[str, str]]:
+    """Raw rows one by one: in a large study, all of them fill more memory than their file by far."""
     try:
-        text = images.read_bytes(table, csvfile.MAX_BYTES).decode("utf-8-sig")
-        lines = list(csv.reader(io.StringIO(text), strict=True))
+        data = io.BytesIO(images.read_bytes(table, csvfile.MAX_BYTES))
+        yield from _rows(table, csv.reader(io.TextIOWrapper(data, "utf-8-sig", newline="\n"), strict=True))
     except FileNotFoundError:
         raise InputError(f"{table} is not there.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table} cannot be read as a table ({error}). Restore it, or move it away.") from None
-    header = lines[0] if lines else []
+
+
+def _rows(table: Path, lines: Iterator[list[str]]) -> Iterator[dict[str, str]]:
+    """What stands in a table, if `degrade` can have written it."""
+    header = next(lines, [])
     if missing := [name for name in (*HEAD, "lr_sha256") if name not in header]:
         raise InputError(f"{table} has no column {missing[0]}: it was not written by `fsrbench degrade`.")
     if len({*header}) < len(header):
         raise InputError(f"{table} names a column twice.")
-    rows: dict[str, dict[str, str]] = {}
-    for number, cells in enumerate(lines[1:], 2):
+    seen: set[str] = set()
+    for number, cells in enumerate(lines, 2):
         if len(cells) != len(header):
             raise InputError(f"{table} row {number}: {len(cells)} cells under {len(header)} columns.")
         row = dict(zip(header, cells, strict=True))
         if row["format"] != str(FORMAT):
             raise InputError(f"{table} row {number}: column format is {row['format']!r}; this version reads {FORMAT}.")
-        if row["case"] in rows:
+        if row["case"] in seen:
             raise InputError(f"{table} row {number}: column case {row['case']!r} stands there twice.")
-        rows[row["case"]] = row
-    return rows
+        seen.add(row["case"])
+        yield row
 
 
 def _write_rows(table: Path, rows: Mapping[str, Mapping[str, str]]) -> None:

@@ -2,12 +2,19 @@
 
 Each message names the file or setting at fault and the cure. `cli.py` catches the base class once;
 nothing else turns an error into a printed line. Bugs are not wrapped: they keep their traceback.
+Memory that ran out is no bug, whoever says so, and has a sentence of its own here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+OUT_OF_MEMORY = (
+    "out of memory", "not enough memory", "insufficient memory", "allocate memory", "can't start new thread",
+    "failed to map segment", "bad_alloc", "bad allocation",
+)  # fmt: skip
+"""What PyTorch, OpenCV, the system, threads, shared libraries and C++ say when memory runs out."""
 
 
 class FsrbenchError(Exception):
@@ -62,6 +69,23 @@ class TookTooLong(FsrbenchError):
 
 class CostLimitReached(FsrbenchError):
     """An arm has spent what it may: no further request is sent, and the next run takes up what is missing."""
+
+
+def out_of_memory(error: Exception) -> bool:
+    """True for every way in which memory is said to have run out."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)
+
+
+def sentence(error: Exception) -> str:
+    """What a user reads of an error that they can mend; any other goes on as it is."""
+    if isinstance(error, FsrbenchError):
+        return str(error)
+    if out_of_memory(error):
+        return (
+            "Memory ran out. What is finished is kept, and the same command goes on: free memory, take fewer "
+            "--workers, or leave out what is too large (limits.max_pixels)."
+        )
+    raise error
 
 
 def missing_package(package: str, extra: str, what: str) -> Unavailable:

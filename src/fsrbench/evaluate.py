@@ -1,7 +1,8 @@
 """Measure saved pictures: a run's folder, or plain folders. Nothing is restored or asked here.
 
 What is needed is measured and nothing else: a number is taken over from the journal while its picture, the case's
-pure picture, the reference and the metric are what they were. All that is missing of a case is measured together,
+pure picture, the reference and the metric are what they were, and, in a run, while the picture is the one that the
+trail recorded. All that is missing of a case is measured together,
 from one decode of each picture, so that what belongs to the reference is found once and every variant gets the same
 crop. A number that cannot be had is missing with its reason, never zero, never filled, and is tried again each time.
 """
@@ -23,7 +24,7 @@ from threading import Lock
 from typing import Any, TypeAlias
 
 from fsrbench import __version__, csvfile, execute, images, inputs, record, weights
-from fsrbench.errors import FsrbenchError
+from fsrbench.errors import FsrbenchError, SettingsError
 from fsrbench.journal import Journal
 from fsrbench.plugins import Machine
 from fsrbench.store import read_made
@@ -35,6 +36,10 @@ PACKAGES = ("numpy", "scipy", "opencv-python", "pillow", "torch", "lpips", "onnx
 """Packages whose version may move a number."""
 SAVED = 20.0
 """Seconds between two writings of the journal: what an interrupt, or a power cut, may cost."""
+ENLARGED = "enlarged references"
+"""Under this the journal remembers references that were smaller than they are compared: content → shorter side."""
+SAME = 1e-4
+"""By how much, or by what share, a number may differ between devices."""
 Scorer = Callable[[Sequence[Any], Any], Sequence[float]]
 Outcome: TypeAlias = tuple[float | None, str]
 """A number, or why there is none."""
@@ -102,6 +107,7 @@ def measure(
     """
     journal = journal or Journal(None)
     identities = {name: identity(name, what, machine, journal) for name in what.metrics}
+    identities[ENLARGED] = str(what.hr_size)
     bench = _Bench(what, machine, journal, {name: journal.values(name, one) for name, one in identities.items()})
     order = {name: number for number, name in enumerate(what.metrics)}
     scores: list[Score] = []
@@ -141,10 +147,10 @@ def _settled(case: _Case, order: Mapping[str, int], current: set[str]) -> list[S
 
 def _look_up(bench: _Bench, subject: Subject, sha256: Callable[[Path], str | None]) -> _Case:
     """What is known of a case by its files' hashes, and what cannot be had at all. No pixel is looked at."""
-    pictures = {arm: sha256(path) for arm, path in subject.variants.items()}
+    pictures = {arm: _picture(subject, arm, sha256) for arm in subject.variants}
     reference = sha256(subject.hr) if subject.hr is not None else None
     compared = {arm: _content(one, pictures[PURE], reference) for arm, one in pictures.items()}
-    case = _Case(subject, {}, {})
+    case = _Case(subject, {(PURE, ENLARGED): reference}, {})
     for name, metric in bench.what.metrics.items():
         keys, known = compared if metric.reference else pictures, bench.known[name]
         case.keys.update({(arm, name): key for arm, key in keys.items()})
@@ -158,6 +164,15 @@ def _look_up(bench: _Bench, subject: Subject, sha256: Callable[[Path], str | Non
         if why and isinstance(why, str):
             case.found.update({(arm, name): (None, why) for arm in missing})
     return case
+
+
+def _picture(subject: Subject, arm: str, sha256: Callable[[Path], str | None]) -> str | None:
+    """What a picture's number belongs to: the file and, of a run, the pixels that it is to hold.
+
+    A file that lies where another one was made has no number until it is decoded, and then it is refused.
+    """
+    file, made = sha256(subject.variants[arm]), subject.made.get(arm)
+    return file if made is None else _content(file, made)
 
 
 def _content(*hashes: str | None) -> str | None:
@@ -179,7 +194,7 @@ def _measure(bench: _Bench, subject: Subject) -> _Case:
             continue
         scorer = bench.scorer(name)
         if metric.reference and reference is None and not isinstance(scorer, str):
-            reference = _reference(bench.what, subject, pictures)
+            reference = _reference(bench.what, case, pictures)
         target, lacking = reference if metric.reference and reference is not None else (None, "")
         first: dict[str, str] = {}  # arms that ended with the same picture are measured once: no difference, exactly
         for arm in readable:
@@ -205,29 +220,45 @@ def _read(subject: Subject, arm: str, pictures: dict[str, Image | str]) -> Image
 
 def _own(subject: Subject, arm: str) -> Image:
     """The picture; of a run, only the one that it made."""
-    path, trail = subject.variants[arm], subject.trail
-    return images.read_stored(path) if trail is None else read_made(path, trail.final(arm))
+    path, made = subject.variants[arm], subject.made.get(arm)
+    return images.read_stored(path) if made is None else read_made(path, made)
 
 
 def _unchanged(bench: _Bench, case: _Case, arm: str, metric: str) -> str | None:
     """The content that a number belongs to, if the files still are what they were before they were decoded."""
     sha256, subject = bench.journal.sha256, case.subject
-    now = sha256(subject.variants[arm])
+    now = _picture(subject, arm, sha256)
     if bench.what.metrics[metric].reference:
-        now = _content(now, sha256(subject.variants[PURE]), sha256(subject.hr) if subject.hr is not None else None)
+        now = _content(now, _picture(subject, PURE, sha256), sha256(subject.hr) if subject.hr is not None else None)
     known = case.keys[arm, metric]  # not `now`, which is as long: one text is held, not one for each metric
     return known if now == known else None
 
 
-def _reference(what: Evaluation, subject: Subject, pictures: dict[str, Image | str]) -> tuple[Image | None, str]:
+def _reference(what: Evaluation, case: _Case, pictures: dict[str, Image | str]) -> tuple[Image | None, str]:
     """The HR as it is compared, or why there is none. It has the size of the first picture that can be read."""
+    subject = case.subject
     if subject.hr is None:
         return None, "no reference for this case"
     first = next(image for arm in subject.variants if not isinstance(image := _read(subject, arm, pictures), str))
     try:
-        return inputs.reference(subject.hr, first.shape[:2], what.hr_size, **what.limits.of_pictures()), ""
+        hr = images.read(subject.hr, **what.limits.of_pictures())
+        reference = inputs.fitted(hr, subject.hr, first.shape[:2], what.hr_size)
     except FsrbenchError as error:
         return None, str(error)
+    side, content = min(hr.shape[:2]), case.keys[PURE, ENLARGED]
+    if reference is not hr and side < what.hr_size and content is not None:
+        case.new[ENLARGED] = {content: float(side)}
+    return reference, ""
+
+
+def notes(what: Evaluation, journal: Journal) -> tuple[str, ...]:
+    """What a reader must know of the references, once everything has been measured."""
+    known = journal.values(ENLARGED, str(what.hr_size))
+    files = {s.hr for s in what.subjects if s.hr is not None} if known else set()
+    small = sum(journal.sha256(file) in known for file in files)
+    size = what.hr_size
+    told = f"{small} of {len(files)} references have less than {size} pixels a side and were enlarged to {size}."
+    return (told,) if small else ()
 
 
 def _values(
@@ -286,6 +317,25 @@ def _telling(value: Any, journal: Journal) -> str | None:
 def write_scores(path: Path, scores: Iterable[Score]) -> None:
     """Store scores as a table."""
     csvfile.write(path, HEADER, ([s.family, s.case, s.arm, s.metric, s.value, s.note] for s in scores))
+
+
+def hold(path: Path, scores: Iterable[Score]) -> None:
+    """Refuse scores in which a stored number of the same metric is another one, or missing, for whatever reason.
+
+    Who only shows a run changes no number of it; what the last evaluation was told besides is not remembered.
+    """
+    stored = {(s.family, s.case, s.arm, s.metric): s.value for s in read_scores(path) if s.value is not None}
+    others = []
+    for s in scores:
+        before = stored.get((s.family, s.case, s.arm, s.metric))
+        if before is not None and (s.value is None or not math.isclose(s.value, before, rel_tol=SAME, abs_tol=SAME)):
+            now = s.note if s.value is None else f"{s.value:g}"
+            others.append(f"{s.metric} of {s.case} ({s.family}, {s.arm}) is {before:g} and would be {now}")
+    if others:
+        raise SettingsError(
+            f"{path} holds {len(others)} numbers that are not found again: {others[0]}. Say again what the evaluation "
+            "was told (--hr DIR, --set …), or measure anew: fsrbench evaluate RUN."
+        )
 
 
 def read_scores(path: Path) -> list[Score]:

@@ -63,8 +63,8 @@ class Tools:
     lpips: Measure | None
     """Perceptual distance to the enlarged input."""
     turn: Lock = field(default_factory=Lock)
-    """One case at a time: the tools share networks, and their threads share the cores."""
-    seen: OrderedDict[bytes, _Examined] = field(default_factory=OrderedDict)
+    """Guards what follows."""
+    seen: OrderedDict[tuple[object, ...], _Examined] = field(default_factory=OrderedDict)
     """What was found a moment ago: arms of one case look at the same pictures."""
 
     @property
@@ -75,14 +75,18 @@ class Tools:
 
     def __call__(self, lr: Image, sr: Image) -> Evidence:
         """Gather evidence; may be called from many threads."""
-        key = hashlib.sha256(repr((lr.shape, sr.shape)).encode() + lr.tobytes() + sr.tobytes()).digest()
+        sr = images.as_stored(images.check(sr, "restoration"))
+        key = (lr.shape, hashlib.sha256(np.ascontiguousarray(lr).data).digest(), images.pixel_hash(sr))
         with self.turn:
-            if key not in self.seen:
-                self.seen[key] = _examine(lr, sr, self)
-                if len(self.seen) > REMEMBERED:
-                    self.seen.popitem(last=False)
+            found = self.seen.get(key)
+        if found is None:
+            found = _examine(lr, sr, self)
+        with self.turn:
+            self.seen[key] = found
             self.seen.move_to_end(key)
-            return _present(lr, sr, self.seen[key])
+            if len(self.seen) > REMEMBERED:
+                self.seen.popitem(last=False)
+        return _present(lr, sr, found)
 
 
 def open_tools(machine: Machine) -> Tools:
@@ -95,32 +99,26 @@ def open_tools(machine: Machine) -> Tools:
     )
 
 
-def gather(lr: Image, sr: Image, tools: Tools) -> Evidence:
-    """Everything an auditor may see of one restoration."""
-    return _present(lr, sr, _examine(lr, sr, tools))
-
-
 def _examine(lr: Image, sr: Image, tools: Tools) -> _Examined:
     images.check(lr, "input")
-    sr = images.as_stored(images.check(sr, "restoration"))
     found = tools.detector(sr) if tools.detector else ()
     landmarks = found[0].landmarks if found else None
-    enlarged = images.resize(lr, sr.shape[1], sr.shape[0])
+    enlarged = images.resize(lr, sr.shape[1], sr.shape[0]) if tools.identity or tools.lpips else None
     qa: dict[str, float | None] = {
         "niqe": _measured(tools.niqe, sr, None),
         "consistency": consistency(lr, sr),
         "identity": _measured(tools.identity, sr, enlarged),
         "lpips": _measured(tools.lpips, sr, enlarged),
     }
-    qa |= {name: _finite(measure(sr, lr)) for name, measure in artifacts.MEASURES.items()}
-    qa["input_blockiness"] = _finite(artifacts.blockiness(lr, lr))
-    qa["input_noise"] = _finite(artifacts.noise(lr, lr))
+    pair, alone = artifacts.Look(sr, lr), artifacts.Look(lr, lr)
+    qa |= {name: _finite(measure(pair)) for name, measure in artifacts.MEASURES.items()}
+    qa["input_blockiness"] = _finite(artifacts.blockiness(alone))
+    qa["input_noise"] = _finite(artifacts.noise(alone))
     boxes = faces.regions((sr.shape[0], sr.shape[1]), landmarks)
     return _Examined(boxes, "landmarks" if found else "canonical FFHQ places", qa)
 
 
 def _present(lr: Image, sr: Image, found: _Examined) -> Evidence:
-    sr = images.as_stored(sr)
     patches = tuple(Patch(name, sr[y0:y1, x0:x1], (x0, y0, x1, y1)) for name, (x0, y0, x1, y1) in found.boxes.items())
     return Evidence(_shrunk(lr), sr, patches, found.places, dict(found.qa))
 

@@ -38,7 +38,7 @@ def check(
     """
     from fsrbench import baseline as baselines
     from fsrbench import check as checking
-    from fsrbench import verdicts
+    from fsrbench import images, verdicts
 
     if baseline is None and save_baseline is None:
         raise SettingsError("Say what to compare with, --baseline FILE, or make one: --save-baseline FILE.")
@@ -54,9 +54,9 @@ def check(
         else:
             console.say("\n".join(verdicts.text(found, everything=everything)), err=bool(found.obstacles))
         if junit is not None:
-            _deliver(junit, verdicts.junit(found))
+            images.write_bytes(junit, verdicts.junit(found))
         if markdown is not None:
-            _deliver(markdown, verdicts.markdown(found, everything=everything).encode())
+            images.write_bytes(markdown, verdicts.markdown(found, everything=everything).encode())
     if save_baseline is not None:
         baselines.write(save_baseline, checking.trusted(run))
         typer.echo(f"Saved as baseline: {save_baseline}", err=True)
@@ -65,6 +65,8 @@ def check(
 
 def _distinct(run: Path, baseline: Path | None, outputs: Mapping[str, Path | None]) -> None:
     """Nothing that is written may be a folder, lie over another, or over what is read; a baseline may be renewed."""
+    from fsrbench import images
+
     taken = {(run / "summary.json" if run.is_dir() else run).resolve(): "the run's summary"}
     if baseline is not None and not baseline.is_dir():
         taken[baseline.resolve()] = "the baseline"
@@ -73,43 +75,27 @@ def _distinct(run: Path, baseline: Path | None, outputs: Mapping[str, Path | Non
             continue
         if path.is_dir():
             raise SettingsError(f"{option} {path}: this is a folder. Name a file.")
-        if _stream(path) and option == "--save-baseline":
+        stream = images.is_stream(path)
+        if stream and option == "--save-baseline":
             raise SettingsError(f"{option} {path}: this is no file, and a baseline is to be kept. Name one.")
         already = taken.get(path.resolve())
-        if already is not None and (already, option) != ("the baseline", "--save-baseline") and not _stream(path):
+        if already is not None and (already, option) != ("the baseline", "--save-baseline") and not stream:
             raise SettingsError(f"{option} {path}: this is {already} already. Name another file.")
         taken[path.resolve()] = f"the file of {option}"
-
-
-def _deliver(path: Path, data: bytes) -> None:
-    """Write a file whole; what is no file (a pipe, /dev/stdout) is written into, never replaced by one."""
-    from fsrbench import images
-
-    if not _stream(path):
-        images.write_bytes(path, data)
-        return
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror or error}.") from None
-
-
-def _stream(path: Path) -> bool:
-    return path.parent == Path("/dev") or (path.exists() and not path.is_file())
 
 
 def report(
     run: options.Reported,
     hr: options.MovedHigh = None,
     changes: options.Set = None,
-    workers: options.Workers = 2,
+    workers: options.Workers = options.WORKERS,
     device: options.Device = "auto",
     offline: options.Offline = False,
 ) -> None:
     """Rebuild the report of a run and say where it is: one folder that opens from disk, with no network.
 
-    What is measured already is not measured again; the metrics are those of the last evaluation. Copy or zip the
-    folder: everything that it shows lies inside it.
+    What is measured already is not measured again; the metrics are those of the last evaluation. A number that would
+    become another one is refused: that is fsrbench evaluate's. Copy or zip the folder: all it shows lies inside it.
 
     Example: fsrbench report outputs/demo
     """
@@ -162,7 +148,7 @@ def sweep(
     config: options.Config = None,
     changes: options.Set = None,
     seed: options.Seed = None,
-    workers: options.Workers = 2,
+    workers: options.Workers = options.WORKERS,
     device: options.Device = "auto",
     precision: options.Arithmetic = options.Precision.fp32,
     offline: options.Offline = False,

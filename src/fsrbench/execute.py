@@ -7,6 +7,8 @@ business: a unit returns its outcome and does not raise for what a user can mend
 from __future__ import annotations
 
 import math
+import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -51,6 +53,11 @@ class Clock:
     def excuse(self, seconds: float) -> None:
         """Do not count what was only waited, for the turn of others."""
         self._until += max(0.0, seconds)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def run(work: Callable[[Unit], Outcome], units: Iterable[Unit], workers: int = 1) -> Iterator[Outcome]:

@@ -134,10 +134,12 @@ def open_onnx(path: Path, machine: Machine) -> Any:
     from insightface import model_zoo
 
     providers: list[Any] = ["CPUExecutionProvider"]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # pictures are looked at side by side, with a core each
     if machine.device.startswith("cuda") and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": int(machine.device.partition(":")[2] or 0)}))
     try:
-        return model_zoo.get_model(str(path), providers=providers)
+        return model_zoo.get_model(str(path), providers=providers, sess_options=options)
     except Exception as error:  # onnxruntime and onnx each raise a dozen kinds of their own
         raise WeightsError(f"{path} cannot be loaded as an ONNX model ({error}). Fetch the file again.") from error
 

@@ -13,16 +13,18 @@ import hashlib
 import io
 import logging
 import os
+import stat
 import sys
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
+from fsrbench import png
 from fsrbench.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -212,19 +214,14 @@ def pixel_hash(image: Image) -> str:
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
 
-def encode(image: Image, kind: Literal["png", "jpeg"] = "png", quality: int = 90, *, photo: bool = False) -> bytes:
-    """Encode as PNG (lossless, sRGB) or JPEG. Deterministic: no time, no metadata.
-
-    `photo`: nothing in it repeats itself, so a PNG that looks for no repetition is smaller and made faster.
-    """
+def encode(image: Image, kind: Literal["png", "jpeg"] = "png", quality: int = 90) -> bytes:
+    """Encode as PNG (lossless, sRGB) or JPEG. Deterministic: no time, no metadata."""
+    pixels = to_8bit(image)
+    if kind == "png":
+        return png.encode(pixels)
     import cv2
 
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 4]
-    if kind == "jpeg":
-        options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    elif photo:
-        options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-    ok, data = cv2.imencode(f".{kind}", to_8bit(image)[:, :, ::-1], options)
+    ok, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:  # pragma: no cover - only on a broken OpenCV build
         raise TypeError(f"OpenCV could not encode a {kind} of shape {image.shape}")
     return bytes(data)
@@ -252,15 +249,24 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file, all or nothing."""
+    """Write a file, all or nothing; see `replacing` for what is no plain file."""
     with replacing(path) as file:
         file.write(data)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write to a temporary name beside the target, flush, rename: a reader never sees half a file."""
+    """Write to a temporary name beside the target, flush, rename: a reader never sees half a file.
+
+    A link stays a link, and what it names is replaced. What is no file is written into.
+    """
     try:
+        if is_stream(path):
+            with path.open("ab") as stream:
+                yield stream
+            return
+        if path.is_symlink():
+            path = Path(os.path.realpath(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
         try:
@@ -276,6 +282,19 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         cure = " Make room; the same command then goes on." if error.errno == errno.ENOSPC else ""
         raise StoreError(f"{path} cannot be written: {error.strerror or error}.{cure}") from error
+
+
+def is_stream(path: Path) -> bool:
+    """Is this no file to be replaced: a pipe, a device, or the file into which this process prints (/dev/stdout)?"""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(found.st_mode):
+        return not stat.S_ISDIR(found.st_mode)
+    with suppress(OSError):  # a process may have none of them
+        return any(os.path.samestat(found, os.fstat(printed)) for printed in (1, 2))
+    return False
 
 
 # -------------------------------------------------------------------- resizing

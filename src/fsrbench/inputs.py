@@ -31,7 +31,11 @@ def pair(lr: Path, hr: Path | None, limit: int | None = None) -> tuple[list[Case
 
 def reference(case_hr: Path, size: tuple[int, int], hr_size: int, max_pixels: int, max_bytes: int) -> Image:
     """The HR as it is compared: as it is where it fits the restoration, else standardised as `degrade` does."""
-    hr = images.read(case_hr, max_pixels=max_pixels, max_bytes=max_bytes)
+    return fitted(images.read(case_hr, max_pixels=max_pixels, max_bytes=max_bytes), case_hr, size, hr_size)
+
+
+def fitted(hr: Image, case_hr: Path, size: tuple[int, int], hr_size: int) -> Image:
+    """The same of one that is read; it is `hr` itself where that fits."""
     if hr.shape[:2] == size:
         return hr
     squared = standardise(hr, hr_size)

@@ -21,7 +21,7 @@ from fsrbench import downloads, images
 
 NAME = ".journal"
 """Its file in a folder: a line that says what it is and the hash of the rest, then JSON."""
-FORMAT = 1
+FORMAT = 2
 MAX_BYTES = 1_000_000_000
 """Bytes that are read of it: some million files. One that is longer is no journal."""
 AT_ONCE = 1000
@@ -37,8 +37,9 @@ class Journal:
         self._path = folder / NAME if folder is not None else None
         self._root = os.path.join(os.path.abspath(folder), "") if folder is not None else ""
         stored = _read(self._path)
-        self._files: dict[str, tuple[int, int, str]] = {}
-        self._unseen: dict[str, tuple[int, int, str]] = stored.get("files", {})  # those nobody has asked for yet
+        # Size, time of change and hash as one text: apart, they take twice the room.
+        self._files: dict[str, str] = {}
+        self._unseen: dict[str, str] = stored.get("files", {})  # those nobody has asked for yet
         self._values: dict[str, tuple[str, dict[str, float]]] = stored.get("values", {})
         self._made: dict[str, tuple[str, dict[str, str]]] = stored.get("made", {})
         self._changed = False
@@ -65,9 +66,9 @@ class Journal:
         if known is not None:
             self._files.setdefault(key, known)  # first there, then gone here: other threads look, too
             self._unseen.pop(key, None)
-        known = self._files.get(key)
-        same = known is not None and known[0] == stamp.st_size and known[1] == stamp.st_mtime_ns
-        return stamp, known[2] if known is not None and same else None
+        known = self._files.get(key, "")
+        same = known.startswith(f"{stamp.st_size} {stamp.st_mtime_ns} ")
+        return stamp, known.rpartition(" ")[2] if same else None
 
     def _sha256(self, file: Path, grain: int) -> str | None:
         found = self._stamped(file)
@@ -80,8 +81,8 @@ class Journal:
         except OSError:
             return None
         settled = now - stamp.st_mtime_ns >= grain
-        key, entry = self._key(file), (stamp.st_size, stamp.st_mtime_ns if settled else -1, digest)
-        if tuple(self._files.get(key, ())) != entry:
+        key, entry = self._key(file), f"{stamp.st_size} {stamp.st_mtime_ns if settled else -1} {digest}"
+        if self._files.get(key) != entry:
             self._files[key] = entry
             self._changed = True
         return digest

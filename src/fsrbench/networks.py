@@ -23,11 +23,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from fsrbench.errors import BadOutput, SettingsError, WeightsError
+from fsrbench import execute
+from fsrbench.errors import BadOutput, SettingsError, WeightsError, out_of_memory
 
 if TYPE_CHECKING:
     import torch
 
+    from fsrbench.plugins import Machine
     from fsrbench.values import Image
 
     Tensors: TypeAlias = dict[str, torch.Tensor]
@@ -236,6 +238,22 @@ def _no_accelerator() -> bool:
     return False
 
 
+def share_cores(machine: Machine, reentrant: bool) -> int:
+    """Set the threads of a pass, and say how many passes may run side by side.
+
+    On a CPU each core has a pass of its own: passes do not wait for one another, as the threads of one pass do, and
+    what a pass computes is the same on any number of cores (torch adds in another order with more threads). A GPU
+    takes one pass at a time, which may be a batch.
+    """
+    if not machine.device.startswith("cpu"):
+        return 1
+    import torch
+
+    own = machine.cores or execute.cores()
+    torch.set_num_threads(1 if reentrant else own)
+    return own if reentrant else 1
+
+
 def check_precision(precision: str, device: str) -> None:
     """Refuse what the device cannot do, before anything is loaded."""
     if precision not in PRECISIONS:
@@ -270,17 +288,6 @@ def to_tensor(images: Sequence[Image], precision: str, device: str) -> torch.Ten
 def to_images(tensor: torch.Tensor) -> list[Image]:
     """N×3×H×W to pictures, clipped to [0, 1]. NaN stays NaN, so that it is noticed."""
     return list(np.ascontiguousarray(tensor.float().clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()))
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """True for every way in which PyTorch says that memory ran out."""
-    import torch
-
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    said = ("out of memory", "not enough memory", "can't allocate memory", "defaultcpuallocator")
-    return isinstance(error, RuntimeError) and any(words in text for words in said)
 
 
 def upscale(

@@ -8,8 +8,12 @@ from typing import Annotated, Any, TypeAlias
 
 from typer import Argument, Option
 
+from fsrbench import execute
+
 MOST = 1024
 """Workers: each has a thread, and a picture in memory."""
+WORKERS = min(16, execute.cores()) + 2
+"""Usual number of them: while some read and write, every core has one that computes."""
 HIGH, LOW, OUTPUTS = Path("inputs/high_res_imgs"), Path("inputs/low_res_imgs"), Path("outputs")
 
 
@@ -56,8 +60,8 @@ RunWorkers: TypeAlias = Annotated[
         "--workers",
         min=1,
         max=MOST,
-        help="Cases in flight (default: 2, on a GPU 16); with --executor ray, workers (default: one a GPU or node). "
-        "Results do not depend on it.",
+        help=f"Cases in flight (default here: {WORKERS}, on a GPU 16); with --executor ray, workers (default: one a "
+        "GPU or node). Results do not depend on it.",
         show_default=False,
     ),
 ]

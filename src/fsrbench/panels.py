@@ -10,13 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from fsrbench import drawing, faces, images, inputs, wording
 from fsrbench.drawing import BETTER, FAINT, GAP, INK, MARKED, WORSE, Page, Span
 from fsrbench.errors import FsrbenchError
 from fsrbench.subjects import Evaluation, Subject
-from fsrbench.values import PURE, Image, Round, Score
+from fsrbench.values import PURE, Round, Score
 from fsrbench.wording import Summary
+
+if TYPE_CHECKING:
+    from fsrbench.drawing import Pixels
 
 LR, REFERENCE = "LR", "Reference"
 SHOWN = 5
@@ -50,7 +56,7 @@ class Column:
     """What it is."""
     detail: str
     """Size, models or decision, in a smaller hand."""
-    image: Image
+    image: Pixels
     """The picture at the size of the restoration."""
     arm: str | None = None
     """Whose restoration it is; None for LR and reference."""
@@ -60,7 +66,7 @@ class Column:
     """Lines below it."""
 
 
-def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: Summary) -> Image:
+def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: Summary) -> Pixels:
     """The panel of one case. A picture that cannot be read costs its column; without Pure there is no panel."""
     columns, notes = _columns(subject, what)
     page = Page()
@@ -78,7 +84,7 @@ def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: S
     return page.render()
 
 
-def sheet(what: Evaluation, scores: Sequence[Score], summary: Summary, most: int = 6) -> Image:
+def sheet(what: Evaluation, scores: Sequence[Score], summary: Summary, most: int = 6) -> Pixels:
     """The first cases, a row each: LR, every family alone and with its arms, reference."""
     by_case: dict[str, list[Subject]] = {}
     for subject in what.subjects:
@@ -106,12 +112,12 @@ def sheet(what: Evaluation, scores: Sequence[Score], summary: Summary, most: int
 def _columns(subject: Subject, what: Evaluation) -> tuple[list[Column], list[str]]:
     """What can be shown of a case, and a line for everything that cannot."""
     bounds = what.limits.of_pictures()
-    pure = images.read_stored(subject.variants[PURE])
+    pure = images.to_8bit(images.read_stored(subject.variants[PURE]))
     height, width = pure.shape[:2]
     columns, notes = [], []
     if subject.lr is not None:
         try:
-            lr = images.read(subject.lr, **bounds)
+            lr = images.to_8bit(images.read(subject.lr, **bounds))
             columns.append(Column(LR, f"{lr.shape[1]}×{lr.shape[0]}", drawing.enlarge(lr, width, height)))
         except FsrbenchError:
             notes.append("LR is not shown: it cannot be read.")
@@ -120,13 +126,14 @@ def _columns(subject: Subject, what: Evaluation) -> tuple[list[Column], list[str
         if arm == PURE:
             continue
         try:
-            image = images.read_stored(path)
+            image = images.to_8bit(images.read_stored(path))
+            image = next((c.image for c in columns if c.arm and np.array_equal(c.image, image)), image)  # scaled once
             columns.append(Column(wording.arm_title(arm), _outcome(subject, arm), image, arm, what.marks.get(arm, "")))
         except FsrbenchError:
             notes.append(f"{wording.arm_title(arm)} is not shown: its picture is missing or cannot be read.")
     if subject.hr is not None:
         try:
-            hr = inputs.reference(subject.hr, (height, width), what.hr_size, **bounds)
+            hr = images.to_8bit(inputs.reference(subject.hr, (height, width), what.hr_size, **bounds))
             columns.append(Column(REFERENCE, f"{width}×{height}", hr))
         except FsrbenchError:
             notes.append("The reference is not shown: it cannot be read, or does not fit the restoration.")
@@ -245,7 +252,7 @@ def _aligned(columns: Sequence[Column]) -> bool:
     return bool(columns) and all(column.image.shape[0] == column.image.shape[1] for column in columns)
 
 
-def _patches(page: Page, at: tuple[int, int], image: Image, style: Style, *, pixelated: bool) -> int:
+def _patches(page: Page, at: tuple[int, int], image: Pixels, style: Style, *, pixelated: bool) -> int:
     """Face patches, two in a row, each with its name below it; returns where they end."""
     gap, label = GAP // 2, style.title - 6
     side = (style.width - gap) // 2

@@ -19,7 +19,7 @@ import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from fsrbench.errors import SettingsError
 from fsrbench.values import Answer, Bounds, Comparison, Image, Knobs, KnobValue, Preference, Question
@@ -38,6 +38,11 @@ KINDS = {
 
 # ------------------------------------------------------------------ contracts
 
+Common: TypeAlias = Literal["base_url", "model", "concurrency", "max_cost", "cache", "cache_unusable"]
+"""Settings that mean the same for every auditor that has them: see `auditors/openai.py`, which has them all."""
+CONCURRENCY = 8
+"""Requests in flight at most, of an auditor that takes `concurrency`, where its setting says nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -55,6 +60,8 @@ class Machine:
     """Face recogniser (ArcFace ONNX file) set by the user; None takes the official one."""
     bounds: Bounds = field(default_factory=Bounds)
     """How much of a reply is read, for auditors that read text: the settings' `limits`, put here by `unit.py`."""
+    cores: int = 0
+    """Cores that networks may use; 0 for all of this machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class Output:
 
 
 class Restorer(Protocol):
-    """An opened backend: holds its network, is called from one thread at a time."""
+    """An opened backend: holds its network, is called from one thread at a time unless it is declared `reentrant`."""
 
     @property
     def model(self) -> str:
@@ -102,6 +109,8 @@ class Backend:
     """`restore` knobs that it acts on. (Before and after knobs act on pictures, with any backend.)"""
     open: Callable[[Mapping[str, Any], Machine], Restorer]
     """From the family's settings (models, model, scale, tile, …) and the machine to a restorer."""
+    reentrant: bool = False
+    """May many threads call a restorer of it at once? On a CPU each case then has a core to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +177,8 @@ class Auditor:
     """May look at the reference: an upper bound, never a contender. Marked wherever it shows."""
     control: bool = False
     """Is there to be compared with: what a contender must beat to be worth anything."""
+    takes: tuple[Common, ...] = ()
+    """Those it has of the settings that options of the command line, sweeps and a crew of workers set for an arm."""
     handling: tuple[str, ...] = ()
     """Settings that say how it is reached and paid, and cannot change what it answers: a run may go on with others."""
 

@@ -21,7 +21,7 @@ def headroom(
     config: options.Config = None,
     changes: options.Set = None,
     seed: options.Seed = None,
-    workers: options.Workers = 2,
+    workers: options.Workers = options.WORKERS,
     device: options.Device = "auto",
     precision: options.Arithmetic = options.Precision.fp32,
     offline: options.Offline = False,

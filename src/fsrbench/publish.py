@@ -10,11 +10,11 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from fsrbench import __version__, evaluate, execute, findings, images, panels, plots, report, subjects, tables
+from fsrbench import __version__, evaluate, execute, findings, images, panels, plots, png, report, subjects, tables
 from fsrbench import summary as summarising
 from fsrbench.config import Settings
 from fsrbench.errors import FsrbenchError
@@ -51,7 +51,7 @@ def publish(
     """Measure, then write scores.csv, summary, a panel for each case, the contact sheet, plots and the report.
 
     `also` is called before the report is built: a sweep draws its own plot, which the report then has. `anew` builds
-    the report also where nothing seems to have changed: its pictures may be lost.
+    the report also where nothing seems to have changed, since its pictures may be lost, and changes no number.
     """
     with folder.locked():
         try:
@@ -65,6 +65,9 @@ def _publish(
 ) -> dict[str, Any]:
     root, journal, failures = folder.root, folder.journal, folder.failures()
     scores = evaluate.measure(what, machine, workers, track, journal)
+    if anew:
+        evaluate.hold(root / "scores.csv", scores)
+    what = replace(what, notes=(*what.notes, *evaluate.notes(what, journal)))
     cases = _Cases.of(what, scores, journal)
     told = _digest(_words(what), list(cases.content.values()), failures)
 
@@ -204,7 +207,7 @@ def _draw_panels(
         except FsrbenchError:
             path.unlink(missing_ok=True)  # a picture is gone or damaged: scores.csv says which and why
             return _panel(subject), made_of, None
-        images.write(path, panel)
+        images.write_bytes(path, png.encode(panel))
         return _panel(subject), made_of, path
 
     jobs = [(n, made_of) for n, s in enumerate(what.subjects) if not journal.fresh(_panel(s), made_of := inputs(s))]
@@ -227,7 +230,7 @@ def _draw_sheet(
     made_of = _digest(shown, measured, len({s.case for s in what.subjects}), _declared(what), what.labels, what.marks)
 
     def draw() -> list[Path]:
-        images.write(sheet, panels.sheet(what, scores, summary, SHOWN))
+        images.write_bytes(sheet, png.encode(panels.sheet(what, scores, summary, SHOWN)))
         return [sheet]
 
     try:

@@ -252,8 +252,8 @@ def crew(
         places = lay_out(_nodes(ray), workers or None, device)
         told = {name: value for name, value in os.environ.items() if name.startswith(TOLD)}
         root, share = folder.root.absolute(), rayworker.shared(settings, places.workers)
-        order = Order(share, replace(machine, device=device), root, Path.cwd(), told)
-        width = max(BATCH if places.gpus else 2, math.ceil(settings.in_flight() / places.workers))
+        order = Order(share, replace(machine, device=device, cores=places.cpus), root, Path.cwd(), told)
+        width = max(BATCH if places.gpus else places.cpus + 2, math.ceil(settings.in_flight() / places.workers))
         hired = ray.remote(Worker).options(
             num_cpus=places.cpus, num_gpus=places.gpus, max_concurrency=width + 1, scheduling_strategy="SPREAD"
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 from fsrbench.config import Settings
 from fsrbench.errors import FsrbenchError, SettingsError
-from fsrbench.plugins import Machine
+from fsrbench.plugins import CONCURRENCY, Machine
 from fsrbench.store import RunFolder
 from fsrbench.values import Case
 from fsrbench.workshop import Workshop
@@ -99,16 +99,16 @@ def shared(settings: Settings, workers: int) -> Settings:
     """The settings of one worker among several: of what all may ask and spend together, its equal share."""
     arms = dict(settings.arms)
     for name, arm in settings.arms.items():
-        if arm.auditor != "openai":
-            continue
-        asked = arm.settings.get("concurrency") or 8
-        if isinstance(asked, int) and asked < workers:
-            raise SettingsError(
-                f"Arm {name} may have {asked} requests in flight, which cannot be shared among {workers} workers: "
-                f"raise --concurrency to {workers}, or take fewer --workers."
-            )
-        own = {"concurrency": asked // workers if isinstance(asked, int) else asked}
-        if isinstance(limit := arm.settings.get("max_cost"), int | float):
+        own: dict[str, Any] = {}
+        if arm.takes("concurrency"):
+            asked = arm.settings.get("concurrency") or CONCURRENCY
+            if isinstance(asked, int) and asked < workers:
+                raise SettingsError(
+                    f"Arm {name} may have {asked} requests in flight, which cannot be shared among {workers} workers: "
+                    f"raise --concurrency to {workers}, or take fewer --workers."
+                )
+            own["concurrency"] = asked // workers if isinstance(asked, int) else asked
+        if arm.takes("max_cost") and isinstance(limit := arm.settings.get("max_cost"), int | float):
             own["max_cost"] = limit / workers
         arms[name] = arm.model_copy(update=own)
     return settings.model_copy(update={"arms": arms})

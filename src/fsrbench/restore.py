@@ -2,7 +2,8 @@
 
 A network that answers with NaN or one flat colour is asked once more in fp32; if that does not help, the
 case has failed. Which network it is, and how it tiles, is the backend's business. Results do not depend on how
-many cases are in flight; on a GPU, what waits goes through the network together.
+many cases are in flight: on a CPU, passes run side by side with a core each; on a GPU, what waits goes through the
+network together.
 """
 
 from __future__ import annotations
@@ -72,19 +73,19 @@ class _Asked:
 
 
 class Network:
-    """The one place where a backend's network runs. Many threads ask; it runs for one of them at a time.
+    """The one place where a backend's network runs. Many threads ask; it runs in so many `lanes` at a time.
 
-    Whoever finds it free takes along what waits and is alike, up to `batch` pictures (1: nobody else's). Each
+    Whoever finds a free one takes along what waits and is alike, up to `batch` pictures (1: nobody else's). Each
     picture keeps its own seed, so company moves it by no more than the device's rounding.
     """
 
-    def __init__(self, restorer: Restorer, scale: int, precision: str, batch: int = 1) -> None:
+    def __init__(self, restorer: Restorer, scale: int, precision: str, batch: int = 1, lanes: int = 1) -> None:
         self.restorer = restorer
         self._scale = scale
         self._precision = precision
         self._batch = batch if isinstance(restorer, Batching) else 1
         self._waiting: list[_Asked] = []
-        self._busy = False
+        self._free = lanes
         self._changed = threading.Condition()
 
     def __call__(self, lr: Image, knobs: Knobs, seed: int) -> Answer:
@@ -92,15 +93,15 @@ class Network:
         asked = _Asked(lr, knobs, seed)
         with self._changed:
             self._waiting.append(asked)
-            self._changed.wait_for(lambda: asked.settled or not self._busy)
+            self._changed.wait_for(lambda: asked.settled or (self._free and asked in self._waiting))
             together = [] if asked.settled else self._take(asked)
-            self._busy = self._busy or bool(together)
+            self._free -= bool(together)
         if together:
             try:
                 self._serve(together)
             finally:
                 with self._changed:
-                    self._busy = False
+                    self._free += 1
                     self._changed.notify_all()
         if asked.error is not None:
             raise asked.error
@@ -160,11 +161,17 @@ class Pipeline:
     """A network with its knobs, for one case after another: it keeps what the network made of the case in hand."""
 
     def __init__(
-        self, restorer: Restorer, offered: Mapping[str, Knob], scale: int, precision: str, batch: int = 1
+        self,
+        restorer: Restorer,
+        offered: Mapping[str, Knob],
+        scale: int,
+        precision: str,
+        batch: int = 1,
+        lanes: int = 1,
     ) -> None:
         self.restorer = restorer
         self.offered = offered
-        self._network = Network(restorer, scale, precision, batch)
+        self._network = Network(restorer, scale, precision, batch, lanes)
         self._outputs: dict[tuple[object, ...], Answer] = {}
         self.clock = Clock()
         """The time of the case in hand; without a limit until one is set."""

@@ -193,7 +193,7 @@ class RunFolder:
 
     def picture(self, restoration: Restoration) -> Image:
         """Read a stored picture back; refuses one that is not what the trail recorded."""
-        return read_made(self.root / restoration.path, restoration)
+        return read_made(self.root / restoration.path, restoration.sha256)
 
     def write_exchange(self, family: str, arm: str, case: str, number: int, exchange: Mapping[str, Any]) -> None:
         """Keep one exchange with an auditor."""
@@ -278,10 +278,10 @@ def _pairs(values: Mapping[str, Any]) -> str:
     return "; ".join(f"{name}={value}" for name, value in values.items())
 
 
-def read_made(path: Path, made: Restoration) -> Image:
-    """A stored picture, if it is the one that was made: another one's pixels are not this arm's."""
+def read_made(path: Path, sha256: str) -> Image:
+    """A stored picture, if its pixels are those that were made: another one's are not this arm's."""
     image = images.read_stored(path)
-    if images.pixel_hash(image) != made.sha256:
+    if images.pixel_hash(image) != sha256:
         raise StoreError(
             f"{path} was changed after the run. Delete it and type the run's command again to have it back."
         )
@@ -300,10 +300,15 @@ def _parse(path: Path, data: bytes) -> Trail:
         raise _unreadable(path, error) from None
     if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
         raise StoreError(f"{path} has another format than {FORMAT}. Delete it, or use the fsrbench that made it.")
+    from pydantic import ValidationError
+
     try:
         trail = _trail_adapter().validate_python(found)
-    except ValueError as error:
-        raise StoreError(f"{path} is no trail ({error!s:.200}). Delete it: the case is then run again.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place, unknown = ".".join(map(str, first["loc"])), first["type"] == "unexpected_keyword_argument"
+        why = "no trail has such a key" if unknown else first["msg"]
+        raise StoreError(f"{path} is no trail ({place}: {why:.200}). Delete it: the case is then run again.") from None
     for step in trail.rounds:
         inside = PurePosixPath(step.restoration.path)
         if inside.is_absolute() or ".." in inside.parts or "\\" in step.restoration.path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, TypeAlias, overload
 
 from fsrbench import csvfile, degrade, images, plugins
 from fsrbench.config import Limits, Settings
@@ -41,6 +43,8 @@ class Subject:
     """Arm → picture, `pure` first."""
     told: Trail | RunFolder | None = None
     """What happened to it, or the run's folder that tells; None for plain folders."""
+    made: dict[str, str] = field(default_factory=dict)
+    """Arm → hash of the pixels that the run recorded; empty for plain folders, whose pictures are what they are."""
 
     @property
     def trail(self) -> Trail | None:
@@ -48,24 +52,34 @@ class Subject:
         return self.told.trail(self.family, self.case) if isinstance(self.told, RunFolder) else self.told
 
 
+_Names: TypeAlias = tuple[Path, Mapping[str, str]]
+"""A folder, and case → the name of its file there."""
+
+
 class _Finished(Sequence[Subject]):
     """The finished cases of a run's folder, each put together when its turn comes: only names are held."""
 
-    def __init__(self, folder: RunFolder, lr: Mapping[str, Path], hr: Mapping[str, Path]) -> None:
-        """`lr` and `hr` map a case to its file; those of one folder."""
+    def __init__(self, folder: RunFolder, lr: _Names, hr: _Names) -> None:
         self.labels: dict[str, list[str]] = {}
         self._folder = folder
-        self._inputs, self._references = (next(iter(files.values()), Path()).parent for files in (lr, hr))
-        self._rows: list[tuple[str, str, tuple[str, ...], str | None, str | None]] = []
+        self._inputs, self._references = lr[0], hr[0]
+        self._rows: list[tuple[str, str, tuple[str, ...], str | None, str | None, *tuple[str, ...]]] = []
         shared: dict[tuple[str, ...], tuple[str, ...]] = {}
         for trail in folder.trails():
             arms = (PURE, *trail.arms)
-            inputs, reference = (sys.intern(f[trail.case].name) if trail.case in f else None for f in (lr, hr))
+            inputs, reference = (names.get(trail.case) for _, names in (lr, hr))
+            hashes = [trail.final(arm).sha256 for arm in arms]
+            made = (hashes[hashes.index(one)] for one in hashes)  # one text for arms with one picture
             family = sys.intern(trail.family)
-            self._rows.append((family, trail.case, shared.setdefault(arms, arms), inputs, reference))
+            self._rows.append((family, trail.case, shared.setdefault(arms, arms), inputs, reference, *made))
             models = self.labels.setdefault(trail.family, [])
             if trail.pure.model not in models:
                 models.append(trail.pure.model)
+
+    @property
+    def cases(self) -> set[str]:
+        """Their names."""
+        return {row[1] for row in self._rows}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -79,7 +93,7 @@ class _Finished(Sequence[Subject]):
     def __getitem__(self, which: int | slice) -> Subject | list[Subject]:
         if isinstance(which, slice):
             return [self[number] for number in range(len(self))[which]]
-        family, case, arms, lr, hr = self._rows[which]
+        family, case, arms, lr, hr, *made = self._rows[which]
         return Subject(
             family,
             case,
@@ -87,6 +101,7 @@ class _Finished(Sequence[Subject]):
             None if hr is None else self._references / hr,
             {arm: self._folder.root / self._folder.picture_name(family, arm, case) for arm in arms},
             self._folder,
+            dict(zip(arms, made, strict=True)),
         )
 
 
@@ -106,7 +121,7 @@ class Evaluation:
     """What a reader of the numbers must know."""
     roles: dict[str, Role] = field(default_factory=dict)
     """Arm → what it is there for."""
-    degraded: dict[str, dict[str, str]] = field(default_factory=dict)
+    degraded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Case → the row of the LR folder's `degradations.csv` that made its input; empty where nothing is known."""
     clusters: dict[str, str] | None = None
     """Case → the person it shows, where several pictures show one; None where every case is its own."""
@@ -124,10 +139,11 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         if getattr(settings, key) != getattr(made_with, key):
             raise SettingsError(f"{key} belongs to the finished run and cannot be changed now; {', '.join(FREE)} can.")
     lr = Path(study["inputs"]["lr"])
-    found = _Finished(folder, images.find(lr) if lr.is_dir() else {}, _references(study["inputs"]["hr"], hr))
+    inputs = _named(images.find(lr) if lr.is_dir() else {})
+    found = _Finished(folder, inputs, _named(_references(study["inputs"]["hr"], hr)))
     if not found:
         raise InputError(f"{folder.root} holds no finished case. Run fsrbench run --out {folder.root} again.")
-    degraded, unknown = _degraded(lr)
+    degraded, unknown = _degraded(lr, found.cases)
     roles = {arm: _role(settings, arm) for arm in settings.arms}
     return Evaluation(
         found,
@@ -137,7 +153,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         notes=(*_notes(settings), *_dead(study["dead_knobs"]), *_canaries(folder, settings), *unknown),
         roles=roles,
         degraded=degraded,
-        clusters=read_clusters(settings.clusters, (s.case for s in found)),
+        clusters=read_clusters(settings.clusters, found.cases),
         hr_size=settings.hr_size,
         limits=settings.limits,
     )
@@ -212,13 +228,36 @@ def read_clusters(table: Path | None, cases: Iterable[str]) -> dict[str, str] | 
     return found
 
 
-def _degraded(lr: Path) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
-    """How the inputs were made, by the table that `degrade` left beside them, and a note where it cannot be read."""
-    table = lr / degrade.TABLE
+@dataclass(frozen=True)
+class _Degraded(Mapping[str, Mapping[str, str]]):
+    """Rows of `degradations.csv`, each put together when its turn comes: packed, it takes an eighth of the room."""
+
+    columns: tuple[str, ...]
+    """What its cells are."""
+    cells: dict[str, bytes]
+    """Case → its cells, as compressed JSON."""
+
+    def __getitem__(self, case: str) -> Mapping[str, str]:
+        return dict(zip(self.columns, json.loads(zlib.decompress(self.cells[case])), strict=True))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.cells)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+
+def _degraded(lr: Path, cases: Set[str]) -> tuple[Mapping[str, Mapping[str, str]], tuple[str, ...]]:
+    """How these inputs were made, by the table that `degrade` left beside them, and a note where it cannot be read."""
+    table, columns = lr / degrade.TABLE, tuple[str, ...]()
+    cells: dict[str, bytes] = {}
     try:
-        return (degrade.read_table(table), ()) if table.is_file() else ({}, ())
+        for row in degrade.read_rows(table) if table.is_file() else ():
+            if row["case"] in cases:
+                columns, cells[row["case"]] = tuple(row), zlib.compress(json.dumps(list(row.values())).encode(), 1)
     except FsrbenchError as error:  # nothing is measured by it: only the plot of strength needs it
         return {}, (f"How the inputs were degraded is not known: {error}",)
+    return _Degraded(columns, {case: cells[case] for case in sorted(cases) if case in cells}), ()
 
 
 def _role(settings: Settings, arm: str) -> Role:
@@ -238,6 +277,11 @@ def _references(recorded: str | None, given: Path | None) -> dict[str, Path]:
     if not Path(recorded).is_dir():
         raise InputError(f"The run's references were in {recorded}, which is not there any more. Say where: --hr DIR.")
     return images.find(Path(recorded))
+
+
+def _named(files: Mapping[str, Path]) -> _Names:
+    """Files of one folder, in less room: a path takes ten times that of its name."""
+    return next(iter(files.values()), Path()).parent, {case: sys.intern(path.name) for case, path in files.items()}
 
 
 def _dead(knobs: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from statistics import fmean
 from typing import Any
 
@@ -147,18 +148,28 @@ def _inputs(what: Evaluation) -> dict[str, Any]:
     have no LR, and there it covers names and references alone. `recipe` is empty where no `degradations.csv` was
     found beside the LR: unknown, not none.
     """
-    found = sorted({(s.case, s.trail.lr_sha256 if s.trail else "", s.hr is not None) for s in what.subjects})
-    cases = {case for case, _, _ in found}
-    digest = hashlib.sha256()
-    for number, one in enumerate(found):  # the JSON of the whole list, piece by piece
-        digest.update(f"{', ' if number else '['}{json.dumps(one)}".encode())
-    digest.update(b"]" if found else b"[]")
+    cases, recipes, digest, separator = 0, set(), hashlib.sha256(), "["
+    for case, own in _by_case(what.subjects):
+        cases += 1
+        if case in what.degraded:
+            recipes.add(what.degraded[case]["recipe"])
+        for one in sorted({(s.case, trail.lr_sha256 if (trail := s.trail) else "", s.hr is not None) for s in own}):
+            digest.update(f"{separator}{json.dumps(one)}".encode())  # the JSON of a whole list, piece by piece
+            separator = ", "
+    digest.update(b"]" if cases else b"[]")
     return {
-        "cases": len(cases),
+        "cases": cases,
         "sha256": digest.hexdigest(),
-        "recipe": sorted({row["recipe"] for case, row in what.degraded.items() if case in cases}),
+        "recipe": sorted(recipes),
         "hr_size": what.hr_size,
     }
+
+
+def _by_case(subjects: Sequence[Subject]) -> Iterator[tuple[str, Iterator[Subject]]]:
+    """Cases by name, each with its subjects, which are put together when their turn comes."""
+    cases = [subject.case for subject in subjects]
+    for case, places in groupby(sorted(range(len(cases)), key=cases.__getitem__), cases.__getitem__):
+        yield case, (subjects[place] for place in places)
 
 
 def _fmean(values: Iterable[float]) -> float | None:

@@ -45,14 +45,15 @@ def run(
 
 
 def _remembering(settings: Settings, out: Path) -> Settings:
-    """With a place for answers where the arms that ask a model name none; a useless reply is kept as well.
+    """With a place for answers where the arms whose auditor can use one name none; a useless reply is kept as well.
 
     If it were asked for again, one point could have more luck than another with the same question.
     """
+    kept: dict[plugins.Common, Any] = {"cache": (out / CACHE).absolute().as_posix(), "cache_unusable": True}
     arms = {}
     for name, arm in settings.arms.items():
-        own = {"cache": (out / CACHE).absolute().as_posix(), "cache_unusable": True, **_given(arm)}
-        arms[name] = Arm.model_validate(own) if arm.auditor == "openai" else arm
+        taken = {key: value for key, value in kept.items() if arm.takes(key)}
+        arms[name] = Arm.model_validate({**taken, **_given(arm)}) if taken else arm
     return settings.model_copy(update={"arms": arms})
 
 

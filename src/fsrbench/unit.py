@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TypeAlias
 
-from fsrbench import choice, execute, images, inputs, liveness, plugins, policy, prompts
+from fsrbench import choice, execute, images, inputs, liveness, networks, plugins, policy, prompts
 from fsrbench.config import Settings
 from fsrbench.downloads import sha256
-from fsrbench.errors import CostLimitReached, FsrbenchError, SettingsError, StoreError
+from fsrbench.errors import CostLimitReached, FsrbenchError, SettingsError, StoreError, sentence
 from fsrbench.plugins import Machine
 from fsrbench.restore import BATCH, Picture, Pipeline
 from fsrbench.store import RunFolder
@@ -102,9 +103,11 @@ def open_family(
 ) -> Bench:
     """Load a family's network and put its arms beside it; `look` is what auditors look through."""
     chosen = settings.families[family]
-    restorer = plugins.load("backends", chosen.backend).open(settings.backend_settings(family), machine)
+    backend = plugins.load("backends", chosen.backend)
+    restorer = backend.open(settings.backend_settings(family), machine)
+    lanes = networks.share_cores(machine, backend.reentrant)
     batch = 1 if machine.device.startswith("cpu") else BATCH
-    pipeline = Pipeline(restorer, settings.offered(family), settings.scale, machine.precision, batch)
+    pipeline = Pipeline(restorer, settings.offered(family), settings.scale, machine.precision, batch, lanes)
     arms: dict[str, Way] = {name: rerun.intervene for name, arm in settings.arms.items() if arm.way == "rerun"}
     if look is not None:
         prompt = prompts.read(settings.kind(family), chosen.prompt)
@@ -137,20 +140,26 @@ def asked(settings: Settings) -> dict[str, str]:
 
 def dead_knobs(bench: Bench, cases: Sequence[Case]) -> list[str] | None:
     """Offered knobs that move no pixel of the first two readable cases; None if there is no such case."""
-    suspects, tried = tuple(bench.pipeline.offered), 0
-    for case in cases:
-        if tried == 2 or not suspects:
-            break
+    offered = tuple(bench.pipeline.offered)
+    if not offered:
+        return []
+
+    def probe(case: Case) -> set[str] | None:
         try:
             lr = images.read(case.lr, **bench.settings.limits.of_pictures())
             pipeline, seed = bench.pipeline.for_case(), _seed(bench, case)
-            suspects = liveness.dead(pipeline, lr, seed, suspects)
-            pipeline.keep_only(lr, seed)
-            bench.probed[case.id] = pipeline
-        except FsrbenchError:
-            continue  # it fails again, and is reported, when its turn comes
-        tried += 1
-    return sorted(suspects) if tried or not suspects else None
+            found = liveness.dead(pipeline, lr, seed, offered)
+        except Exception as error:
+            sentence(error)  # what can be mended fails again, and is reported, when its turn comes
+            return None
+        pipeline.keep_only(lr, seed)
+        bench.probed[case.id] = pipeline
+        return set(found)
+
+    waiting, tried = iter(cases), list[set[str]]()
+    while len(tried) < 2 and (two := list(islice(waiting, 2 - len(tried)))):
+        tried += [found for found in execute.run(probe, two, len(two)) if found is not None]
+    return sorted(set.intersection(*tried)) if tried else None
 
 
 def _seed(bench: Bench, case: Case) -> int:
@@ -178,8 +187,8 @@ def run_case(bench: Bench, case: Case) -> Outcome:
         pipeline.clock = clock
         unit = _Unit(bench, case, lr, pipeline)
         trail, pure = _pure(unit)
-    except FsrbenchError as error:
-        return case.id, [Failure(bench.family, case.id, PURE, str(error))]
+    except Exception as error:
+        return case.id, [Failure(bench.family, case.id, PURE, sentence(error))]
     failures = []
     for name in bench.arms:
         if name in trail.arms:
@@ -188,8 +197,8 @@ def run_case(bench: Bench, case: Case) -> Outcome:
             trail = _intervene(unit, trail, pure, name)
         except CostLimitReached:
             raise  # not this case's failure: the whole run stops here, and can go on
-        except FsrbenchError as error:
-            failures.append(Failure(bench.family, case.id, name, str(error)))
+        except Exception as error:
+            failures.append(Failure(bench.family, case.id, name, sentence(error)))
             for number, exchange in enumerate(getattr(error, "exchanges", ()), start=1):
                 bench.folder.write_exchange(bench.family, name, case.id, number, exchange)
         finally:
@@ -278,5 +287,5 @@ def _store(unit: _Unit, picture: Picture, path: str) -> Restoration:
 def _encoded(unit: _Unit, image: Image) -> tuple[bytes, str]:
     """A picture's PNG and hash, made once."""
     if id(image) not in unit.encoded:
-        unit.encoded[id(image)] = image, images.encode(image, photo=True), images.pixel_hash(image)
+        unit.encoded[id(image)] = image, images.encode(image), images.pixel_hash(image)
     return unit.encoded[id(image)][1:]

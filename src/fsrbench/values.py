@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,13 @@ Knobs: TypeAlias = Mapping[str, KnobValue]
 """Checked name → value. A knob that is absent stands at its default."""
 
 
+class Stored:
+    """Of what a trail is made: where one is read back, a key that it does not know is an error."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One input of a study."""
@@ -48,7 +55,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Restoration:
+class Restoration(Stored):
     """One output of a backend, as it is stored."""
 
     backend: str
@@ -72,7 +79,7 @@ class Restoration:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Stored):
     """What one audit cost."""
 
     requests: int = 0
@@ -99,7 +106,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
+class Audit(Stored):
     """What an auditor said about one restoration, before any policy."""
 
     status: Literal["ok", "invalid"]
@@ -121,7 +128,7 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Stored):
     """What the policy made of an audit."""
 
     action: Literal["accept", "retry", "stop"]
@@ -137,7 +144,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Stored):
     """What the guarded policy made of a candidate: does it replace the picture that stood?"""
 
     kept: bool
@@ -151,7 +158,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class Round(Stored):
     """One step of one arm: what was audited, decided, and which picture stands after it."""
 
     arm: str
@@ -169,7 +176,7 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(Stored):
     """All rounds of one case in one family. Its file is written last: it is there, so its arms are done."""
 
     case: str

@@ -126,7 +126,7 @@ def _measure(tag: str, evidence: Evidence) -> float | None:
     """From the QA summary; measured here where the summary lacks it. None where the picture is too small."""
     if tag in evidence.qa:
         return evidence.qa[tag]
-    value = artifacts.MEASURES[tag](evidence.sr, evidence.lr)
+    value = artifacts.MEASURES[tag](artifacts.Look(evidence.sr, evidence.lr))
     return value if math.isfinite(value) else None
 
 

@@ -28,7 +28,7 @@ from fsrbench.auditors._dialogue import Dialogue
 from fsrbench.auditors._limiter import Limiter
 from fsrbench.auditors._lvlm import Lvlm
 from fsrbench.errors import SettingsError
-from fsrbench.plugins import Auditor
+from fsrbench.plugins import CONCURRENCY, Auditor
 
 if TYPE_CHECKING:
     from fsrbench.plugins import Machine
@@ -74,7 +74,7 @@ def _open(settings: Mapping[str, Any], machine: Machine) -> Lvlm:
         )
     chosen = _settings.check(settings, SETTINGS)
     server = _server(chosen, machine.bounds)
-    limiter = Limiter(_whole(chosen, "concurrency", 8, 1, 256))
+    limiter = Limiter(_whole(chosen, "concurrency", CONCURRENCY, 1, 256))
     limit = _settings.bounded(chosen, "max_cost", 0, 0, 1e9) if "max_cost" in chosen else None
     purse = _price.Purse(_price.read(chosen.get("prices", {}), server.model), limit, server.model)
     folder = Path(chosen["cache"]).expanduser() if "cache" in chosen else None
@@ -146,6 +146,7 @@ def _key(chosen: Mapping[str, Any], base_url: str | None) -> str:
 AUDITOR = Auditor(
     "a vision-language model behind any OpenAI-compatible server",
     _open,
+    takes=("base_url", "model", "concurrency", "max_cost", "cache", "cache_unusable"),
     handling=(
         "concurrency", "max_cost", "prices", "cache", "cache_unusable", "timeout", "deadline", "attempts", "backoff",
         "api_key_env", "api_key_file",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench import networks
-from fsrbench.errors import BadOutput
+from fsrbench.errors import BadOutput, out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +48,7 @@ class FaceNet:
                 decoded, _ = self._net.stylegan_decoder([style], conditions, input_is_latent=True, noise=maps)
                 return networks.to_images(decoded.float() / 2 + 0.5)
         except (RuntimeError, MemoryError) as error:
-            if not networks.out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             if len(faces) == 1:
                 raise BadOutput(

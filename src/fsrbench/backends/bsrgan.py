@@ -8,6 +8,7 @@ imitated with the x4 one, and a note says so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from fsrbench import images, networks
@@ -30,6 +31,7 @@ class _BSRGAN:
         self._tile = int(settings.get("tile", 0))
         self._choice = _choice.choose("blind", settings, OFFICIAL, "x4", machine)
         self._network = networks.load(self._choice.path, machine.device)
+        self._turn = Lock()
         self._halved: Network | None = None
         self.model = self._choice.model(self._network.architecture, self._network.size)
         self.weights = self._choice.weights
@@ -56,13 +58,14 @@ class _BSRGAN:
 
     def _x2(self) -> Network | None:
         """BSRGAN's own x2 network, opened when it is first asked for."""
-        if self._halved is None:
-            twin = _choice.twin(self._choice, TWIN, self._machine)
-            if twin is None:
-                return None
-            self.weights |= twin.weights
-            self._halved = networks.load(twin.path, self._machine.device)
-        return self._halved
+        with self._turn:
+            if self._halved is None:
+                twin = _choice.twin(self._choice, TWIN, self._machine)
+                if twin is None:
+                    return None
+                self.weights |= twin.weights
+                self._halved = networks.load(twin.path, self._machine.device)
+            return self._halved
 
 
 BACKEND = Backend(
@@ -70,4 +73,5 @@ BACKEND = Backend(
     family="blind",
     consumes=("scale",),
     open=_BSRGAN,
+    reentrant=True,
 )

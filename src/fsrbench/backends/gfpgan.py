@@ -10,6 +10,7 @@ order, so restoring only the centre face gives that face the same pixels as rest
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class _GFPGAN:
         self._aligned = settings.get("aligned", "auto")
         if self._aligned not in ("auto", True, False):
             raise SettingsError(f"aligned is {self._aligned!r}; it may be auto, true or false.")
+        self._turn = Lock()
         self._detector: faces.Detector | None = None
         choice = _choice.choose("prior", settings, OFFICIAL, "v1.4", machine)
         self._net = FaceNet(choice.path, machine.device)
@@ -74,9 +76,9 @@ class _GFPGAN:
             ) from None
 
     def _whole(self, plain: Image, knobs: Knobs, seed: int, precision: str) -> Output:
-        if self._detector is None:
-            self._detector = self._open_detector()
-        found = list(enumerate(self._detector(plain)))
+        with self._turn:
+            detector = self._detector = self._detector or self._open_detector()
+        found = list(enumerate(detector(plain)))
         if not found:
             return Output(plain, ("no face found; upscaled plainly",))
         notes = [f"{len(found)} face{'s' if len(found) > 1 else ''} found"]
@@ -113,4 +115,5 @@ BACKEND = Backend(
     family="prior",
     consumes=("restore_weight", "only_center_face", "sft_strength", "noise_strength"),
     open=_GFPGAN,
+    reentrant=True,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from fsrbench import networks
@@ -37,6 +38,7 @@ class _RealESRGAN:
         self.model = self._choice.model(self._network.architecture, self._network.size)
         self.weights = self._choice.weights
         self._both: tuple[Checkpoint, Checkpoint] | None = None
+        self._turn = Lock()
         self._mixed = functools.lru_cache(maxsize=4)(self._mix)
 
     def __call__(self, lr: Image, knobs: Knobs, seed: int, precision: str) -> Output:
@@ -46,7 +48,8 @@ class _RealESRGAN:
         network, notes = self._network, []
         strength = float(knobs.get("denoise_strength", 1.0))
         if strength != 1.0:
-            network = self._mixed(strength) or self._network
+            with self._turn:
+                network = self._mixed(strength) or self._network
             if network is self._network:
                 notes.append("denoise_strength moves nothing here: only x4v3 has a twin to be mixed with")
         device = self._machine.device
@@ -74,4 +77,5 @@ BACKEND = Backend(
     family="general",
     consumes=("denoise_strength",),
     open=_RealESRGAN,
+    reentrant=True,
 )

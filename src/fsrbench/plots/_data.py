@@ -1,4 +1,4 @@
-"""What plots read from a `Results`: rows and their names, gains, trails, captions, correlations."""
+"""What plots read from a `Results`: rows and their names, gains, courses, captions, correlations."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from statistics import fmean
 from typing import Any, TypeVar
 
 from fsrbench import ranks, stats, wording
-from fsrbench.results import Results
+from fsrbench.results import Course, Results
 from fsrbench.summary import TESTED, persons_of
-from fsrbench.values import Round, Trail
 
 T = TypeVar("T")
 WORDS = {"contender": "", "control": "control", "floor": "noise floor", "headroom": "privileged"}
@@ -100,22 +99,14 @@ def outcome(gained: float, floor: float) -> str:
     return "better" if gained > floor else "worse" if gained < -floor else "same"
 
 
-# --------------------------------------------------------------------- trails
+def courses(results: Results, row: Row) -> Mapping[str, Course]:
+    """Case → what became of it, for the cases in which the arm was finished."""
+    return results.courses.get((row.family, row.arm), {})
 
 
-def trails(results: Results, row: Row) -> dict[str, Trail]:
-    """Case → trail, for the cases in which the arm was finished."""
-    return {
-        s.case: s.trail
-        for s in results.what.subjects
-        if s.family == row.family and s.trail is not None and row.arm in s.trail.arms
-    }
-
-
-def first_rounds(results: Results, row: Row) -> dict[str, Round]:
-    """Case → the arm's first round: its audit is of the pure picture. Only where something was audited."""
-    firsts = {case: trail.arms[row.arm][0] for case, trail in trails(results, row).items()}
-    return {case: step for case, step in firsts.items() if step.audit is not None}
+def audited(results: Results, row: Row) -> dict[str, Course]:
+    """Those of them in which something was audited."""
+    return {case: course for case, course in courses(results, row).items() if course.audited}
 
 
 # ------------------------------------------------------------------- captions

@@ -11,7 +11,6 @@ import numpy as np
 from fsrbench.plots import _data, _style
 from fsrbench.plots._data import Row
 from fsrbench.results import Results
-from fsrbench.values import Round, Trail
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,46 +76,21 @@ def figure(results: Results) -> Figure | None:
 
 def flow(results: Results, row: Row, metrics: Sequence[str]) -> Counter[Path4]:
     """How many cases took each way through the stages; empty where the arm audits nothing or nothing is measured."""
-    firsts = _data.first_rounds(results, row)
+    audited = _data.audited(results, row)
     counts = results.summary["counts"][row.family]
     failed = counts["failed"] + counts["arms"].get(row.arm, {}).get("failed", 0)
-    if not metrics or not firsts:
+    if not metrics or not audited:
         return Counter()
     deltas = results.numbers.deltas(row.family, metrics[0], row.arm)
     floor = _data.noise_floor(results, row, metrics[0])
     ways: Counter[Path4] = Counter()
-    for case, trail in _data.trails(results, row).items():
-        if case not in firsts:
-            continue
+    for case, course in audited.items():
         known = case in deltas
         end = _data.outcome(_data.gain(results, metrics[0], deltas[case]), floor) if known else "unknown"
-        ways["cases", decided(firsts[case]), picture(trail, row.arm), end] += 1
+        ways["cases", course.decided, course.ended, end] += 1
     if failed:
         ways["cases", "failed", "no picture", "unknown"] += failed
     return ways
-
-
-def decided(step: Round) -> str:
-    """What a first audit led to."""
-    audit, decision = step.audit, step.decision
-    if audit is None or decision is None or audit.status == "invalid" or audit.score is None:
-        return "invalid reply"
-    if decision.action == "retry":
-        return "retry"
-    if decision.action == "accept":
-        return "accepted" if decision.why.startswith("score") else "no effective hint"
-    return "no retry allowed" if decision.why == "no retry is left" else "low confidence"
-
-
-def picture(trail: Trail, arm: str) -> str:
-    """Which picture stood at the end."""
-    steps = trail.arms[arm]
-    if trail.final(arm).sha256 != trail.pure.sha256:
-        return "changed"
-    if any(step.verdict is not None and not step.verdict.kept for step in steps):
-        return "not kept"
-    retried = any(step.decision is not None and step.decision.action == "retry" for step in steps)
-    return "changed, no pixel" if retried else "pure stands"
 
 
 # -------------------------------------------------------------------- drawing

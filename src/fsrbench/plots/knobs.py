@@ -49,7 +49,7 @@ class Use:
 def figure(results: Results) -> Figure | None:
     """The plot; None where no arm could turn a knob."""
     metrics = list(_data.metrics(results))
-    shown = [r for r in _data.rows(results, ("contender", "control", "headroom")) if _data.first_rounds(results, r)]
+    shown = [r for r in _data.rows(results, ("contender", "control", "headroom")) if _data.audited(results, r)]
     uses = [use for row in shown for use in used(results, row, metrics[0] if metrics else None)]
     if not uses:
         return None
@@ -73,19 +73,18 @@ def figure(results: Results) -> Figure | None:
 
 def used(results: Results, row: Row, metric: str | None) -> list[Use]:
     """One entry for each knob that was offered."""
-    trails, persons = _data.trails(results, row), persons_of(results.what)
+    courses, persons = _data.courses(results, row), persons_of(results.what)
     deltas = results.numbers.deltas(row.family, metric, row.arm) if metric else {}
+    turned: dict[str, dict[str, float]] = {knob: {} for c in courses.values() for knob in c.offered}
+    for case in sorted(courses):
+        for knob, value in courses[case].turned:
+            turned[knob][case] = value
     found = []
-    for knob in sorted({name for trail in trails.values() for name in trail.pure.knobs}):
-        turned = {
-            case: float(value)
-            for case, trail in sorted(trails.items())
-            if (value := trail.final(row.arm).knobs.get(knob)) is not None and value != trail.pure.knobs.get(knob)
-        }
-        both = [case for case in turned if case in deltas]
+    for knob, values in sorted(turned.items()):
+        both = [case for case in values if case in deltas]
         shown = None if persons is None else tuple(persons[case] for case in both)
         made = tuple(deltas[case] for case in both)
-        found.append(Use(row, knob, len(trails), tuple(turned.values()), made, shown))
+        found.append(Use(row, knob, len(courses), tuple(values.values()), made, shown))
     return found
 
 

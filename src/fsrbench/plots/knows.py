@@ -75,12 +75,7 @@ def figure(results: Results) -> Figure | None:
 
 def _scores(results: Results, row: Row) -> dict[str, float]:
     """Case → score of the pure picture; a case whose reply could not be used has none."""
-    steps = _data.first_rounds(results, row)
-    return {
-        case: float(step.audit.score)
-        for case, step in steps.items()
-        if step.audit is not None and step.audit.status == "ok" and step.audit.score is not None
-    }
+    return {case: c.score for case, c in _data.courses(results, row).items() if c.score is not None}
 
 
 def _left_out(constant: Mapping[Row, Mapping[str, float]]) -> Iterator[str]:

@@ -68,15 +68,10 @@ def bins(confidences: Sequence[float]) -> list[float]:
 
 def _followed(results: Results, row: Row) -> dict[str, float]:
     """Case → confidence, where a retry was asked for and another picture stands at the end."""
-    trails = _data.trails(results, row)
     return {
-        case: float(step.audit.confidence)
-        for case, step in _data.first_rounds(results, row).items()
-        if step.decision is not None
-        and step.decision.action == "retry"
-        and step.audit is not None
-        and step.audit.confidence is not None
-        and trails[case].final(row.arm).sha256 != trails[case].pure.sha256
+        case: course.confidence
+        for case, course in _data.courses(results, row).items()
+        if course.retried and course.confidence is not None and course.ended == "changed"
     }
 
 

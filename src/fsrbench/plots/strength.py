@@ -82,13 +82,13 @@ def strengths(degraded: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, 
     columns = dict.fromkeys(name for row in degraded.values() for name in row if name not in (*HEAD, *TAIL))
     found: dict[str, dict[str, float]] = {}
     for column in columns:
-        if column.rsplit("_", 1)[-1] in SKIPPED or (column.endswith("_y") and column[:-2] + "_x" in columns):
-            continue
-        name = column.removesuffix("_x") if column.removesuffix("_x") + "_y" in columns else column
-        values = {case: v for case, row in degraded.items() if (v := _value(row, name)) is not None}
-        if len(set(values.values())) > 1:
-            found[name] = values
-    return found
+        if column.rsplit("_", 1)[-1] not in SKIPPED and not (column.endswith("_y") and column[:-2] + "_x" in columns):
+            found[column.removesuffix("_x") if column.removesuffix("_x") + "_y" in columns else column] = {}
+    for case, row in degraded.items():
+        for name, values in found.items():
+            if (value := _value(row, name)) is not None:
+                values[case] = value
+    return {name: values for name, values in found.items() if len(set(values.values())) > 1}
 
 
 def _value(row: Mapping[str, str], name: str) -> float | None:

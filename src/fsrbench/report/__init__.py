@@ -8,17 +8,16 @@ measured here, and no restoration is decoded. A second build writes only what ha
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from importlib import resources
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from fsrbench import execute, images
 from fsrbench.report import cases, overview, pictures, table
-from fsrbench.report.cases import Entry
+from fsrbench.report.cases import Entry, Told
 from fsrbench.results import Results
 
 FOLDER = "report"
@@ -36,10 +35,9 @@ def build(results: Results, stale: Collection[str] = ()) -> Path:
     root = results.root / FOLDER
     entries = cases.entries(results)
     gallery = pictures.Gallery(root / "pictures")
-    told = _tell(results, entries, gallery)
-    _write_chunks(root / "cases", told)
+    rows = _write_cases(root / "cases", entries, cases.Teller(results, gallery))
     plots = pictures.plots(results.root / "plots", root / "plots", stale)
-    _write(root / "data.js", _script("fsr.setData", _json(table.columns(results, entries, told, CHUNK))))
+    _write(root / "data.js", _script("fsr.setData", _json(table.data(results, entries, rows, CHUNK))))
     for name in ("style.css", *SCRIPTS):
         _write(root / name, resources.files(__package__).joinpath("page", name).read_text(encoding="utf-8"))
     _write(root / "index.html", overview.page(results, entries, plots, SCRIPTS))
@@ -47,26 +45,32 @@ def build(results: Results, stale: Collection[str] = ()) -> Path:
     return root / "index.html"
 
 
-def _tell(results: Results, entries: list[Entry], gallery: pictures.Gallery) -> list[dict[str, Any]]:
-    """Everything about each case, in the order of `entries`."""
-    teller = cases.Teller(results, gallery)
-    numbered = execute.run(partial(_numbered, teller), list(enumerate(entries)), min(4, os.cpu_count() or 1))
-    return [told for _, told in sorted(numbered, key=lambda pair: pair[0])]
+def _write_cases(folder: Path, entries: Sequence[Entry], teller: cases.Teller) -> table.Rows:
+    """The details of all cases, CHUNK to a file, and their rows; files of an earlier, longer report go.
 
-
-def _numbered(teller: cases.Teller, entry: tuple[int, Entry]) -> tuple[int, dict[str, Any]]:
-    return entry[0], teller.tell(entry[1])
-
-
-def _write_chunks(folder: Path, told: list[dict[str, Any]]) -> None:
-    """The details of all cases, CHUNK to a file; files of an earlier, longer report go."""
-    starts = range(0, len(told), CHUNK)
-    names = [f"{number:03}.js" for number in range(len(starts))]
-    for number, (start, name) in enumerate(zip(starts, names, strict=True)):
-        _write(folder / name, _cases(number, told[start : start + CHUNK]))
+    One file is told at a time: what is told of a case takes many times the room of its row.
+    """
+    rows, names = table.Rows(teller.results.what.metrics), set()
+    for number, start in enumerate(range(0, len(entries), CHUNK)):
+        told = _tell(teller, entries[start : start + CHUNK])
+        names.add(f"{number:03}.js")
+        _write(folder / f"{number:03}.js", _cases(number, [one.details for one in told]))
+        for one in told:
+            rows.add(one)
     for path in folder.glob("*.js"):
         if path.name not in names and re.fullmatch(r"\d{3,}\.js", path.name):
             path.unlink()
+    return rows
+
+
+def _tell(teller: cases.Teller, entries: Sequence[Entry]) -> list[Told]:
+    """Everything about each case, in the order of `entries`."""
+
+    def tell(place: int) -> tuple[int, Told]:
+        return place, teller.tell(entries[place])
+
+    numbered = execute.run(tell, range(len(entries)), min(4, execute.cores()))
+    return [told for _, told in sorted(numbered, key=itemgetter(0))]
 
 
 def _cases(number: int, told: Sequence[dict[str, Any]]) -> str:

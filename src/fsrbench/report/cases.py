@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from fsrbench.report.pictures import Gallery, Shown
 from fsrbench.results import Results
 from fsrbench.store import RunFolder
 from fsrbench.subjects import Subject
-from fsrbench.values import PURE, Round, Score, to_json
+from fsrbench.values import PURE, Round, Score, Trail, to_json
 
 MEASURED = re.compile(r"^## Measure.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 """The part of a prompt that tells the auditor what was measured."""
@@ -40,12 +40,24 @@ class Entry:
     """Its family."""
     case: str
     """Its id."""
-    subject: Subject | None = None
-    """What lies on disk; None where nothing could be restored."""
-    failed: dict[str, str] = field(default_factory=dict)
+    place: int | None
+    """Which of the subjects it is; None where nothing could be restored."""
+    failed: Mapping[str, str]
     """Arm (or pure) → why there is no result."""
-    arms: tuple[str, ...] = ()
+    arms: tuple[str, ...]
     """The arms that have something to tell, finished or failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One case with everything that is said of it; large, and so never held for all cases."""
+
+    entry: Entry
+    """The case."""
+    trail: Trail | None
+    """What happened to it."""
+    details: dict[str, Any]
+    """Ready for JSON but for its long texts."""
 
 
 def entries(results: Results) -> list[Entry]:
@@ -53,12 +65,13 @@ def entries(results: Results) -> list[Entry]:
     failed: dict[tuple[str, str], dict[str, str]] = {}
     for failure in RunFolder(results.root).failures():
         failed.setdefault((failure.family, failure.case), {})[failure.arm] = failure.why
-    done = {(s.family, s.case): s for s in results.what.subjects}
-    found = []
+    done = {(s.family, s.case): (place, tuple(s.variants)) for place, s in enumerate(results.what.subjects)}
+    found, nothing = [], dict[str, str]()
+    alike: dict[tuple[str, ...], tuple[str, ...]] = {}
     for key in sorted({*done, *failed}):
-        subject, why = done.get(key), failed.get(key, {})
-        arms = wording.ordered({*(subject.variants if subject else ()), *why} - {PURE}, results.what.roles)
-        found.append(Entry(*key, subject, why, tuple(arms)))
+        (place, variants), why = done.get(key, (None, ())), failed.get(key, nothing)
+        arms = tuple(wording.ordered({*variants, *why} - {PURE}, results.what.roles))
+        found.append(Entry(*key, place, why, alike.setdefault(arms, arms)))
     return found
 
 
@@ -91,18 +104,14 @@ class Teller:
         self.scores: dict[tuple[str, str], list[Score]] = {}
         for score in results.numbers.scores:
             self.scores.setdefault((score.family, score.case), []).append(score)
-        arms = {(s.family, s.arm) for s in results.numbers.scores}
-        self.deltas = {
-            (family, arm, metric): results.numbers.deltas(family, metric, arm)
-            for family, arm in arms
-            for metric in results.what.metrics
-        }
 
-    def tell(self, entry: Entry) -> dict[str, Any]:
-        """One case, ready for JSON but for its long texts."""
-        pictures, size = self._pictures(entry)
+    def tell(self, entry: Entry) -> Told:
+        """One case."""
         what = self.results.what
-        return {
+        subject = what.subjects[entry.place] if entry.place is not None else None
+        trail = subject.trail if subject is not None else None
+        pictures, size = self._pictures(subject, trail) if subject is not None else ({}, (0, 0))
+        details = {
             "family": entry.family,
             "case": entry.case,
             "models": what.labels.get(entry.family, []),
@@ -113,29 +122,25 @@ class Teller:
             "patches": _places(*size) if size[0] == size[1] > 0 else None,
             "numbers": self._numbers(entry),
             "failed": entry.failed,
-            "pure": self._round(entry, entry.subject.trail.rounds[0])
-            if entry.subject and entry.subject.trail
-            else None,
-            "lr_sha256": entry.subject.trail.lr_sha256 if entry.subject and entry.subject.trail else "",
-            "arms": {arm: list(self._rounds(entry, arm)) for arm in entry.arms},
+            "pure": self._round(entry, trail.rounds[0]) if trail is not None else None,
+            "lr_sha256": trail.lr_sha256 if trail is not None else "",
+            "arms": {arm: list(self._rounds(entry, trail, arm)) for arm in entry.arms},
         }
+        return Told(entry, trail, details)
 
     # --------------------------------------------------------------- pictures
 
-    def _pictures(self, entry: Entry) -> tuple[dict[str, Any], tuple[int, int]]:
+    def _pictures(self, subject: Subject, trail: Trail | None) -> tuple[dict[str, Any], tuple[int, int]]:
         """Key → picture or why there is none: lr, pure, each arm, its earlier rounds, reference; and pure's size."""
-        subject = entry.subject
-        if subject is None:
-            return {}, (0, 0)
         found: dict[str, Shown] = {}
         bounds = self.results.what.limits.of_pictures()
         if subject.lr is not None:
             lr = subject.lr
             found["lr"] = self.gallery.add(lr, lambda: images.read(lr, **bounds))
         for arm, path in subject.variants.items():
-            for number, earlier, content in _earlier(self.folder.root, subject, arm):
+            for number, earlier, content in _earlier(self.folder.root, trail, arm):
                 found[f"{arm}:{number}"] = self._restoration(earlier, content)
-            content = subject.trail.final(arm).sha256 if subject.trail else ""
+            content = trail.final(arm).sha256 if trail is not None else ""
             found[f"{arm}:"] = self._restoration(path, content)
         size = next((shown.size for key, shown in found.items() if key != "lr" and shown.file), (0, 0))
         if subject.hr is not None:
@@ -159,15 +164,15 @@ class Teller:
         """Arm → metric → value, delta, note."""
         found: dict[str, dict[str, list[Any]]] = {}
         for score in self.scores.get((entry.family, entry.case), ()):
-            delta = self.deltas[score.family, score.arm, score.metric].get(score.case) if score.arm != PURE else None
+            place = (score.family, score.metric, score.arm, score.case)
+            delta = self.results.numbers.delta(*place) if score.arm != PURE else None
             found.setdefault(score.arm, {})[score.metric] = [score.value, delta, score.note]
         return found
 
     # ----------------------------------------------------------------- rounds
 
-    def _rounds(self, entry: Entry, arm: str) -> Iterator[dict[str, Any]]:
+    def _rounds(self, entry: Entry, trail: Trail | None, arm: str) -> Iterator[dict[str, Any]]:
         """An arm's rounds; for one that failed, what was exchanged before it did."""
-        trail = entry.subject.trail if entry.subject else None
         if trail is not None and arm in trail.arms:
             for step in trail.arms[arm]:
                 yield self._round(entry, step)
@@ -191,12 +196,12 @@ class Teller:
         return [[title, Text(words)] for title, words in _parts(exchange)] if exchange else []
 
 
-def _earlier(root: Path, subject: Subject, arm: str) -> Iterator[tuple[int, Path, str]]:
+def _earlier(root: Path, trail: Trail | None, arm: str) -> Iterator[tuple[int, Path, str]]:
     """Rounds whose picture is neither pure's nor the arm's last one: number, picture, hash."""
-    if subject.trail is None or arm == PURE:
+    if trail is None or arm == PURE:
         return
-    known = {subject.trail.pure.sha256, subject.trail.final(arm).sha256}
-    for step in subject.trail.arms[arm]:
+    known = {trail.pure.sha256, trail.final(arm).sha256}
+    for step in trail.arms[arm]:
         done = step.restoration
         if done.sha256 not in known:
             known.add(done.sha256)

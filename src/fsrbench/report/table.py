@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fsrbench.report.cases import Entry, outcome, title
+from fsrbench.report.cases import Entry, Told, outcome, title
 from fsrbench.results import Results
-from fsrbench.values import PURE
+from fsrbench.values import PURE, Audit
 
 FAILED = "failed"
 
@@ -29,26 +29,36 @@ class _Codes:
         return self._places[value]
 
 
-def columns(results: Results, entries: Sequence[Entry], told: Sequence[dict[str, Any]], chunk: int) -> dict[str, Any]:
+class Rows:
+    """The rows, added case by case."""
+
+    def __init__(self, metrics: Iterable[str]) -> None:
+        self.arms, self.outcomes, self.tags = _Codes(), _Codes(), _Codes()
+        names = ("entry", "arm", "outcome", "tags", "score", "confidence", "picture")
+        self.columns: dict[str, list[Any]] = {name: [] for name in names}
+        self.deltas: dict[str, list[float | None]] = {metric: [] for metric in metrics}
+        self._cases = 0
+
+    def add(self, one: Told) -> None:
+        """The next case."""
+        columns, pictures, numbers = self.columns, one.details["pictures"], one.details["numbers"]
+        for arm in one.entry.arms or (PURE,):
+            audit, decided = _said(one, arm)
+            columns["entry"].append(self._cases)
+            columns["arm"].append(self.arms(arm))
+            columns["outcome"].append(self.outcomes(decided))
+            columns["tags"].append(self.tags(audit.tags if audit else ()))
+            columns["score"].append(audit.score if audit else None)
+            columns["confidence"].append(audit.confidence if audit else None)
+            columns["picture"].append(pictures.get(f"{arm}:", {}).get("file", ""))
+            for metric, column in self.deltas.items():
+                column.append(numbers.get(arm, {}).get(metric, (None, None))[1])
+        self._cases += 1
+
+
+def data(results: Results, entries: Sequence[Entry], rows: Rows, chunk: int) -> dict[str, Any]:
     """What `data.js` hands to the page."""
-    families, arms, outcomes, tags = _Codes(), _Codes(), _Codes(), _Codes()
-    rows: dict[str, list[Any]] = {
-        name: [] for name in ("entry", "arm", "outcome", "tags", "score", "confidence", "picture")
-    }
-    deltas: dict[str, list[float | None]] = {metric: [] for metric in results.what.metrics}
-    for place, (entry, one) in enumerate(zip(entries, told, strict=True)):
-        for arm in entry.arms or (PURE,):
-            audit, decided = _said(entry, arm)
-            rows["entry"].append(place)
-            rows["arm"].append(arms(arm))
-            rows["outcome"].append(outcomes(decided))
-            rows["tags"].append(tags(audit.tags if audit else ()))
-            rows["score"].append(audit.score if audit else None)
-            rows["confidence"].append(audit.confidence if audit else None)
-            rows["picture"].append(one["pictures"].get(f"{arm}:", {}).get("file", ""))
-            for metric, column in deltas.items():
-                column.append(one["numbers"].get(arm, {}).get(metric, (None, None))[1])
-    summary = results.summary
+    families, summary = _Codes(), results.summary
     return {
         "chunk": chunk,
         "metrics": [{"name": name, **about} for name, about in summary["metrics"].items()],
@@ -57,11 +67,11 @@ def columns(results: Results, entries: Sequence[Entry], told: Sequence[dict[str,
         "case": [entry.case for entry in entries],
         "families": families.values,
         "standins": [standin(results.what.labels.get(family, ())) for family in families.values],
-        "arms": [_about(results, arm) for arm in arms.values],
-        "outcomes": outcomes.values,
-        "tagsets": [list(found) for found in tags.values],
-        "rows": rows,
-        "deltas": deltas,
+        "arms": [_about(results, arm) for arm in rows.arms.values],
+        "outcomes": rows.outcomes.values,
+        "tagsets": [list(found) for found in rows.tags.values],
+        "rows": rows.columns,
+        "deltas": rows.deltas,
     }
 
 
@@ -70,13 +80,12 @@ def standin(models: Iterable[str]) -> str:
     return next((word for word in ("embedded", "stand-in") for model in models if word in model), "")
 
 
-def _said(entry: Entry, arm: str) -> tuple[Any, str]:
+def _said(one: Told, arm: str) -> tuple[Audit | None, str]:
     """An arm's first audit, which is the one of pure, and what was decided over all its rounds."""
-    trail = entry.subject.trail if entry.subject else None
-    if trail is not None and arm in trail.arms:
-        rounds = trail.arms[arm]
+    if one.trail is not None and arm in one.trail.arms:
+        rounds = one.trail.arms[arm]
         return rounds[0].audit, outcome(rounds)
-    return None, FAILED if arm in entry.failed else ""
+    return None, FAILED if arm in one.entry.failed else ""
 
 
 def _about(results: Results, arm: str) -> dict[str, str]:
