@@ -10,6 +10,7 @@ import pytest
 
 from conftest import draw_face
 from fsrbench import config, evaluate, images, publish, subjects
+from fsrbench import scores as scorefile
 from fsrbench.errors import InputError
 from fsrbench.execute import untracked
 from fsrbench.plugins import Machine
@@ -41,7 +42,7 @@ def test_plain_folders(folders: tuple[Path, dict[str, Path]], tmp_path: Path) ->
     what = subjects.of_folders(folders[0], folders[1], "mine", chosen(["psnr", "ssim"], 192))
     summary = publish.publish(what, RunFolder(tmp_path / "out"), MACHINE, 2, untracked)
     psnr = summary["families"]["mine"]["psnr"]
-    scores = evaluate.read_scores(tmp_path / "out" / "scores.csv")
+    scores = scorefile.read(tmp_path / "out" / "scores.csv")
     pure = {s.case: s.value for s in scores if (s.metric, s.arm) == ("psnr", "pure")}
     arm = {s.case: s.value for s in scores if (s.metric, s.arm) == ("psnr", "lvlm")}
     assert psnr["n"] == 3
@@ -77,7 +78,7 @@ def test_missing_is_said_and_never_zero(folders: tuple[Path, dict[str, Path]], t
     text = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
     assert "n/a" in text
     assert "fsrbench weights --download" in text
-    missing = [s for s in evaluate.read_scores(tmp_path / "out" / "scores.csv") if s.metric == "lpips"]
+    missing = [s for s in scorefile.read(tmp_path / "out" / "scores.csv") if s.metric == "lpips"]
     assert all(s.value is None and s.note for s in missing)
 
 

@@ -29,6 +29,7 @@ from fsrbench import (
     study,
     subjects,
 )
+from fsrbench import scores as scorefile
 from fsrbench import summary as summarising
 from fsrbench.config import Settings
 from fsrbench.journal import Journal
@@ -60,7 +61,7 @@ def numbers(out: Path) -> None:
     folder = RunFolder(out)
     what = subjects.of_run(folder, Settings.model_validate(folder.study()["settings"]))
     scores = evaluate.measure(what, MACHINE, journal=folder.journal)
-    evaluate.write_scores(out / "scores.csv", scores)
+    scorefile.write(out / "scores.csv", scores)
     publish.write_summary(out, {**summarising.summarise(what, Numbers(scores)), "findings": {}})
 
 
@@ -68,7 +69,7 @@ def finished(out: Path) -> Results:
     """A run with its numbers, which were stored."""
     folder = RunFolder(out)
     what = subjects.of_run(folder, Settings.model_validate(folder.study()["settings"]))
-    numbers = Numbers(evaluate.read_scores(out / "scores.csv"))
+    numbers = Numbers(scorefile.read(out / "scores.csv"))
     return Results(out, what, numbers, json.loads((out / "summary.json").read_bytes()))
 
 

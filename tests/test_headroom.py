@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import config, evaluate, headroom, images, overviews, publish, study
+from fsrbench import config, headroom, images, overviews, publish, study
+from fsrbench import scores as scorefile
 from fsrbench.errors import InputError
 from fsrbench.execute import untracked
 from fsrbench.plugins import Machine
@@ -85,7 +86,7 @@ def test_only_cases_with_both_numbers_are_paired() -> None:
 
 def test_gains_are_those_of_the_scores(found: dict[str, Any]) -> None:
     entry = found["families"]["general"]["paper"]
-    scores = evaluate.read_scores(found["out"] / "paper" / "scores.csv")
+    scores = scorefile.read(found["out"] / "paper" / "scores.csv")
     for metric in ("ssim", "psnr"):  # the objective is measured although the settings do not name it
         by_case = {(s.case, s.arm): s.value for s in scores if s.metric == metric}
         deltas = [by_case[f"face {n}", "oracle"] - by_case[f"face {n}", "pure"] for n in range(3)]  # type: ignore[operator]

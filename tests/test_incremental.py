@@ -35,6 +35,7 @@ from fsrbench import (
     study,
     subjects,
 )
+from fsrbench import scores as scorefile
 from fsrbench.config import Limits
 from fsrbench.errors import SettingsError, Unavailable, WeightsError
 from fsrbench.plugins import Machine, Metric
@@ -154,7 +155,7 @@ def go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch]:
             patch.setattr(plots, "draw", lambda results: [token(results, "plots/plot.svg")])
             patch.setattr(report, "build", lambda results, *_: token(results, "report/index.html"))
             publish.publish(replace(what, metrics=metrics), RunFolder(bench.out), machine, workers, execute.untracked)
-        assert evaluate.read_scores(bench.out / "scores.csv") == expected
+        assert scorefile.read(bench.out / "scores.csv") == expected
         return watch
 
     return run
@@ -257,7 +258,7 @@ def test_a_deleted_picture_and_its_return(bench: Bench, go: Callable[..., Watch]
     watch = go()
     assert watch.scored == {}
     assert watch.drawn == ["2"]
-    missing = [s for s in evaluate.read_scores(bench.out / "scores.csv") if s.value is None]
+    missing = [s for s in scorefile.read(bench.out / "scores.csv") if s.value is None]
     assert {(s.case, s.arm) for s in missing} == {("2", "lvlm")}
     assert all("2.png" in s.note for s in missing)
     path.write_bytes(kept)
@@ -643,7 +644,7 @@ def test_pictures_of_a_run_that_were_exchanged_have_no_number(tmp_path: Path, fo
 
     def found() -> dict[tuple[str, str, str], tuple[float | None, str]]:
         publish.run(RunFolder(out), MACHINE, 1, execute.untracked)
-        return {(s.case, s.arm, s.metric): (s.value, s.note) for s in evaluate.read_scores(out / "scores.csv")}
+        return {(s.case, s.arm, s.metric): (s.value, s.note) for s in scorefile.read(out / "scores.csv")}
 
     def exchange() -> None:
         one, other, aside = (out / "general" / folder / name for name in ("0.png", "1.png", "aside"))

@@ -44,6 +44,7 @@ LAYERS = (
         "raycluster",
         "study",
         "subjects",
+        "scores",
         "evaluate",
         "ranks",
         "stats",

@@ -28,6 +28,7 @@ from unittest import mock
 import numpy as np
 
 from fsrbench import config, degrade, evaluate, execute, images, plots, publish, study, subjects
+from fsrbench import scores as scorefile
 from fsrbench import summary as summarising
 from fsrbench.config import Settings
 from fsrbench.plugins import Machine
@@ -73,7 +74,7 @@ def numbers(_root: Path, out: Path, cases: int, lap: Lap) -> None:
     folder = RunFolder(out)
     what = subjects.of_run(folder, Settings.model_validate(folder.study()["settings"]))
     scores = evaluate.measure(what, MACHINE, WORKERS, journal=folder.journal)
-    evaluate.write_scores(out / "scores.csv", scores)
+    scorefile.write(out / "scores.csv", scores)
     summary = summarising.summarise(what, Numbers(scores))
     publish.write_summary(out, {**summary, "findings": {}})
     if summary["families"]["general"]["psnr"]["arms"]["s"]["n"] != cases or summary["inputs"]["recipe"] != ["paper"]:

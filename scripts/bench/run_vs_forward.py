@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument(
         "--workers", type=int, action="append", help="cases in flight; repeatable (default: two more than cores)"
     )
+    parser.add_argument("--only", choices=RUNS, action="append", help="which runs; repeatable (default: all)")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -115,7 +116,8 @@ def main() -> None:
         passes()
         run(("heuristic",), True, execute.cores())  # what is imported and opened for the first time is nobody's
         for _ in range(given.rounds):
-            for name, (arms, evaluated) in RUNS.items():
+            for name in given.only or RUNS:
+                arms, evaluated = RUNS[name]
                 for workers in given.workers or [execute.cores() + 2]:
                     before = passes()
                     took = timed(lambda arms=arms, evaluated=evaluated, workers=workers: run(arms, evaluated, workers))

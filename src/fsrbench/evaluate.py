@@ -2,9 +2,9 @@
 
 What is needed is measured and nothing else: a number is taken over from the journal while its picture, the case's
 pure picture, the reference and the metric are what they were, and, in a run, while the picture is the one that the
-trail recorded. All that is missing of a case is measured together,
-from one decode of each picture, so that what belongs to the reference is found once and every variant gets the same
-crop. A number that cannot be had is missing with its reason, never zero, never filled, and is tried again each time.
+trail recorded. All that is missing of a case is measured together, from one decode of each picture, so that what
+belongs to the reference is found once and every variant gets the same crop. A number that cannot be had is missing
+with its reason, never zero, never filled, and is tried again each time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
@@ -23,23 +23,20 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, TypeAlias
 
-from fsrbench import __version__, csvfile, execute, images, inputs, record, weights
-from fsrbench.errors import FsrbenchError, SettingsError
+from fsrbench import __version__, execute, images, inputs, record, weights
+from fsrbench.errors import FsrbenchError
 from fsrbench.journal import Journal
 from fsrbench.plugins import Machine
 from fsrbench.store import read_made
 from fsrbench.subjects import Evaluation, Subject
 from fsrbench.values import PURE, Image, Score
 
-HEADER = ["family", "case", "arm", "metric", "value", "note"]
 PACKAGES = ("numpy", "scipy", "opencv-python", "pillow", "torch", "lpips", "onnxruntime", "insightface", "pyiqa")
 """Packages whose version may move a number."""
 SAVED = 20.0
 """Seconds between two writings of the journal: what an interrupt, or a power cut, may cost."""
 ENLARGED = "enlarged references"
 """Under this the journal remembers references that were smaller than they are compared: content → shorter side."""
-SAME = 1e-4
-"""By how much, or by what share, a number may differ between devices."""
 Scorer = Callable[[Sequence[Any], Any], Sequence[float]]
 Outcome: TypeAlias = tuple[float | None, str]
 """A number, or why there is none."""
@@ -309,38 +306,3 @@ def identity(name: str, what: Evaluation, machine: Machine, journal: Journal) ->
 def _telling(value: Any, journal: Journal) -> str | None:
     """A file by its content, a device by its kind."""
     return journal.sha256(value) if isinstance(value, Path) else value and str(value).partition(":")[0]
-
-
-# -------------------------------------------------------------------- storing
-
-
-def write_scores(path: Path, scores: Iterable[Score]) -> None:
-    """Store scores as a table."""
-    csvfile.write(path, HEADER, ([s.family, s.case, s.arm, s.metric, s.value, s.note] for s in scores))
-
-
-def hold(path: Path, scores: Iterable[Score]) -> None:
-    """Refuse scores in which a stored number of the same metric is another one, or missing, for whatever reason.
-
-    Who only shows a run changes no number of it; what the last evaluation was told besides is not remembered.
-    """
-    stored = {(s.family, s.case, s.arm, s.metric): s.value for s in read_scores(path) if s.value is not None}
-    others = []
-    for s in scores:
-        before = stored.get((s.family, s.case, s.arm, s.metric))
-        if before is not None and (s.value is None or not math.isclose(s.value, before, rel_tol=SAME, abs_tol=SAME)):
-            now = s.note if s.value is None else f"{s.value:g}"
-            others.append(f"{s.metric} of {s.case} ({s.family}, {s.arm}) is {before:g} and would be {now}")
-    if others:
-        raise SettingsError(
-            f"{path} holds {len(others)} numbers that are not found again: {others[0]}. Say again what the evaluation "
-            "was told (--hr DIR, --set …), or measure anew: fsrbench evaluate RUN."
-        )
-
-
-def read_scores(path: Path) -> list[Score]:
-    """Read them back."""
-    return [
-        Score(r["case"], r["family"], r["arm"], r["metric"], float(r["value"]) if r["value"] else None, r["note"])
-        for r in csvfile.read(path, HEADER)
-    ]

@@ -17,6 +17,7 @@ from statistics import fmean
 from typing import Any
 
 from fsrbench import config, evaluate, execute, images, preview, stats, study, subjects
+from fsrbench import scores as scorefile
 from fsrbench import summary as summarising
 from fsrbench.config import Settings
 from fsrbench.errors import InputError
@@ -89,7 +90,7 @@ def run(
             result["failures"] += [f"{f.family} {f.case} {f.arm}: {f.why}" for f in outcome.failures]
             what = subjects.of_run(outcome.folder, _stored(outcome.folder, settings))
             scores = evaluate.measure(what, machine, workers, track, outcome.folder.journal)
-            evaluate.write_scores(outcome.folder.root / "scores.csv", scores)
+            scorefile.write(outcome.folder.root / "scores.csv", scores)
             _add(result, name, plan, outcome.folder, settings, what, scores)
     images.write_bytes(out / "headroom.json", as_json(result))
     return result
@@ -206,7 +207,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def _caught(family: str, beside: RunFolder, what: Evaluation, numbers: Numbers, objective: str) -> dict[str, Any]:
     """Which share of the oracle's gain each arm of a finished run caught, on the cases that both restored alike."""
-    theirs = Numbers(evaluate.read_scores(beside.root / "scores.csv"))
+    theirs = Numbers(scorefile.read(beside.root / "scores.csv"))
     if not any(s.metric == objective for s in theirs.scores):
         raise InputError(
             f"{beside.root} has no scores for {objective}. Measure them: "

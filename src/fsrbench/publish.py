@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from fsrbench import __version__, evaluate, execute, findings, images, panels, plots, png, report, subjects, tables
+from fsrbench import scores as scorefile
 from fsrbench import summary as summarising
 from fsrbench.config import Settings
 from fsrbench.errors import FsrbenchError
@@ -66,13 +67,13 @@ def _publish(
     root, journal, failures = folder.root, folder.journal, folder.failures()
     scores = evaluate.measure(what, machine, workers, track, journal)
     if anew:
-        evaluate.hold(root / "scores.csv", scores)
+        scorefile.hold(root / "scores.csv", scores)
     what = replace(what, notes=(*what.notes, *evaluate.notes(what, journal)))
     cases = _Cases.of(what, scores, journal)
     told = _digest(_words(what), list(cases.content.values()), failures)
 
     def write_scores() -> list[Path]:
-        evaluate.write_scores(root / "scores.csv", scores)
+        scorefile.write(root / "scores.csv", scores)
         return [root / "scores.csv"]
 
     _make(journal, "scores.csv", told, write_scores)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeAlias
 
-from fsrbench import choice, execute, images, inputs, liveness, networks, plugins, policy, prompts
+from fsrbench import choice, execute, images, inputs, liveness, networks, plugins, png, policy, prompts
 from fsrbench.config import Settings
 from fsrbench.downloads import sha256
 from fsrbench.errors import CostLimitReached, FsrbenchError, SettingsError, StoreError, sentence
@@ -233,12 +233,12 @@ def _mend(unit: _Unit, done: Restoration) -> Image | None:
     if (folder.root / done.path).is_file():
         return None
     again = unit.pipeline.restore(unit.lr, done.knobs, done.seed).image
-    png, digest = _encoded(unit, again)
+    data, digest = _encoded(unit, again)
     if digest != done.sha256:
         raise FsrbenchError(
             f"{folder.root / done.path} was deleted and comes out differently on this machine. Use another --out."
         )
-    folder.write_picture(done.path, png)
+    folder.write_picture(done.path, data)
     return again
 
 
@@ -269,8 +269,8 @@ def _reference(bench: Bench, case: Case, pure: Image) -> Image:
 
 
 def _store(unit: _Unit, picture: Picture, path: str) -> Restoration:
-    png, digest = _encoded(unit, picture.image)
-    unit.bench.folder.write_picture(path, png)
+    data, digest = _encoded(unit, picture.image)
+    unit.bench.folder.write_picture(path, data)
     return Restoration(
         backend=unit.bench.settings.families[unit.bench.family].backend,
         model=unit.pipeline.restorer.model,
@@ -287,5 +287,6 @@ def _store(unit: _Unit, picture: Picture, path: str) -> Restoration:
 def _encoded(unit: _Unit, image: Image) -> tuple[bytes, str]:
     """A picture's PNG and hash, made once."""
     if id(image) not in unit.encoded:
-        unit.encoded[id(image)] = image, images.encode(image), images.pixel_hash(image)
+        pixels = images.to_8bit(image)
+        unit.encoded[id(image)] = image, png.encode(pixels), images.hash_8bit(pixels)
     return unit.encoded[id(image)][1:]
