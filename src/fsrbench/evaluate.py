@@ -33,6 +33,8 @@ from fsrbench.values import PURE, Image, Score
 
 PACKAGES = ("numpy", "scipy", "opencv-python", "pillow", "torch", "lpips", "onnxruntime", "insightface", "pyiqa")
 """Packages whose version may move a number."""
+DIGITS = 6
+"""Digits after the point that are kept of a number."""
 SAVED = 20.0
 """Seconds between two writings of the journal: what an interrupt, or a power cut, may cost."""
 ENLARGED = "enlarged references"
@@ -266,7 +268,7 @@ def _values(
         return dict.fromkeys(pictures, (None, note or str(scorer)))
     try:
         together = scorer(list(pictures.values()), reference)
-        return {arm: (float(value), "") for arm, value in zip(pictures, together, strict=True)}
+        return {arm: (round(float(value), DIGITS), "") for arm, value in zip(pictures, together, strict=True)}
     except FsrbenchError as error:
         if len(pictures) == 1:
             return {arm: (None, str(error)) for arm in pictures}
@@ -278,7 +280,7 @@ def _score(subject: Subject, arm: str, metric: str, value: float | None, note: s
     """A number that is no number (PSNR of identical pictures is infinite) cannot enter a mean: it is missing."""
     if value is not None and not math.isfinite(value):
         value, note = None, f"the value is {value}"
-    return Score(subject.case, subject.family, arm, metric, None if value is None else round(value, 6), note)
+    return Score(subject.case, subject.family, arm, metric, value, note)
 
 
 # --------------------------------------------------------------------- identity
