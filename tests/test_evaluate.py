@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from conftest import draw_face
 from fsrbench import config, evaluate, images, publish, subjects
 from fsrbench import scores as scorefile
-from fsrbench.errors import InputError
+from fsrbench.errors import InputError, StoreError
 from fsrbench.execute import untracked
-from fsrbench.plugins import Machine
+from fsrbench.plugins import Machine, Metric
 from fsrbench.results import Numbers
 from fsrbench.store import RunFolder
 from fsrbench.summary import summarise
+from fsrbench.values import Image, Score
 
 MACHINE = Machine(offline=True)
 
@@ -60,6 +64,38 @@ def test_a_case_that_an_arm_lacks_does_not_enter_its_delta(folders: tuple[Path, 
     entry = summary["families"]["mine"]["psnr"]
     assert (entry["n"], entry["arms"]["lvlm"]["n"]) == (3, 2)
     assert entry["arms"]["lvlm"]["pure"] != entry["pure"]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_network_of_a_metric_has_one_thread_as_after_a_run(
+    folders: tuple[Path, dict[str, Path]], workers: int
+) -> None:
+    found = []
+
+    def opened(_machine: Machine) -> Callable[..., list[float]]:
+        def score(variants: Sequence[Image], _reference: Image | None) -> list[float]:
+            found.append(torch.get_num_threads())
+            return [0.0] * len(variants)
+
+        return score
+
+    what = subjects.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], 192))
+    metric = Metric("X", "higher", reference=False, digits=1, open=opened, depends=("device",))
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)
+        evaluate.measure(replace(what, metrics={"lpips": metric}), MACHINE, workers)
+    finally:
+        torch.set_num_threads(before)
+    assert found == [1] * 3
+
+
+def test_a_table_that_was_edited_into_no_numbers_is_refused_in_words(tmp_path: Path) -> None:
+    scorefile.write(tmp_path / "scores.csv", [Score("0", "general", "pure", "psnr", 23.5, "")])
+    text = (tmp_path / "scores.csv").read_text(encoding="utf-8")
+    (tmp_path / "scores.csv").write_text(text.replace("23.5", '"23,5"'), encoding="utf-8")
+    with pytest.raises(StoreError, match=r"scores\.csv was changed: .*23,5.*fsrbench evaluate"):
+        scorefile.read(tmp_path / "scores.csv")
 
 
 def test_missing_is_said_and_never_zero(folders: tuple[Path, dict[str, Path]], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ a clock that goes back. After each, what is there is whole, and the same command
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -21,7 +22,7 @@ import cv2
 import pytest
 
 from conftest import ROOT, draw_face
-from fsrbench import config, execute, images, study
+from fsrbench import cli, config, execute, images, study
 from fsrbench.errors import StoreError
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
@@ -269,6 +270,33 @@ def test_a_case_without_memory_costs_itself_alone_and_a_bug_is_none(
     assert go(faces, tmp_path / "out").failures == []
     go(faces, tmp_path / "whole")
     assert told(tmp_path / "out") == told(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (StoreError("No."), "No."),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "Memory ran out."),
+        (OSError(errno.ENOSPC, "No space left on device"), "What is printed cannot be written: No space left"),
+        (OSError(errno.ENOSPC, "No space left on device", "file"), None),
+        (KeyError("a bug"), None),
+    ],
+)
+def test_what_can_be_mended_is_one_sentence_and_a_bug_keeps_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, said: str | None
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises((SystemExit, type(error))) as left:
+        cli.main()
+    if said is None:
+        assert left.value is error
+    else:
+        assert left.type is SystemExit
+        assert left.value.code == 2
+        assert capsys.readouterr().err.startswith(f"fsrbench: {said}")
 
 
 def test_a_picture_that_vanishes_after_it_was_listed_costs_its_case_alone(

@@ -45,12 +45,12 @@ ALLOWED = 5
 """KiB a case: its names, its numbers, the hashes of its files, and what the garbage collector has not seen yet."""
 
 
-def run(root: Path, cases: int) -> Path:
+def run(root: Path, cases: int, name: str = "out") -> Path:
     """Restore so many cases and have them audited."""
     arm = {"auditor": "scripted", "replies": [ASK]}
     changes = [f"arms.s={json.dumps(arm)}", "families.general.backend=bicubic", "metrics=psnr", "hr_size=16"]
     settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["s"])
-    outcome = study.run(settings, MACHINE, root / "lr", root / "hr", root / f"out {cases}", limit=cases)
+    outcome = study.run(settings, MACHINE, root / "lr", root / "hr", root / f"{name} {cases}", limit=cases)
     assert not outcome.failures
     assert outcome.done in (0, cases)
     return outcome.folder.root
@@ -115,9 +115,12 @@ def test_a_further_case_takes_next_to_no_memory(tiny: Path, monkeypatch: pytest.
     told(first)
     found = {}
     for cases in (FEW, MANY):
-        restored = peak(partial(run, tiny, cases))
-        works = (numbers, numbers, told, told)
-        found[cases] = [restored, *(peak(partial(work, tiny / f"out {cases}")) for work in works)]
+        taken = []
+        for name in "ab":  # twice, since a table of the interpreter's own (names that it keeps) may grow once meanwhile
+            restored = peak(partial(run, tiny, cases, name))
+            works = (numbers, numbers, told, told)
+            taken.append([restored, *(peak(partial(work, tiny / f"{name} {cases}")) for work in works)])
+        found[cases] = [min(twice) for twice in zip(*taken, strict=True)]
     for few, many in zip(found[FEW], found[MANY], strict=True):
         assert (many - few) / (MANY - FEW) < 1024 * ALLOWED, found
 

@@ -20,7 +20,9 @@ from fsrbench.errors import BadOutput
 from fsrbench.networks import Network
 from fsrbench.plugins import Machine, Output
 from fsrbench.restore import Picture, Pipeline
+from fsrbench.store import RunFolder
 from fsrbench.values import Image, Knobs
+from fsrbench.workshop import Workshop
 from test_study import ASK, everything, scripted
 
 LRS = [draw_face(32, number) for number in range(8)]
@@ -141,6 +143,20 @@ def test_a_batch_that_cannot_be_made_is_made_one_by_one() -> None:
     assert len(made) == 8
 
 
+def test_a_batch_that_leaves_one_out_is_a_bug_and_nobody_waits_for_ever() -> None:
+    class Short(Plain):
+        def together(self, lrs: Any, knobs: Knobs, seeds: Any, precision: str) -> Sequence[Output]:
+            return super().together(lrs, knobs, seeds, precision)[:-1]
+
+    gate = Gate(Short(), len(LRS) - 1)
+    gate.pipeline = Pipeline(gate, {}, 4, "fp32", 3)
+    pool = ThreadPoolExecutor(len(LRS))
+    asked = [pool.submit(gate.pipeline.for_case().restore, lr, {}, 0) for lr in LRS]
+    errors = [future.exception(timeout=30) for future in asked]
+    pool.shutdown()
+    assert {type(error) for error in errors} == {type(None), ValueError}
+
+
 # ------------------------------------------------------------ a core to each
 
 
@@ -191,7 +207,24 @@ def test_on_a_cpu_each_core_has_a_pass_with_one_thread_unless_passes_must_take_t
 
 def test_every_native_backend_may_be_called_by_many_and_upstream_ones_may_not() -> None:
     found = {name: plugins.load("backends", name).reentrant for name in plugins.names("backends")}
-    assert {name for name, may in found.items() if may} == set(BACKENDS.values())
+    assert {name for name, may in found.items() if may} == {*BACKENDS.values(), "bicubic"}
+
+
+def test_a_thread_that_worked_for_another_family_takes_the_threads_of_the_one_at_hand(tmp_path: Path) -> None:
+    """Ray's threads outlive a family, and torch remembers their number for each of them."""
+    settings = config.with_arms(config.load(None, ["families.general.backend=bicubic"])[0], [])
+    shop = Workshop(settings, Machine(cores=3), RunFolder(tmp_path))
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            torch.set_num_threads(4)
+            assert pool.submit(torch.get_num_threads).result() == 4
+            shop.open("general")
+            assert pool.submit(torch.get_num_threads).result() == 4
+            pool.submit(shop.weights, "general").result()
+            assert pool.submit(torch.get_num_threads).result() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.slow

@@ -216,7 +216,7 @@ def write(path: Path, found: Baseline) -> None:
     for entries in data["families"].values():
         for entry in entries.values():
             del entry["why_na"]  # not compared, and it may name paths of this machine
-    images.write_bytes(path, (_laid_out(data, "") + "\n").encode())
+    images.write_named(path, (_laid_out(data, "") + "\n").encode())
 
 
 def _laid_out(value: Any, margin: str) -> str:

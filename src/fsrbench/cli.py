@@ -17,7 +17,7 @@ from pathlib import Path
 import typer
 
 from fsrbench import __version__, console, evidence_commands, options, probes
-from fsrbench.errors import FsrbenchError, SettingsError, sentence
+from fsrbench.errors import SettingsError, sentence
 
 app = typer.Typer(
     name="fsrbench",
@@ -262,16 +262,12 @@ def main() -> None:
     logging.getLogger("fsrbench").setLevel(logging.INFO)
     try:
         app()
-    except FsrbenchError as error:
-        typer.echo(f"fsrbench: {error}", err=True)
-        sys.exit(2)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EIO) or error.filename is not None:
-            raise
-        typer.echo(f"fsrbench: What is printed cannot be written: {error.strerror}.", err=True)
-        sys.exit(2)
     except Exception as error:
-        typer.echo(f"fsrbench: {sentence(error)}", err=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO) and error.filename is None:
+            said = f"What is printed cannot be written: {error.strerror}."
+        else:
+            said = sentence(error)
+        typer.echo(f"fsrbench: {said}", err=True)
         sys.exit(2)
 
 

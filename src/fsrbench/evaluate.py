@@ -23,7 +23,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, TypeAlias
 
-from fsrbench import __version__, execute, images, inputs, record, weights
+from fsrbench import __version__, execute, images, inputs, networks, record, weights
 from fsrbench.errors import FsrbenchError
 from fsrbench.journal import Journal
 from fsrbench.plugins import Machine
@@ -118,6 +118,8 @@ def measure(
             to_do.append(number)
         else:
             scores += _settled(case, order, current)
+    if to_do and any("device" in metric.depends for metric in what.metrics.values()):
+        networks.share_cores(machine, reentrant=True)  # as in a run that restores first: the same sums, a core a case
     outcomes = execute.run(partial(_measure, bench), (what.subjects[number] for number in to_do), workers)
     saved = time.monotonic()
     try:

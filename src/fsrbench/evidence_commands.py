@@ -54,9 +54,9 @@ def check(
         else:
             console.say("\n".join(verdicts.text(found, everything=everything)), err=bool(found.obstacles))
         if junit is not None:
-            images.write_bytes(junit, verdicts.junit(found))
+            images.write_named(junit, verdicts.junit(found))
         if markdown is not None:
-            images.write_bytes(markdown, verdicts.markdown(found, everything=everything).encode())
+            images.write_named(markdown, verdicts.markdown(found, everything=everything).encode())
     if save_baseline is not None:
         baselines.write(save_baseline, checking.trusted(run))
         typer.echo(f"Saved as baseline: {save_baseline}", err=True)

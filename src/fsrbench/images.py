@@ -255,24 +255,27 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file, all or nothing; see `replacing` for what is no plain file."""
+    """Write a file, all or nothing."""
     with replacing(path) as file:
         file.write(data)
 
 
+def write_named(path: Path, data: bytes) -> None:
+    """Write the file that the user named: a link stays one, and what it names is replaced; a stream is written into.
+
+    In a folder of results no link is followed: it may be somebody else's, and name any file of whoever opens it.
+    """
+    if not is_stream(path):
+        write_bytes(Path(os.path.realpath(path)) if path.is_symlink() else path, data)
+        return
+    with _writing(path), path.open("ab") as stream:
+        stream.write(data)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write to a temporary name beside the target, flush, rename: a reader never sees half a file.
-
-    A link stays a link, and what it names is replaced. What is no file is written into.
-    """
-    try:
-        if is_stream(path):
-            with path.open("ab") as stream:
-                yield stream
-            return
-        if path.is_symlink():
-            path = Path(os.path.realpath(path))
+    """Write to a temporary name beside the target, flush, rename: a reader never sees half a file."""
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
         try:
@@ -285,6 +288,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What the system says when a file cannot be written becomes a sentence."""
+    try:
+        yield
     except OSError as error:
         cure = " Make room; the same command then goes on." if error.errno == errno.ENOSPC else ""
         raise StoreError(f"{path} cannot be written: {error.strerror or error}.{cure}") from error

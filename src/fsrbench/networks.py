@@ -243,7 +243,8 @@ def share_cores(machine: Machine, reentrant: bool) -> int:
 
     On a CPU each core has a pass of its own: passes do not wait for one another, as the threads of one pass do, and
     what a pass computes is the same on any number of cores (torch adds in another order with more threads). A GPU
-    takes one pass at a time, which may be a batch.
+    takes one pass at a time, which may be a batch. It holds for this thread and for those to come, in the whole
+    process: a thread that has computed before keeps what it had, until it calls this itself.
     """
     if not machine.device.startswith("cpu"):
         return 1

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-from fsrbench.errors import SettingsError
+from fsrbench.errors import SettingsError, out_of_memory
 from fsrbench.values import Answer, Bounds, Comparison, Image, Knobs, KnobValue, Preference, Question
 
 if TYPE_CHECKING:
@@ -254,6 +254,8 @@ def load(kind: str, name: str) -> Any:
     try:
         module = importlib.import_module(f"fsrbench.{kind}.{name}")
     except Exception as error:  # a user's file may raise anything; what is shipped is tested not to
+        if out_of_memory(error):
+            raise
         raise SettingsError(f"The {kind[:-1]} {name} cannot be imported: {type(error).__name__}: {error}") from error
     declared = getattr(module, KINDS[kind], None)
     if not isinstance(declared, CONTRACTS[kind]):

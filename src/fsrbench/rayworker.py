@@ -39,7 +39,7 @@ class Order:
     settings: Settings
     """The study's, with this worker's share of what is limited."""
     machine: Machine
-    """Device and precision."""
+    """Device, precision and the worker's cores."""
     root: Path
     """The run's folder."""
     here: Path

@@ -100,7 +100,8 @@ class Network:
             try:
                 self._serve(together)
             finally:
-                with self._changed:
+                with self._changed:  # whom a bug or an interrupt left without an answer waits again
+                    self._waiting += [other for other in together if other is not asked and not other.settled]
                     self._free += 1
                     self._changed.notify_all()
         if asked.error is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fsrbench import csvfile
-from fsrbench.errors import SettingsError
+from fsrbench.errors import SettingsError, StoreError
 from fsrbench.values import Score
 
 HEADER = ["family", "case", "arm", "metric", "value", "note"]
@@ -22,10 +22,13 @@ def write(path: Path, scores: Iterable[Score]) -> None:
 
 def read(path: Path) -> list[Score]:
     """Read them back."""
-    return [
-        Score(r["case"], r["family"], r["arm"], r["metric"], float(r["value"]) if r["value"] else None, r["note"])
-        for r in csvfile.read(path, HEADER)
-    ]
+    try:
+        return [
+            Score(r["case"], r["family"], r["arm"], r["metric"], float(r["value"]) if r["value"] else None, r["note"])
+            for r in csvfile.read(path, HEADER)
+        ]
+    except ValueError as error:
+        raise StoreError(f"{path} was changed: {error}. Delete it: fsrbench evaluate makes it again.") from None
 
 
 def hold(path: Path, scores: Iterable[Score]) -> None:
@@ -43,5 +46,5 @@ def hold(path: Path, scores: Iterable[Score]) -> None:
     if others:
         raise SettingsError(
             f"{path} holds {len(others)} numbers that are not found again: {others[0]}. Say again what the evaluation "
-            "was told (--hr DIR, --set …), or measure anew: fsrbench evaluate RUN."
+            "was told (--hr DIR, --device …, --set …), or measure anew: fsrbench evaluate RUN."
         )

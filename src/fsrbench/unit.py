@@ -53,6 +53,8 @@ class Bench:
     """The study's settings."""
     folder: RunFolder
     """Where results go."""
+    reentrant: bool = False
+    """May many threads restore at once?"""
     probed: dict[str, Pipeline] = field(default_factory=dict)
     """Case id → the pipeline with which its knobs were tried, and which remembers its pure restoration."""
 
@@ -116,7 +118,7 @@ def open_family(
             guards = _guards(settings, name, ask)
             seeds = settings.arms[name].variant_of or name
             arms[name] = audit.Supervisor(name, ask, look, limits, prompt, guards, seeds)
-    return Bench(family, pipeline, arms, settings, folder)
+    return Bench(family, pipeline, arms, settings, folder, backend.reentrant)
 
 
 def _guards(settings: Settings, arm: str, ask: object) -> policy.Guards | None:
@@ -150,7 +152,7 @@ def dead_knobs(bench: Bench, cases: Sequence[Case]) -> list[str] | None:
             pipeline, seed = bench.pipeline.for_case(), _seed(bench, case)
             found = liveness.dead(pipeline, lr, seed, offered)
         except Exception as error:
-            sentence(error)  # what can be mended fails again, and is reported, when its turn comes
+            sentence(error)  # a bug goes on; what can be mended fails again, and is reported, when its turn comes
             return None
         pipeline.keep_only(lr, seed)
         bench.probed[case.id] = pipeline

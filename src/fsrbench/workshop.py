@@ -13,7 +13,7 @@ from functools import partial
 from threading import Lock
 from typing import Protocol, TypeAlias
 
-from fsrbench import evidence, execute, unit
+from fsrbench import evidence, execute, networks, unit
 from fsrbench.config import Settings
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
@@ -89,7 +89,9 @@ class Workshop:
                 self._bench = unit.open_family(
                     family, self._settings, self._machine, self._auditors, self._look, self._folder
                 )
-            return self._bench
+            bench = self._bench
+        networks.share_cores(self._machine, bench.reentrant)  # this thread may have worked for another family before
+        return bench
 
 
 class _Local(Workshop):

@@ -32,4 +32,5 @@ BACKEND = Backend(
     family="general",
     consumes=(),
     open=_open,
+    reentrant=True,
 )
