@@ -42,7 +42,7 @@ from fsrbench.plugins import Machine, Metric
 from fsrbench.results import Results
 from fsrbench.store import RunFolder
 from fsrbench.subjects import Evaluation, Role, Subject
-from fsrbench.values import Image, Score
+from fsrbench.values import PURE, Image, Score
 
 MACHINE = Machine(offline=True)
 METRICS = ("psnr", "niqe")
@@ -616,7 +616,7 @@ def test_a_report_changes_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     evidence_commands.report(out, changes=["metrics=psnr,ssim,psnr_y"])  # one more is no other
     cli.evaluate(out, hr=tmp_path / "other")
     before = told()
-    with pytest.raises(SettingsError, match=r"8 numbers .*psnr of 0 \(general, pure\) is .*--hr DIR"):
+    with pytest.raises(SettingsError, match=r"other numbers \(8\): psnr of 0 \(general, pure\) is .*--hr DIR"):
         evidence_commands.report(out)
     assert told() == before
     evidence_commands.report(out, hr=tmp_path / "other")
@@ -627,6 +627,26 @@ def test_a_report_changes_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     cli.evaluate(out)
     evidence_commands.report(out)
     assert told() != before
+
+
+@pytest.mark.parametrize("what", ["a case less", "a case more", "an arm less", "a metric less", "a last digit"])
+def test_a_report_loses_and_adds_none(tmp_path: Path, what: str) -> None:
+    stored = [Score(c, "general", arm, m, 20.5, "") for c in "ab" for arm in (PURE, "s") for m in ("psnr", "niqe")]
+    stored.append(Score("c", "general", PURE, "psnr", None, "it is gone"))
+    now = {
+        "a case less": [s for s in stored if s.case != "b"],
+        "a case more": [replace(s, value=20.5) for s in stored],
+        "an arm less": [s for s in stored if s.arm == PURE],
+        "a metric less": [s for s in stored if s.metric == "psnr"],
+        "a last digit": [replace(s, value=s.value and s.value + 1e-5) for s in stored],
+    }[what]
+    scorefile.write(tmp_path / "scores.csv", stored)
+    assert scorefile.hold(tmp_path / "scores.csv", stored) == stored
+    if what == "a last digit":
+        assert scorefile.hold(tmp_path / "scores.csv", now) == stored
+        return
+    with pytest.raises(SettingsError, match=r"(missing and would be 20\.5|gone and would be 20\.5|would be missing)"):
+        scorefile.hold(tmp_path / "scores.csv", now)
 
 
 @pytest.mark.parametrize("folder", ["pure-fsr", "fsr+s"])
@@ -737,3 +757,15 @@ def test_a_changed_trail_redraws_its_panel_alone(
     monkeypatch.setattr(panels, "draw", drawing)
     typed()
     assert drawn == ["0"]
+
+
+def test_files_that_change_names_are_noticed_although_size_and_time_are_alike(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(name.encode())
+        os.utime(tmp_path / name, (1_000_000_000, 1_000_000_000))
+    memory = journal.Journal(tmp_path)
+    before = [memory.sha256(tmp_path / name) for name in ("one", "two")]
+    (tmp_path / "one").rename(tmp_path / "three")
+    (tmp_path / "two").rename(tmp_path / "one")
+    (tmp_path / "three").rename(tmp_path / "two")
+    assert [memory.sha256(tmp_path / name) for name in ("two", "one")] == before

@@ -16,7 +16,7 @@ import torch
 
 from conftest import draw_face
 from fsrbench import config, execute, images, networks, plugins, restore, study
-from fsrbench.errors import BadOutput
+from fsrbench.errors import BadOutput, TookTooLong
 from fsrbench.networks import Network
 from fsrbench.plugins import Machine, Output
 from fsrbench.restore import Picture, Pipeline
@@ -239,6 +239,22 @@ def test_cores_change_no_byte(tmp_path: Path, family: str) -> None:
         torch.set_num_threads(4)
         study.run(settings, Machine(cores=cores), tmp_path / "lr", None, out, workers=4)
     assert pictures_in(tmp_path / "1") == pictures_in(tmp_path / "3")
+
+
+def test_what_is_in_flight_may_be_told_to_be_quick_when_a_loop_is_left() -> None:
+    clock, told = execute.Clock(), threading.Event()
+
+    def work(number: int) -> int:
+        assert number == 0 or told.wait(30)
+        return number
+
+    loop = execute.run(work, range(3), 3, lambda: (clock.stop(), told.set())[1])
+    assert next(loop) == 0
+    clock.check()
+    loop.close()  # as an interrupt does; it would wait for the others
+    assert told.is_set()
+    with pytest.raises(TookTooLong):
+        clock.check()
 
 
 def pictures_in(root: Path) -> dict[str, bytes]:

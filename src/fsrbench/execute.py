@@ -50,6 +50,10 @@ class Clock:
                 "that is not enough."
             )
 
+    def stop(self) -> None:
+        """Let nothing further be started."""
+        self._limit, self._until = self._limit or 0.0, -math.inf
+
     def excuse(self, seconds: float) -> None:
         """Do not count what was only waited, for the turn of others."""
         self._until += max(0.0, seconds)
@@ -60,10 +64,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def run(work: Callable[[Unit], Outcome], units: Iterable[Unit], workers: int = 1) -> Iterator[Outcome]:
+def run(
+    work: Callable[[Unit], Outcome], units: Iterable[Unit], workers: int = 1, leave: Callable[[], None] = lambda: None
+) -> Iterator[Outcome]:
     """Outcomes as they come, in any order. Never more than `workers` units are in memory.
 
-    An interrupt lets the units in flight finish, starts no other, and goes on to the caller.
+    An interrupt lets the units in flight finish, starts no other, and goes on to the caller. `leave` is called before
+    they are waited for: it may tell them to be quick.
     """
     if workers <= 1:
         yield from map(work, units)
@@ -78,5 +85,6 @@ def run(work: Callable[[Unit], Outcome], units: Iterable[Unit], workers: int = 1
                     yield future.result()
                     running |= {pool.submit(work, unit) for unit in islice(waiting, 1)}
         finally:
+            leave()
             for future in running:
                 future.cancel()

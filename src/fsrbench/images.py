@@ -268,7 +268,7 @@ def write_named(path: Path, data: bytes) -> None:
     if not is_stream(path):
         write_bytes(Path(os.path.realpath(path)) if path.is_symlink() else path, data)
         return
-    with _writing(path), path.open("ab") as stream:
+    with _writing(path), suppress(BrokenPipeError), path.open("ab") as stream:  # nobody need read to the end
         stream.write(data)
 
 

@@ -1,9 +1,10 @@
 """What a folder remembers of its files, so that nothing is done twice: hashes, measured values, what was made of what.
 
-A file whose size and time of change are as they were is taken to hold what it held; any other is hashed again, so
-that a copied folder is known by its content. Values are filed under the content that they were measured on, never
-under names. Everything here can be had again from the pictures: a journal that is damaged, or of another version,
-is no journal. What a value or a product depends on is decided by `evaluate.py` and `publish.py`.
+A file whose size, time of change and place on the disk are as they were is taken to hold what it held; any other is
+hashed again, so that a copied folder is known by its content and two files that change names are noticed. Values are
+filed under the content that they were measured on, never under names. Everything here can be had again from the
+pictures: a journal that is damaged, or of another version, is no journal. What a value or a product depends on is
+decided by `evaluate.py` and `publish.py`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Journal:
         self._path = folder / NAME if folder is not None else None
         self._root = os.path.join(os.path.abspath(folder), "") if folder is not None else ""
         stored = _read(self._path)
-        # Size, time of change and hash as one text: apart, they take twice the room.
+        # Size, time of change, place on the disk and hash as one text: apart, they take twice the room.
         self._files: dict[str, str] = {}
         self._unseen: dict[str, str] = stored.get("files", {})  # those nobody has asked for yet
         self._values: dict[str, tuple[str, dict[str, float]]] = stored.get("values", {})
@@ -67,7 +68,7 @@ class Journal:
             self._files.setdefault(key, known)  # first there, then gone here: other threads look, too
             self._unseen.pop(key, None)
         known = self._files.get(key, "")
-        same = known.startswith(f"{stamp.st_size} {stamp.st_mtime_ns} ")
+        same = known.startswith(f"{stamp.st_size} {stamp.st_mtime_ns} {stamp.st_ino} ")
         return stamp, known.rpartition(" ")[2] if same else None
 
     def _sha256(self, file: Path, grain: int) -> str | None:
@@ -81,7 +82,8 @@ class Journal:
         except OSError:
             return None
         settled = now - stamp.st_mtime_ns >= grain
-        key, entry = self._key(file), f"{stamp.st_size} {stamp.st_mtime_ns if settled else -1} {digest}"
+        written = stamp.st_mtime_ns if settled else -1
+        key, entry = self._key(file), f"{stamp.st_size} {written} {stamp.st_ino} {digest}"
         if self._files.get(key) != entry:
             self._files[key] = entry
             self._changed = True

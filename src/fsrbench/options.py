@@ -60,8 +60,8 @@ RunWorkers: TypeAlias = Annotated[
         "--workers",
         min=1,
         max=MOST,
-        help=f"Cases in flight (default here: {WORKERS}, on a GPU 16); with --executor ray, workers (default: one a "
-        "GPU or node). Results do not depend on it.",
+        help=f"Cases in flight (default here: {WORKERS}, on a GPU 16; more with an LVLM); with --executor ray, workers "
+        "(default: one a GPU or node). Results do not depend on it.",
         show_default=False,
     ),
 ]

@@ -67,7 +67,7 @@ def _publish(
     root, journal, failures = folder.root, folder.journal, folder.failures()
     scores = evaluate.measure(what, machine, workers, track, journal)
     if anew:
-        scorefile.hold(root / "scores.csv", scores)
+        scores = scorefile.hold(root / "scores.csv", scores)
     what = replace(what, notes=(*what.notes, *evaluate.notes(what, journal)))
     cases = _Cases.of(what, scores, journal)
     told = _digest(_words(what), list(cases.content.values()), failures)

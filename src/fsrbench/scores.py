@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fsrbench import csvfile
@@ -31,20 +32,43 @@ def read(path: Path) -> list[Score]:
         raise StoreError(f"{path} was changed: {error}. Delete it: fsrbench evaluate makes it again.") from None
 
 
-def hold(path: Path, scores: Iterable[Score]) -> None:
-    """Refuse scores in which a stored number of the same metric is another one, or missing, for whatever reason.
+def hold(path: Path, scores: Sequence[Score]) -> list[Score]:
+    """The stored numbers, if measuring finds the same ones and no others; refused if not, for whatever reason.
 
-    Who only shows a run changes no number of it; what the last evaluation was told besides is not remembered.
+    A metric of which nothing is stored may come in addition. Who only shows a run changes no number of it; what the
+    last evaluation was told besides is not remembered.
     """
-    stored = {(s.family, s.case, s.arm, s.metric): s.value for s in read(path) if s.value is not None}
-    others = []
-    for s in scores:
-        before = stored.get((s.family, s.case, s.arm, s.metric))
-        if before is not None and (s.value is None or not math.isclose(s.value, before, rel_tol=SAME, abs_tol=SAME)):
-            now = s.note if s.value is None else f"{s.value:g}"
-            others.append(f"{s.metric} of {s.case} ({s.family}, {s.arm}) is {before:g} and would be {now}")
+    if not path.is_file():
+        return list(scores)
+    stored = {_place(s): s for s in read(path)}
+    metrics = {s.metric for s in stored.values()}
+    found = {_place(s): s for s in scores if s.metric in metrics}
+    others = [
+        f"{metric} of {case} ({family}, {arm}) is {_told(before)} and would be {_told(now)}"
+        for family, case, arm, metric in {**stored, **found}
+        if not _same(before := stored.get((family, case, arm, metric)), now := found.get((family, case, arm, metric)))
+    ]
     if others:
         raise SettingsError(
-            f"{path} holds {len(others)} numbers that are not found again: {others[0]}. Say again what the evaluation "
-            "was told (--hr DIR, --device …, --set …), or measure anew: fsrbench evaluate RUN."
+            f"{path} holds other numbers ({len(others)}): {others[0].rstrip('.')}. Say again what the evaluation was "
+            "told (--hr DIR, --device …, --set …), or measure anew: fsrbench evaluate RUN."
         )
+    return [replace(s, value=stored[_place(s)].value) if _place(s) in stored else s for s in scores]
+
+
+def _place(score: Score) -> tuple[str, str, str, str]:
+    return score.family, score.case, score.arm, score.metric
+
+
+def _same(one: Score | None, other: Score | None) -> bool:
+    """Both are missing, or both are there and differ by no more than devices do."""
+    first, second = (score.value if score is not None else None for score in (one, other))
+    if first is None or second is None:
+        return first is second
+    return math.isclose(first, second, rel_tol=SAME, abs_tol=SAME)
+
+
+def _told(score: Score | None) -> str:
+    if score is None or score.value is None:
+        return score.note if score is not None and score.note else "missing"
+    return f"{score.value:g}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
@@ -146,10 +147,11 @@ def dead_knobs(bench: Bench, cases: Sequence[Case]) -> list[str] | None:
     if not offered:
         return []
 
-    def probe(case: Case) -> set[str] | None:
+    def probe(clock: execute.Clock, case: Case) -> set[str] | None:
         try:
             lr = images.read(case.lr, **bench.settings.limits.of_pictures())
             pipeline, seed = bench.pipeline.for_case(), _seed(bench, case)
+            pipeline.clock = clock
             found = liveness.dead(pipeline, lr, seed, offered)
         except Exception as error:
             sentence(error)  # a bug goes on; what can be mended fails again, and is reported, when its turn comes
@@ -160,7 +162,9 @@ def dead_knobs(bench: Bench, cases: Sequence[Case]) -> list[str] | None:
 
     waiting, tried = iter(cases), list[set[str]]()
     while len(tried) < 2 and (two := list(islice(waiting, 2 - len(tried)))):
-        tried += [found for found in execute.run(probe, two, len(two)) if found is not None]
+        clock = execute.Clock(bench.settings.limits.max_seconds)
+        outcomes = execute.run(partial(probe, clock), two, len(two), clock.stop)
+        tried += [found for found in outcomes if found is not None]
     return sorted(set.intersection(*tried)) if tried else None
 
 
