@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import json
@@ -12,6 +13,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from conftest import draw_face
@@ -108,7 +111,9 @@ class Fate:
         self._lock = threading.Lock()
 
     def __call__(self, request: dict[str, Any]) -> Step:
-        picture = request["messages"][0]["content"][2]["image_url"]["url"]
+        url = request["messages"][0]["content"][2]["image_url"]["url"]
+        data = np.frombuffer(base64.b64decode(url.partition(",")[2]), np.uint8)
+        picture = hashlib.sha256(cv2.imdecode(data, cv2.IMREAD_COLOR).tobytes()).hexdigest()  # not how it is encoded
         with self._lock:
             self.sent[picture] += 1
             draw = hashlib.sha256(f"{picture} {self.sent[picture]}".encode()).digest()

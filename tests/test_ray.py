@@ -317,7 +317,7 @@ def test_the_cost_limit_stops_the_run_and_keeps_what_is_there(
     faces: tuple[Path, Path], tmp_path: Path, sluggish: Path, two_cores: None
 ) -> None:
     changes = ["families.general.backend=sluggish", 'arms.p={"auditor": "poor"}']
-    outcome = go(faces, tmp_path / "out", *changes, arms=("p",))
+    outcome = go(faces, tmp_path / "out", *changes, arms=("p",), workers=1)  # which has four cases at a time
     assert outcome.stopped == "The arm has spent what it may."
     kept = {(row["case"], row["arm"]) for row in rows(tmp_path / "out" / "run_config.csv")}
     assert ("face 0", "p") in kept
