@@ -251,7 +251,9 @@ def share_cores(machine: Machine, reentrant: bool) -> int:
     import torch
 
     own = machine.cores or execute.cores()
-    torch.set_num_threads(1 if reentrant else own)
+    threads = 1 if reentrant else own
+    if torch.get_num_threads() != threads:  # setting it makes torch forget how its convolutions are done best
+        torch.set_num_threads(threads)
     return own if reentrant else 1
 
 
