@@ -3,7 +3,7 @@
 python scripts/bench/resume.py [--cases 5000] [--keep DIR] [--json]
 
 The finished run is made first, with tiny pictures, the bicubic backend and the arm `rerun`. Everything in it is what
-fsrbench itself writes but for the panels and the contact sheet, which would take an hour: there stands one small
+fsrbench itself writes but for the panels and the contact sheet, which would only take time: there stands one small
 picture for each of them. What is timed is the command as it is typed, in a process of its own, and it must find
 nothing to do: it is an error if it writes a file.
 """

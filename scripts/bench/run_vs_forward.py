@@ -2,9 +2,10 @@
 
 Forward passes alone (inputs read, network open, nothing kept; in the quicker of two ways, one after another with all
 cores, or side by side with a core each) stand against whole runs of the same pictures, in turns within one process, and
-what each run took is divided by what the passes before and after it took. A run reads and
-hashes its inputs, opens its network, tries the knobs, stores every picture as PNG and every step as JSON, flushed.
-With an auditor it also measures every picture for it; no run needs the network more than once a picture.
+what each run took is divided by what the passes before and after it took. A run reads and hashes its inputs, opens its
+network, tries the knobs, stores every picture as PNG and every step as JSON, flushed. With an auditor it also measures
+every picture for it; no run needs the network more than once a picture. `--profile` says, instead, where the time of a
+run with an auditor goes, one case after another.
 
     python scripts/bench/run_vs_forward.py --model ../shared/weights/realesr-general-x4v3.pth --json over.json
 """
@@ -12,8 +13,10 @@ With an auditor it also measures every picture for it; no run needs the network 
 from __future__ import annotations
 
 import argparse
+import cProfile
 import json
 import os
+import pstats
 import statistics
 import tempfile
 import time
@@ -74,6 +77,7 @@ def main() -> None:
     )
     parser.add_argument("--only", choices=RUNS, action="append", help="which runs; repeatable (default: all)")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
+    parser.add_argument("--profile", action="store_true", help="where the time goes, by the package's functions")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     machine = Machine(networks.resolve_device("auto"), given.precision)
@@ -111,6 +115,12 @@ def main() -> None:
             if evaluated:
                 publish.run(RunFolder(out), machine, workers, untracked)
 
+        if given.profile:
+            run(("heuristic",), False, 1)  # what is imported and opened for the first time is nobody's
+            profile = cProfile.Profile()
+            profile.runcall(run, ("heuristic",), False, 1)
+            pstats.Stats(profile).sort_stats("cumulative").print_stats("src/fsrbench", 45)
+            return
         rows: dict[tuple[str, int], list[float]] = {}
         alone: list[float] = []
         passes()

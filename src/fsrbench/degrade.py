@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench import csvfile, execute, images, plugins
+from fsrbench import csvfile, execute, images, plugins, png
 from fsrbench.errors import InputError, SettingsError
 from fsrbench.values import derive_seed
 
@@ -185,14 +185,15 @@ def _make(job: _Job, folders: _Folders) -> dict[str, str]:
         if not job.where:
             raise  # drawn values always fit: this is a bug of the recipe
         raise InputError(f"{where}a value cannot be used: {error}.") from None
-    made = images.pixel_hash(image)
+    pixels = images.to_8bit(image)
+    made = images.hash_8bit(pixels)
     if job.lr_sha256 and made != job.lr_sha256:
         raise InputError(
             f"{where}the values give other pixels than column lr_sha256 says: they were edited, or this is another "
             "version of NumPy or OpenCV. To take the new pixels, empty that cell."
         )
     _guard(job.case, made, folders)
-    images.write(folders.lr / f"{job.case}.png", image)
+    images.write_bytes(folders.lr / f"{job.case}.png", png.encode(pixels))
     height, width = picture.shape[:2]
     small = min(height, width) < job.hr_size
     row: dict[str, KnobValue | str] = {

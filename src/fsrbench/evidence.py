@@ -75,8 +75,9 @@ class Tools:
 
     def __call__(self, lr: Image, sr: Image) -> Evidence:
         """Gather evidence; may be called from many threads."""
-        sr = images.as_stored(images.check(sr, "restoration"))
-        key = (lr.shape, hashlib.sha256(np.ascontiguousarray(lr).data).digest(), images.pixel_hash(sr))
+        pixels = images.to_8bit(images.check(sr, "restoration"))
+        sr = images.from_8bit(pixels)
+        key = (lr.shape, hashlib.sha256(np.ascontiguousarray(lr).data).digest(), images.hash_8bit(pixels))
         with self.turn:
             found = self.seen.get(key)
         if found is None:
