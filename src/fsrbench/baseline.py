@@ -20,6 +20,8 @@ from fsrbench.subjects import Role
 from fsrbench.summary import FORMAT
 from fsrbench.values import PURE, to_json
 
+MAX_BYTES = 100_000_000
+"""Bytes of a summary."""
 PRINTABLE = r"^[^\p{Cc}\x{FFFE}\x{FFFF}]*$"
 """Text that may go to a terminal and into XML as it is."""
 Number: TypeAlias = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
@@ -187,7 +189,7 @@ def read(path: Path, cure: str) -> Baseline:
     """A run's folder, a `summary.json` or a baseline file. `cure` ends the sentence about one that cannot be read."""
     file = path / "summary.json" if path.is_dir() else path
     try:
-        raw = file.read_bytes()
+        raw = images.read_bytes(file, MAX_BYTES)
     except FileNotFoundError:
         raise InputError(f"{file} is not there. {cure}") from None
     except OSError as error:
