@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -203,13 +204,18 @@ def read(path: Path, cure: str) -> Baseline:
     if head.get("format") != FORMAT:
         raise InputError(f"{file} has format {head.get('format')!r:.40}; {FORMAT} can be compared. {cure}")
     try:
-        found = TypeAdapter(Baseline).validate_json(raw, strict=True)
+        found = _shape().validate_json(raw, strict=True)
     except ValidationError as error:
         raise InputError(f"{file} was edited or cut off: {_first(error)}. {cure}") from None
     lacking = _lacking(found)
     if lacking:
         raise InputError(f"{file} was edited or cut off: {lacking}. {cure}")
     return found
+
+
+@cache
+def _shape() -> TypeAdapter[Baseline]:
+    return TypeAdapter(Baseline)
 
 
 def write(path: Path, found: Baseline) -> None:
