@@ -109,10 +109,8 @@ def read_many(seed: int, number: int, file: Path, answer: Any) -> None:
         try:
             images.read(file)
         except InputError as error:  # anything else is a traceback, and ends this process
-            assert file.name in str(error)
-            assert str(error).isprintable()
-            assert len(str(error)) < 500 + len(str(file))
-            ends["refused"] += 1
+            said = str(error)
+            ends["refused" if file.name in said and said.isprintable() and len(said) < 800 else said] += 1
         else:
             ends["read"] += 1
     faulthandler.cancel_dump_traceback_later()
@@ -140,13 +138,14 @@ def test_twenty_thousand_mutated_pictures_are_read_or_refused_in_words(tmp_path:
         peaks.append(peak)
         ours.close()
     assert sum(ends.values()) == MUTATIONS
+    assert ends.keys() == {"refused", "read"}
     assert ends["read"] > MUTATIONS // 10
     assert max(peaks) < MOST_MB
     record_property("fault", f"{MUTATIONS} mutated pictures: {ends['refused']} refused in words, {ends['read']} read, "
                              f"no traceback, {max(peaks):.0f} MB, {time.monotonic() - began:.0f} s")  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [name for name in originals()])
+@pytest.mark.parametrize("name", list(originals()))
 def test_whole_pictures_of_listed_formats_are_read_and_no_other(name: str, tmp_path: Path) -> None:
     """Whatever the file is called: the bytes decide."""
     data = originals()[name]
