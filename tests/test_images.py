@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image as Pillow
 
 from conftest import draw_face
-from fsrbench import images
+from fsrbench import decode, images
 from fsrbench.errors import InputError, StoreError
 
 
@@ -96,7 +96,7 @@ def test_exif_rotation_of_deep_pictures(orientation: int) -> None:
     picture = Pillow.fromarray(rgb8()[:16])
     picture.getexif()[0x0112] = orientation
     expected = np.asarray(ImageOps.exif_transpose(picture))
-    assert np.array_equal(images.to_8bit(images._turn(np.asarray(picture) / np.float32(255), orientation)), expected)
+    assert np.array_equal(images.to_8bit(decode._turn(np.asarray(picture) / np.float32(255), orientation)), expected)
 
 
 def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:

@@ -16,8 +16,13 @@ PACKAGE = ROOT / "src" / "fsrbench"
 LAYERS = (
     ("errors", "values", "plugins"),
     (
+        "opening",
+        "names",
+        "decode",
         "png",
         "images",
+        "jsonfile",
+        "shapes",
         "downloads",
         "weights",
         "faces",

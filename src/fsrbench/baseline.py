@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -20,6 +21,8 @@ from fsrbench.subjects import Role
 from fsrbench.summary import FORMAT
 from fsrbench.values import PURE, to_json
 
+MAX_BYTES = 100_000_000
+"""Bytes of a summary."""
 PRINTABLE = r"^[^\p{Cc}\x{FFFE}\x{FFFF}]*$"
 """Text that may go to a terminal and into XML as it is."""
 Number: TypeAlias = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
@@ -187,7 +190,7 @@ def read(path: Path, cure: str) -> Baseline:
     """A run's folder, a `summary.json` or a baseline file. `cure` ends the sentence about one that cannot be read."""
     file = path / "summary.json" if path.is_dir() else path
     try:
-        raw = file.read_bytes()
+        raw = images.read_bytes(file, MAX_BYTES)
     except FileNotFoundError:
         raise InputError(f"{file} is not there. {cure}") from None
     except OSError as error:
@@ -201,13 +204,18 @@ def read(path: Path, cure: str) -> Baseline:
     if head.get("format") != FORMAT:
         raise InputError(f"{file} has format {head.get('format')!r:.40}; {FORMAT} can be compared. {cure}")
     try:
-        found = TypeAdapter(Baseline).validate_json(raw, strict=True)
+        found = _shape().validate_json(raw, strict=True)
     except ValidationError as error:
         raise InputError(f"{file} was edited or cut off: {_first(error)}. {cure}") from None
     lacking = _lacking(found)
     if lacking:
         raise InputError(f"{file} was edited or cut off: {lacking}. {cure}")
     return found
+
+
+@cache
+def _shape() -> TypeAdapter[Baseline]:
+    return TypeAdapter(Baseline)
 
 
 def write(path: Path, found: Baseline) -> None:

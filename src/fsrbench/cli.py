@@ -128,7 +128,7 @@ def run(
     Example: fsrbench run --family blind --arm heuristic
     """
     from fsrbench import config as configuring
-    from fsrbench import publish, study
+    from fsrbench import names, publish, study
 
     settings, own_arms = configuring.load(config, console.changes(changes, seed, models))
     settings = configuring.with_families(settings, family or ["all"])
@@ -137,7 +137,7 @@ def run(
     settings = configuring.with_options(
         settings, base_url=base_url, model=lvlm_model, policy=policy, concurrency=concurrency, max_cost=max_cost
     )
-    folder = out or options.OUTPUTS / f"{lr.resolve().name}-{settings.models}-seed{settings.seed}"
+    folder = out or options.OUTPUTS / names.of(lr.resolve().name, f"-{settings.models}-seed{settings.seed}")
     typer.echo(f"Writing to {folder}", err=True)
     references = console.references(hr)
     summary = None

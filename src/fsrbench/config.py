@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fsrbench import plugins, yamlfile
-from fsrbench.errors import SettingsError
+from fsrbench.errors import SettingsError, StoreError
 from fsrbench.values import MAX_REASON, MAX_REPLY, PURE, Bounds
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
@@ -123,7 +123,7 @@ class Limits(_Model):
 class Settings(_Model):
     """Everything that decides a result. Where and how fast it runs is not in here."""
 
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     models: Literal["embedded", "official"] = "embedded"
     scale: int = Field(default=4, ge=1, le=8)
     hr_size: int = Field(default=512, ge=16, le=16_384)
@@ -131,7 +131,7 @@ class Settings(_Model):
     arms: dict[str, Arm]
     policy: Policy = Policy()
     guards: Guards = Guards()
-    metrics: tuple[str, ...]
+    metrics: tuple[str, ...] = Field(max_length=100)
     clusters: Path | None = None
     faces: Faces = Faces()
     limits: Limits = Limits()
@@ -198,6 +198,14 @@ def lay(
     for change in changes:
         _set(merged, change)
     return _validate(merged, path, lines or {})
+
+
+def stored(data: Mapping[str, Any], file: Path) -> Settings:
+    """The settings that a finished run recorded in `file`; StoreError where it cannot have written them."""
+    try:
+        return _validate(dict(data), None, {})
+    except SettingsError as error:
+        raise StoreError(f"{file} was edited, or needs another fsrbench or plugin. {error}") from None
 
 
 def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
@@ -277,7 +285,7 @@ def _set(settings: dict[str, Any], change: str) -> None:
     try:
         if why := yamlfile.unfit(text):
             raise SettingsError(f"--set {change!r:.200} {why}.")
-        value = yaml.safe_load(text) if text.strip() else None
+        value = yamlfile.load(text) if text.strip() else None
     except (yaml.YAMLError, ValueError) as error:
         raise SettingsError(f"--set {change!r:.200}: the value is not valid YAML ({error}).") from None
     place = settings

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsrbench import csvfile, execute, images, plugins, png
-from fsrbench.errors import InputError, SettingsError
+from fsrbench.errors import InputError, SettingsError, StoreError, sentence
 from fsrbench.values import derive_seed
 
 if TYPE_CHECKING:
@@ -164,8 +164,10 @@ def _attempt(folders: _Folders, job: _Job) -> tuple[str, dict[str, str] | str]:
     """A picture's row of the table, or why there is none."""
     try:
         return job.case, _make(job, folders)
-    except InputError as error:
-        return job.case, str(error)
+    except StoreError:
+        raise  # where one cannot be written, none can
+    except Exception as error:
+        return job.case, sentence(error)
 
 
 def _make(job: _Job, folders: _Folders) -> dict[str, str]:

@@ -35,6 +35,7 @@ SEED = 3
 
 def run(out: Path, machine: Machine, workers: int, track: Track) -> tuple[study.Outcome, dict[str, Any]]:
     """Run the demonstration; returns what came of the run, and the summary."""
+    images.guard(out)
     high, low = out / "inputs" / "high_res_imgs", out / "inputs" / "low_res_imgs"
     for case, (package, file, landmarks) in PORTRAITS.items():
         portrait = images.read(_packaged(package, file))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fsrbench import opening
 from fsrbench.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -117,5 +118,5 @@ def _attempt(client: httpx.Client, wanted: Wanted, part: Path, progress: Callabl
 
 def sha256(path: Path) -> str:
     """Hash of a file's bytes, read now."""
-    with path.open("rb") as file:
+    with opening.plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

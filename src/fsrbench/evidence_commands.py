@@ -126,8 +126,10 @@ def _measured(folder: RunFolder) -> tuple[list[str], bool]:
             f"{folder.root} was evaluated from plain folders, which it does not know: its report is made again by the "
             "same fsrbench evaluate --arm pure=DIR …"
         )
+    from fsrbench import baseline, images, jsonfile
+
     try:
-        found = json.loads(file.read_bytes())
+        found = jsonfile.parse(images.read_bytes(file, baseline.MAX_BYTES))
         settings = [f"metrics={','.join(found['metrics'])}", f"hr_size={found['inputs']['hr_size']}"]
         return settings, bool(found["statistics"]["clusters"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -9,7 +9,6 @@ that run's arms caught. It saw the reference: none of this is a contender's resu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +53,7 @@ def beside(run: Path) -> Plan:
     folder = RunFolder(run)
     record = folder.study()
     hr = record["inputs"]["hr"]
-    settings = Settings.model_validate(record["settings"])
+    settings = config.stored(record["settings"], folder.study_file)
     return Plan(settings, Path(record["inputs"]["lr"]), Path(hr) if hr else None, folder)
 
 
@@ -71,6 +70,7 @@ def run(
     if plan.hr is None:
         raise InputError("Headroom is measured against references: name their folder with --hr.")
     objective = _objective(plan.settings)
+    images.guard(out)
     result: dict[str, Any] = {
         "format": 1,
         "privileged": PRIVILEGED,
@@ -98,7 +98,7 @@ def run(
 
 def _stored(folder: RunFolder, own: Settings | None = None) -> Settings:
     """A finished run's settings, with our own metrics if there are any."""
-    stored = Settings.model_validate(folder.study()["settings"])
+    stored = config.stored(folder.study()["settings"], folder.study_file)
     return stored.model_copy(update={"metrics": own.metrics}) if own else stored
 
 
@@ -196,9 +196,9 @@ def _applied(trail: Trail) -> dict[str, KnobValue]:
 
 def _alone(folder: RunFolder, family: str, case: str, knob: str, chosen: Mapping[str, KnobValue]) -> float | None:
     """What one knob of the chosen setting changed the objective by when the oracle tried it by itself."""
-    record = json.loads((folder.root / "audits" / family / ARM / f"{case}-1.json").read_text(encoding="utf-8"))
-    tried = next((trial["value"] for trial in record["tried"] if trial["knobs"] == {knob: chosen[knob]}), None)
-    return None if tried is None or record["current"] is None else float(tried - record["current"])
+    record = folder.exchange(family, ARM, case, 1) or {}
+    tried = next((trial["value"] for trial in record.get("tried", ()) if trial["knobs"] == {knob: chosen[knob]}), None)
+    return None if tried is None or record.get("current") is None else float(tried - record["current"])
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -1,8 +1,9 @@
 """The image contract, written once: float32 RGB, height × width × 3, values in [0, 1].
 
 Reading turns whatever people have (16-bit, grey, alpha, palette, CMYK, EXIF-rotated) into that, or says
-in one sentence what is wrong with the file. Rounding to 8-bit sRGB happens only on the way to a PNG.
-Resizing is here too, so that every layer uses the same kernels.
+in one sentence what is wrong with the file; how bytes become pixels is `decode.py`'s. Rounding to 8-bit sRGB happens
+only on the way to a PNG. Resizing is here too, so that every layer uses the same kernels; and writing of any file, so
+that all of it is whole and stays inside the folder that it is for.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import base64
 import errno
 import hashlib
-import io
 import logging
 import os
 import stat
@@ -20,11 +20,11 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import numpy as np
 
-from fsrbench import png
+from fsrbench import decode, opening, png
 from fsrbench.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -83,34 +83,7 @@ def _id(path: Path) -> str:
 
 def read(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> Image:
     """Read one picture into the contract. Every way in which it can fail is an InputError that names it."""
-    from PIL import Image as Pillow
-    from PIL import ImageOps, UnidentifiedImageError
-
-    data = _read_file(path, max_bytes)
-    Pillow.MAX_IMAGE_PIXELS = None  # the limit is `max_pixels`, and says so
-    try:
-        with Pillow.open(io.BytesIO(data)) as header:
-            width, height = header.size
-            frames = 1 if header.format == "MPO" else getattr(header, "n_frames", 1)  # MPO: a phone's JPEG
-            _refuse(path, width * height, max_pixels, frames)
-            orientation = header.getexif().get(0x0112, 1)
-            deep = _decode_deep(data, header) if _is_deep(header, data) else None
-            if deep is not None:
-                array = deep
-            else:
-                header.load()
-                picture = ImageOps.exif_transpose(header)
-                array = np.asarray(_flatten(picture), dtype=np.float32) / np.float32(255)
-                orientation = 1
-    except UnidentifiedImageError:
-        raise InputError(f"{path} is not a picture that can be read, in spite of its name.") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be decoded, it may be damaged or cut off: {error}. Copy or save it again."
-        ) from None
-    if orientation != 1:
-        array = _turn(array, orientation)
-    return check(np.ascontiguousarray(array, dtype=np.float32), str(path))
+    return check(decode.decode(path, _read_file(path, max_bytes), max_pixels), str(path))
 
 
 def read_stored(path: Path) -> Image:
@@ -120,8 +93,9 @@ def read_stored(path: Path) -> Image:
 
 def _read_file(path: Path, max_bytes: int) -> bytes:
     try:
-        size = path.stat().st_size
-        data = path.read_bytes() if size <= max_bytes else b""
+        with opening.plain(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            data = file.read() if size <= max_bytes else b""
     except FileNotFoundError:
         raise InputError(f"{path} is not there (any more).") from None
     except OSError as error:
@@ -131,62 +105,6 @@ def _read_file(path: Path, max_bytes: int) -> bytes:
     if not data:
         raise InputError(f"{path} is empty (0 bytes). Copy it again.")
     return data
-
-
-def _refuse(path: Path, pixels: int, max_pixels: int, frames: int) -> None:
-    """What is refused before it is decoded."""
-    if pixels > max_pixels:
-        raise InputError(f"{path} has {pixels:,} pixels; the limit is {max_pixels:,} (limits.max_pixels in a config).")
-    if frames > 1:
-        raise InputError(f"{path} is animated ({frames} frames). Save one frame.")
-
-
-def _is_deep(header: Any, data: bytes) -> bool:
-    """More than 8 bits a sample? Pillow opens 16-bit colour as 8-bit, so the PNG header is asked itself."""
-    if header.format == "PNG":
-        return len(data) > 24 and data[24] == 16
-    depths = getattr(header, "tag_v2", {}).get(258, (8,))  # TIFF's bits a sample: Pillow opens deep colour as RGB
-    return str(header.mode).startswith(("I", "F")) or max(depths) > 8
-
-
-def _decode_deep(data: bytes, header: Any) -> Image:
-    """Decode 16-bit PNG or TIFF at full depth. The scale is the format's, never guessed from the values."""
-    import cv2
-
-    raw = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if raw is None:
-        raise ValueError(f"{header.format} in mode {header.mode} could not be decoded")
-    peak = {"uint8": 255.0, "uint16": 65535.0}.get(str(raw.dtype))
-    if peak is None:
-        raise ValueError(f"its samples are {raw.dtype}, whose white is unknown: save it with 8 or 16 bits")
-    scaled = np.clip(raw.astype(np.float64) / peak, 0, 1)
-    if scaled.ndim == 2:
-        return np.repeat(scaled[:, :, None], 3, axis=2).astype(np.float32)
-    if scaled.shape[2] == 4:  # over white, as `_flatten` does
-        alpha = scaled[:, :, 3:]
-        scaled = scaled[:, :, :3] * alpha + (1 - alpha)
-    return scaled[:, :, 2::-1].astype(np.float32)
-
-
-def _flatten(picture: Any) -> Any:
-    """Any Pillow mode to RGB; what is transparent becomes white."""
-    from PIL import Image as Pillow
-
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        rgba = picture.convert("RGBA")
-        return Pillow.alpha_composite(Pillow.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _turn(array: Image, orientation: int) -> Image:
-    """Apply an EXIF orientation (2–8) to an array."""
-    if orientation in (5, 6, 7, 8):
-        array = array.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    return array
 
 
 # -------------------------------------------------------------------- writing
@@ -246,7 +164,7 @@ def write(path: Path, image: Image) -> None:
 def read_bytes(path: Path, most: int) -> bytes:
     """A whole file that is no picture. One longer than `most` is an OSError: no memory is filled by mistake."""
     data = bytearray()
-    with path.open("rb") as file:
+    with opening.plain(path) as file:
         while piece := file.read(1 << 16):
             data += piece
             if len(data) > most:
@@ -272,11 +190,64 @@ def write_named(path: Path, data: bytes) -> None:
         stream.write(data)
 
 
+def guard(folder: Path) -> None:
+    """From now on nothing is written through, or removed behind, a link that lies inside this folder.
+
+    What lies there may have come from somebody else. The folder itself may be a link: the user named it.
+    """
+    _guarded.add(os.path.abspath(folder))
+
+
+_guarded: set[str] = set()
+"""Folders whose inner links are not followed."""
+
+
+def _stay_inside(path: Path) -> None:
+    """Refuse a file that lies behind a link inside a guarded folder. One that is a link itself is replaced as it is."""
+    parent = os.path.dirname(os.path.abspath(path))
+    for root in _guarded:
+        place = root
+        for part in os.path.relpath(parent, root).split(os.sep) if parent.startswith(root + os.sep) else ():
+            place = os.path.join(place, part)
+            if _is_link(place):
+                raise StoreError(
+                    f"{place} is a link, and nothing is written through a link inside a folder of results: it may lead "
+                    "to somebody else's files. Remove the link; the same command then goes on."
+                )
+
+
+def _is_link(path: str) -> bool:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISLNK(found.st_mode) or getattr(found, "st_reparse_tag", 0) == _JUNCTION
+
+
+_JUNCTION = 0xA0000003
+"""What Windows calls its links to folders."""
+
+
+@contextmanager
+def placing(path: Path) -> Iterator[None]:
+    """Around the making of a file: it lies inside its folder, which is there; what the system says is a sentence."""
+    with _writing(path):
+        _stay_inside(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+
+
+def remove(path: Path) -> None:
+    """Remove a file that was made, if it is there."""
+    with _writing(path):
+        _stay_inside(path)
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Write to a temporary name beside the target, flush, rename: a reader never sees half a file."""
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with placing(path):
         handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -290,13 +261,21 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             raise
 
 
+_CURES = {
+    errno.ENOSPC: " Make room; the same command then goes on.",
+    errno.EISDIR: " Move away what lies there; the same command then goes on.",
+    errno.ENOTDIR: " Move away what lies there; the same command then goes on.",
+}
+"""What a user can do, by what the system says."""
+
+
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
     """What the system says when a file cannot be written becomes a sentence."""
     try:
         yield
     except OSError as error:
-        cure = " Make room; the same command then goes on." if error.errno == errno.ENOSPC else ""
+        cure = _CURES.get(error.errno or 0, "")
         raise StoreError(f"{path} cannot be written: {error.strerror or error}.{cure}") from error
 
 

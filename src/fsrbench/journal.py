@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -20,6 +21,7 @@ from typing import Any
 
 from fsrbench import downloads, images
 
+log = logging.getLogger("fsrbench")
 NAME = ".journal"
 """Its file in a folder: a line that says what it is and the hash of the rest, then JSON."""
 FORMAT = 2
@@ -189,8 +191,41 @@ def _head(whole: hashlib._Hash) -> bytes:
 
 def _read(path: Path | None) -> dict[str, Any]:
     """What `save` wrote to the last byte, or nothing."""
-    try:
-        head, _, body = (images.read_bytes(path, MAX_BYTES) if path is not None else b"").partition(b"\n")
-    except OSError:
+    if path is None:
         return {}
-    return json.loads(body) if head + b"\n" == _head(hashlib.sha256(body)) else {}
+    try:
+        head, _, body = images.read_bytes(path, MAX_BYTES).partition(b"\n")
+        found = json.loads(body) if head + b"\n" == _head(hashlib.sha256(body)) else None
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if _is_memory(found):
+        return found
+    log.info("%s is damaged or of another version: what it remembers is worked out again.", path)
+    return {}
+
+
+def _is_memory(found: Any) -> bool:
+    """Has it the shape of a journal? Whoever wrote it could work out the hash before it, too."""
+    match found:
+        case {"files": dict(files), "values": dict(values), "made": dict(made)}:
+            sides = [(values.values(), float), (made.values(), str)]
+            return _all(files.values(), str) and all(_are_pairs(pairs, kind) for pairs, kind in sides)
+    return False
+
+
+def _are_pairs(pairs: Iterable[Any], kind: type) -> bool:
+    """Each a text with a table of one kind of value."""
+    return all(
+        isinstance(pair, list)
+        and len(pair) == 2
+        and isinstance(pair[0], str)
+        and isinstance(pair[1], dict)
+        and _all(pair[1].values(), kind)
+        for pair in pairs
+    )
+
+
+def _all(values: Iterable[Any], kind: type) -> bool:
+    return all(type(value) is kind for value in values)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from fsrbench import execute
+from fsrbench import execute, opening
 from fsrbench.errors import BadOutput, SettingsError, WeightsError, out_of_memory
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def load_gfpgan(path: Path, device: str = "cpu") -> tuple[torch.nn.Module, dict[
 
 def _refuse_text(path: Path) -> None:
     """What a browser or git leaves in place of a large file is the most frequent damage, so it is named."""
-    with path.open("rb") as file:
+    with opening.plain(path) as file:
         start = file.read(64).lstrip().lower()
     if start.startswith((b"<", b"version https://git-lfs")):
         raise WeightsError(f"{path} holds a web page or a pointer, not a checkpoint. Download the file itself.")

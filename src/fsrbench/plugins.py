@@ -148,7 +148,7 @@ class Knob:
             return min(self.choices, key=lambda c: (abs(c - value), c))
         if self.low is None or self.high is None:
             raise TypeError("a knob without choices must declare low and high")
-        return float(min(max(value, self.low), self.high))
+        return float(min(max(value, self.low), self.high)) + 0.0  # there is one zero
 
 
 @runtime_checkable

@@ -8,16 +8,29 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from fsrbench import __version__, evaluate, execute, findings, images, panels, plots, png, report, subjects, tables
+from fsrbench import (
+    __version__,
+    baseline,
+    config,
+    evaluate,
+    execute,
+    findings,
+    images,
+    jsonfile,
+    panels,
+    plots,
+    png,
+    report,
+    subjects,
+    tables,
+)
 from fsrbench import scores as scorefile
 from fsrbench import summary as summarising
-from fsrbench.config import Settings
 from fsrbench.errors import FsrbenchError
 from fsrbench.execute import Track
 from fsrbench.journal import Journal
@@ -35,7 +48,7 @@ SHOWN = 6
 
 def run(folder: RunFolder, machine: Machine, workers: int, track: Track, also: Also | None = None) -> dict[str, Any]:
     """Evaluate a run's folder as its settings say, and write all of it; returns the summary."""
-    settings = Settings.model_validate(folder.study()["settings"])
+    settings = config.stored(folder.study()["settings"], folder.study_file)
     return publish(subjects.of_run(folder, settings), folder, machine, workers, track, also=also)
 
 
@@ -64,7 +77,7 @@ def publish(
 def _publish(
     what: Evaluation, folder: RunFolder, machine: Machine, workers: int, track: Track, also: Also | None, anew: bool
 ) -> dict[str, Any]:
-    root, journal, failures = folder.root, folder.journal, folder.failures()
+    root, journal, failures = folder.root, folder.journal, subjects.failures(folder, what)
     scores = evaluate.measure(what, machine, workers, track, journal)
     if anew:
         scores = scorefile.hold(root / "scores.csv", scores)
@@ -177,7 +190,7 @@ def _summary(
         return write_summary(folder.root, {**found, "findings": findings.tell(found)})
 
     _make(folder.journal, file.name, told, write)
-    found: dict[str, Any] = json.loads(file.read_bytes())
+    found: dict[str, Any] = jsonfile.parse(images.read_bytes(file, baseline.MAX_BYTES))
     return found
 
 
@@ -202,23 +215,24 @@ def _draw_panels(
 
     def draw(job: tuple[int, str]) -> tuple[str, str, Path | None]:
         subject, made_of = what.subjects[job[0]], job[1]
-        path = folder.root / _panel(subject)
+        name = folder.panel_name(subject.family, subject.case)
+        path = folder.root / name
         try:
             panel = panels.draw(subject, cases.scores[subject.family, subject.case], what, summary)
         except FsrbenchError:
-            path.unlink(missing_ok=True)  # a picture is gone or damaged: scores.csv says which and why
-            return _panel(subject), made_of, None
+            images.remove(path)  # a picture is gone or damaged: scores.csv says which and why
+            return name, made_of, None
         images.write_bytes(path, png.encode(panel))
-        return _panel(subject), made_of, path
+        return name, made_of, path
 
-    jobs = [(n, made_of) for n, s in enumerate(what.subjects) if not journal.fresh(_panel(s), made_of := inputs(s))]
+    jobs = [
+        (number, made_of)
+        for number, s in enumerate(what.subjects)
+        if not journal.fresh(folder.panel_name(s.family, s.case), made_of := inputs(s))
+    ]
     for name, made_of, path in track("panels", execute.run(draw, jobs, workers), len(jobs)) if jobs else ():
         if path is not None:
             journal.made(name, made_of, [path])
-
-
-def _panel(subject: Subject) -> str:
-    return f"{subject.family}/panels/{subject.case}.png"
 
 
 def _draw_sheet(
@@ -237,7 +251,7 @@ def _draw_sheet(
     try:
         _make(folder.journal, sheet.name, made_of, draw)
     except FsrbenchError:
-        sheet.unlink(missing_ok=True)  # a picture is gone or damaged: scores.csv says which and why
+        images.remove(sheet)  # a picture is gone or damaged: scores.csv says which and why
 
 
 def _pages(index: Path) -> list[Path]:

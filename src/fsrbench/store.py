@@ -12,26 +12,23 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import yaml
 
-from fsrbench import __version__, csvfile, images
+from fsrbench import __version__, csvfile, images, jsonfile, names, shapes, yamlfile
 from fsrbench.errors import StoreError
 from fsrbench.journal import Journal
 from fsrbench.values import PURE, Failure, Image, Restoration, Round, Trail, to_json
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
 log = logging.getLogger("fsrbench")
 FAILURES = ("family", "case", "arm", "why")
-STUDY = ("inputs", "settings", "machine", "prompts", "evidence", "weights", "dead_knobs", "versions")
-"""What `study.yaml` must hold."""
-MAX_TRAIL = 20_000_000
-"""Bytes of a trail; a usual one has some thousand."""
+MAX_STUDY = 20_000_000
+"""Bytes of a `study.yaml`; that of a large sweep has some hundred thousand."""
+RUN_AGAIN = "Delete it: the case is then run again."
+READ_ONLY = "Delete it: it is kept for reading only."
 KEPT = 64
 """Trails that are remembered: whoever looks at a case asks for its trail several times."""
 FORMAT = 1
@@ -61,6 +58,7 @@ class RunFolder:
 
         try:
             self.root.mkdir(parents=True, exist_ok=True)
+            images.guard(self.root)
             lock = FileLock(self.root / ".lock", timeout=0)
             lock.acquire()
         except Timeout:
@@ -87,16 +85,19 @@ class RunFolder:
     def study(self) -> dict[str, Any]:
         """What `study.yaml` says; StoreError if this is no run's folder."""
         try:
-            data = yaml.safe_load(self.study_file.read_text(encoding="utf-8"))
+            text = images.read_bytes(self.study_file, MAX_STUDY).decode()
+            why = yamlfile.unfit(text)
+            data = None if why else yamlfile.load(text)
         except FileNotFoundError:
             raise StoreError(f"{self.root} is not a run's folder: it has no study.yaml.") from None
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise StoreError(f"{self.study_file} cannot be read: {error}.") from None
+        except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+            raise StoreError(f"{self.study_file} cannot be read: {jsonfile.why(error)}. Use another --out.") from None
+        if why:
+            raise StoreError(f"{self.study_file} {why}, or use another --out.")
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise StoreError(f"{self.study_file} has another format than {FORMAT}: use the fsrbench that made it.")
-        missing = [key for key in STUDY if not isinstance(data.get(key), dict)]
-        if missing:
-            raise StoreError(f"{self.study_file} is cut off or was edited: it has no {missing[0]}. Use another --out.")
+        if wrong := shapes.study(data):
+            raise StoreError(f"{self.study_file} is cut off or was edited ({wrong}). Use another --out.")
         return data
 
     def started(self) -> dict[str, Any] | None:
@@ -114,7 +115,7 @@ class RunFolder:
     def write_study(self, data: dict[str, Any]) -> dict[str, Any]:
         """Write `study.yaml`, unless it says the same already; hands the study on."""
         text = yaml.dump({"format": FORMAT, **data}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
-        if not self.study_file.is_file() or self.study_file.read_text(encoding="utf-8") != text:
+        if not self.study_file.is_file() or self.study_file.read_bytes() != text.encode():
             images.write_bytes(self.study_file, text.encode())
         return data
 
@@ -122,7 +123,7 @@ class RunFolder:
 
     def trail_file(self, family: str, case: str) -> Path:
         """Where the trail of a case is stored."""
-        return Path(self.root, "trails", family, f"{case}.json")
+        return Path(self.root, "trails", family, names.of(case, ".json"))
 
     @cached_property
     def _parsed(self) -> dict[Path, tuple[int, int, Trail]]:
@@ -136,19 +137,32 @@ class RunFolder:
 
     def trail(self, family: str, case: str) -> Trail | None:
         """The stored trail of a case, or None."""
-        path = self.trail_file(family, case)
+        return self._trail(self.trail_file(family, case))
+
+    def _trail(self, path: Path) -> Trail | None:
         try:
             stamp = path.stat()
             *known, trail = self._parsed.get(path, (0, 0, None))
             if trail is None or known != [stamp.st_size, stamp.st_mtime_ns]:
-                trail = _parse(path, images.read_bytes(path, MAX_TRAIL))
+                trail = self._parse(path)
                 if len(self._parsed) >= KEPT:
                     self._parsed.clear()
                 self._parsed[path] = (stamp.st_size, stamp.st_mtime_ns, trail)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _unreadable(path, error) from None
+            raise StoreError(f"{path} cannot be read ({jsonfile.why(error)}). {RUN_AGAIN}") from None
+        return trail
+
+    def _parse(self, path: Path) -> Trail:
+        """A trail that can only be of the case whose file it is, and names that case's pictures and no other file."""
+        trail = jsonfile.read(path, shapes.trail(FORMAT), RUN_AGAIN)
+        if path.parent.name != trail.family or not names.same(path.name, names.of(trail.case, ".json")):
+            raise StoreError(f"{path} is the trail of another case, {trail.family} {trail.case!r:.80}. {RUN_AGAIN}")
+        for step in trail.rounds:
+            own = {self.picture_name(trail.family, step.arm, trail.case, n) for n in (None, step.number)}
+            if step.restoration.path not in own:
+                raise StoreError(f"{path} names a picture that is not of its case. {RUN_AGAIN}")
         return trail
 
     def trails(self) -> Iterator[Trail]:
@@ -156,11 +170,10 @@ class RunFolder:
 
         Each is read when its turn comes: a study is larger than memory.
         """
-        for family, case in self._stored():
+        for path in self._stored():
             try:
-                trail = self.trail(family, case)
+                trail = self._trail(path)
             except StoreError as error:
-                path = self.trail_file(family, case)
                 if path not in self._named:
                     self._named.add(path)
                     log.warning(str(error))
@@ -168,11 +181,10 @@ class RunFolder:
             if trail is not None:
                 yield trail
 
-    def _stored(self) -> Iterator[tuple[str, str]]:
-        """Families and cases of all trails."""
+    def _stored(self) -> Iterator[Path]:
+        """Files of all trails."""
         for folder in sorted(p for p in (self.root / "trails").glob("*") if p.is_dir()):
-            for case in sorted(path.stem for path in folder.glob("*.json")):
-                yield folder.name, case
+            yield from sorted(folder.glob("*.json"), key=lambda path: path.stem)
 
     def write_trail(self, trail: Trail) -> None:
         """Mark what a trail holds as done."""
@@ -185,7 +197,13 @@ class RunFolder:
     def picture_name(self, family: str, arm: str, case: str, number: int | None = None) -> str:
         """Where a picture lies, relative to the root: the arm's last one, or that of an earlier round."""
         folder = "pure-fsr" if arm == PURE else f"fsr+{arm}"
-        return f"{family}/{folder}/{case}.png" if number is None else f"{family}/{folder}/rounds/{case}-{number}.png"
+        if number is None:
+            return f"{family}/{folder}/{names.of(case, '.png')}"
+        return f"{family}/{folder}/rounds/{names.of(case, f'-{number}.png')}"
+
+    def panel_name(self, family: str, case: str) -> str:
+        """Where a case's panel lies, relative to the root."""
+        return f"{family}/panels/{names.of(case, '.png')}"
 
     def write_picture(self, name: str, png: bytes) -> None:
         """Store an encoded picture under its relative name."""
@@ -197,27 +215,22 @@ class RunFolder:
 
     def write_exchange(self, family: str, arm: str, case: str, number: int, exchange: Mapping[str, Any]) -> None:
         """Keep one exchange with an auditor."""
-        path = self.root / "audits" / family / arm / f"{case}-{number}.json"
-        self.deliver(path, as_json({"format": FORMAT, **exchange}))
+        self.deliver(self._exchange_file(family, arm, case, number), as_json({"format": FORMAT, **exchange}))
 
     def exchange(self, family: str, arm: str, case: str, number: int) -> dict[str, Any] | None:
         """One kept exchange, or None."""
-        path = self.root / "audits" / family / arm / f"{case}-{number}.json"
         try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return jsonfile.read(self._exchange_file(family, arm, case, number), shapes.exchange(), READ_ONLY)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path} cannot be read ({error}). Delete it: it is kept for reading only.") from None
-        return found
 
     def exchanges(self, arm: str, family: str = "*") -> Iterator[dict[str, Any]]:
         """All kept exchanges of an arm, in one family or in all."""
         for path in sorted((self.root / "audits").glob(f"{family}/{arm}/*.json")):
-            try:
-                yield json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise StoreError(f"{path} cannot be read ({error}). Delete it: it is kept for reading only.") from None
+            yield jsonfile.read(path, shapes.exchange(), READ_ONLY)
+
+    def _exchange_file(self, family: str, arm: str, case: str, number: int) -> Path:
+        return Path(self.root, "audits", family, arm, names.of(case, f"-{number}.json"))
 
     # ----------------------------------------------------------------- tables
 
@@ -236,8 +249,8 @@ class RunFolder:
     def write_run_config(self) -> None:
         """Rewrite `run_config.csv` from the trails if any is new: a row for each case, family, arm and round."""
         path, found = self.root / "run_config.csv", hashlib.sha256(repr([FORMAT, __version__]).encode())
-        for family, case in self._stored():
-            found.update(repr(self.journal.sha256(self.trail_file(family, case))).encode())
+        for trail_file in self._stored():
+            found.update(repr(self.journal.sha256(trail_file)).encode())
         made_of = found.hexdigest()
         if not self.journal.fresh(path.name, made_of):
             knobs = sorted({name for trail in self.trails() for name in trail.pure.knobs})
@@ -291,37 +304,3 @@ def read_made(path: Path, sha256: str) -> Image:
 def as_json(data: Any) -> bytes:
     """A file for programs, that people can read too."""
     return (json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
-
-
-def _parse(path: Path, data: bytes) -> Trail:
-    try:
-        found = json.loads(data)
-    except ValueError as error:
-        raise _unreadable(path, error) from None
-    if not isinstance(found, dict) or found.pop("format", None) != FORMAT:
-        raise StoreError(f"{path} has another format than {FORMAT}. Delete it, or use the fsrbench that made it.")
-    from pydantic import ValidationError
-
-    try:
-        trail = _trail_adapter().validate_python(found)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place, unknown = ".".join(map(str, first["loc"])), first["type"] == "unexpected_keyword_argument"
-        why = "no trail has such a key" if unknown else first["msg"]
-        raise StoreError(f"{path} is no trail ({place}: {why:.200}). Delete it: the case is then run again.") from None
-    for step in trail.rounds:
-        inside = PurePosixPath(step.restoration.path)
-        if inside.is_absolute() or ".." in inside.parts or "\\" in step.restoration.path:
-            raise StoreError(f"{path} names a picture outside of the run's folder. Delete it: the case is run again.")
-    return trail
-
-
-def _unreadable(path: Path, error: Exception) -> StoreError:
-    return StoreError(f"{path} cannot be read ({error}). Delete it: the case is then run again.")
-
-
-@cache
-def _trail_adapter() -> TypeAdapter[Trail]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Trail)

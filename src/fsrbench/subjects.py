@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -10,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, overload
 
-from fsrbench import csvfile, degrade, images, plugins
+from fsrbench import config, csvfile, degrade, images, plugins
 from fsrbench.config import Limits, Settings
 from fsrbench.errors import FsrbenchError, InputError, SettingsError, StoreError
 from fsrbench.plugins import Auditor, Metric
 from fsrbench.store import RunFolder
-from fsrbench.values import PURE, Trail
+from fsrbench.values import PURE, Failure, Trail
 
+log = logging.getLogger("fsrbench")
 FREE = ("metrics", "faces", "hr_size", "limits", "clusters")
 """Settings of a finished run that an evaluation may change: they decide what is measured, not what was made."""
 
@@ -59,13 +61,16 @@ _Names: TypeAlias = tuple[Path, Mapping[str, str]]
 class _Finished(Sequence[Subject]):
     """The finished cases of a run's folder, each put together when its turn comes: only names are held."""
 
-    def __init__(self, folder: RunFolder, lr: _Names, hr: _Names) -> None:
+    def __init__(self, folder: RunFolder, settings: Settings, lr: _Names, hr: _Names) -> None:
         self.labels: dict[str, list[str]] = {}
         self._folder = folder
         self._inputs, self._references = lr[0], hr[0]
         self._rows: list[tuple[str, str, tuple[str, ...], str | None, str | None, *tuple[str, ...]]] = []
         shared: dict[tuple[str, ...], tuple[str, ...]] = {}
         for trail in folder.trails():
+            if unknown := _unknown(settings, trail.family, trail.arms):
+                log.warning("%s is left out: %s.", folder.trail_file(trail.family, trail.case), unknown)
+                continue
             arms = (PURE, *trail.arms)
             inputs, reference = (names.get(trail.case) for _, names in (lr, hr))
             hashes = [trail.final(arm).sha256 for arm in arms]
@@ -134,13 +139,13 @@ class Evaluation:
 def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Evaluation:
     """What a run's folder holds. `settings` are the run's own, but for those in FREE; `hr` is where its HR are now."""
     study = folder.study()
-    made_with = Settings.model_validate(study["settings"])
+    made_with = config.stored(study["settings"], folder.study_file)
     for key in sorted(set(Settings.model_fields) - set(FREE)):
         if getattr(settings, key) != getattr(made_with, key):
             raise SettingsError(f"{key} belongs to the finished run and cannot be changed now; {', '.join(FREE)} can.")
     lr = Path(study["inputs"]["lr"])
     inputs = _named(images.find(lr) if lr.is_dir() else {})
-    found = _Finished(folder, inputs, _named(_references(study["inputs"]["hr"], hr)))
+    found = _Finished(folder, made_with, inputs, _named(_references(study["inputs"]["hr"], hr)))
     if not found:
         raise InputError(f"{folder.root} holds no finished case. Run fsrbench run --out {folder.root} again.")
     degraded, unknown = _degraded(lr, found.cases)
@@ -157,6 +162,23 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         hr_size=settings.hr_size,
         limits=settings.limits,
     )
+
+
+def _unknown(settings: Settings, family: str, arms: Iterable[str]) -> str:
+    """What a file names that the run does not have; empty where it knows all of it."""
+    if family not in settings.families:
+        return f"the run has no family {family!r:.80}"
+    strange = sorted(set(arms) - {PURE, *settings.arms})
+    return f"the run has no arm {strange[0]!r:.80}" if strange else ""
+
+
+def failures(folder: RunFolder, what: Evaluation) -> list[Failure]:
+    """What `failures.csv` says of the arms that are compared; a row about another one is named and left out."""
+    rows = folder.failures()
+    strange = sorted({row.arm for row in rows} - {PURE, *what.roles})
+    if strange:
+        log.warning("%s: rows of %.80r are left out: there is no such arm.", folder.root / "failures.csv", strange[0])
+    return [row for row in rows if row.arm not in strange]
 
 
 def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: Settings) -> Evaluation:

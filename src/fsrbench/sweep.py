@@ -170,7 +170,7 @@ def _again(folder: RunFolder) -> dict[tuple[str, str], int]:
 def _usage(folder: RunFolder, family: str, arm: str) -> dict[str, Any]:
     """What a point would have taken alone, and what was spent on it here, where answers were reused."""
     replies = [one for exchange in folder.exchanges(arm, family) for one in _replies(exchange)]
-    return {"alone": _counted(replies), "spent": _counted([one for one in replies if not one["cached"]])}
+    return {"alone": _counted(replies), "spent": _counted([one for one in replies if not one.get("cached")])}
 
 
 def _replies(exchange: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -181,10 +181,10 @@ def _replies(exchange: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _counted(replies: list[Mapping[str, Any]]) -> dict[str, Any]:
-    costs = [one["cost"] for one in replies]
-    return {
-        "requests": sum(one["requests"] for one in replies),
-        "tokens": sum(one["prompt_tokens"] + one["completion_tokens"] for one in replies),
+    costs = [one.get("cost") for one in replies]
+    return {  # a record is read as it is, and may lack what it was not asked for
+        "requests": sum(one.get("requests", 0) for one in replies),
+        "tokens": sum(one.get("prompt_tokens", 0) + one.get("completion_tokens", 0) for one in replies),
         "cost": round(sum(costs), 6) if costs and None not in costs else None,
     }
 

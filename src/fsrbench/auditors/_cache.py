@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fsrbench import images
+from fsrbench import images, jsonfile
 from fsrbench.auditors._wire import Completion
 from fsrbench.errors import SettingsError
 
@@ -28,6 +28,7 @@ class Cache:
     def __init__(self, folder: Path, *, unusable: bool = False) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            images.guard(folder)
         except OSError as error:
             raise SettingsError(f"The cache folder {folder} cannot be made: {error.strerror or error}.") from None
         self._folder = folder
@@ -36,13 +37,15 @@ class Cache:
 
     def find(self, asked: Mapping[str, Any]) -> list[Completion] | None:
         """The completions that this question once led to; None where there are none."""
+        from pydantic import TypeAdapter
+
         key = _hash(asked)
         try:
-            entry = json.loads(self._path(key).read_text(encoding="utf-8"))
+            entry = jsonfile.parse(images.read_bytes(self._path(key), jsonfile.MAX_BYTES))
             stored = entry["completions"]
             if (entry["format"], entry["key"], entry["sha256"]) != (FORMAT, key, _hash(stored)):
                 return None
-            return [Completion(**fields) for fields in stored]
+            return TypeAdapter(list[Completion], config={"extra": "forbid"}).validate_python(stored, strict=True)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -8,20 +8,27 @@ replayed: its mark would be lost, and it asks nobody.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from fsrbench import images, plugins
+from fsrbench import images, jsonfile, names, plugins, shapes, yamlfile
 from fsrbench.auditors import _settings
-from fsrbench.errors import AuditorUnreachable, SettingsError
+from fsrbench.errors import AuditorUnreachable, SettingsError, StoreError
 from fsrbench.plugins import Auditor
-from fsrbench.values import PURE, Answer, Audit, Comparison, Preference, Question, Usage
+from fsrbench.values import Answer, Comparison, Preference, Question, Round, Usage
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
     from fsrbench.plugins import Machine
+
+Stored = TypeVar("Stored")
+FORMAT = 1
+"""Of the runs that are read."""
+MAX_STUDY = 20_000_000
+"""Bytes of a `study.yaml`."""
 
 CHOSEN: dict[tuple[int, str], Literal["first", "second", "neither"]] = {
     (1, "current"): "first",
@@ -38,7 +45,7 @@ class Recorded:
 
     before: str
     """Hash of the picture that was audited."""
-    round: dict[str, Any]
+    round: Round
     """The round, as the trail holds it."""
 
 
@@ -68,33 +75,38 @@ class Replay:
         exchange = self._exchange(question.family, question.case, question.round)
         exchange.pop("comparisons", None)  # they are given when they are asked for
         self._same(question.case, exchange.get("prompt", question.prompt), question.prompt)
-        return Answer(_audit(recorded.round["audit"]), exchange)
+        if recorded.round.audit is None:
+            raise AuditorUnreachable(f"{self.run} recorded no audit of {self.arm} for {question.case}.")
+        return Answer(recorded.round.audit, exchange)
 
     def compare(self, comparison: Comparison) -> Preference:
         """The recorded preference between the same two pictures."""
         standing = comparison.first if comparison.order == 1 else comparison.second
         digest = images.pixel_hash(standing.sr)
         for number, recorded in enumerate(self._rounds(comparison.family, comparison.case), start=1):
-            if recorded.before == digest and recorded.round["verdict"] is not None:
-                preferred = recorded.round["verdict"]["preferences"][comparison.order - 1]
-                exchange = self._exchange(comparison.family, comparison.case, number)
-                one = exchange["comparisons"][comparison.order - 1]
+            verdict = recorded.round.verdict
+            if recorded.before != digest or verdict is None:
+                continue
+            comparisons = self._exchange(comparison.family, comparison.case, number).get("comparisons", ())
+            if comparison.order <= min(len(verdict.preferences), len(comparisons)):
+                preferred, one = verdict.preferences[comparison.order - 1], comparisons[comparison.order - 1]
                 self._same(comparison.case, one.get("prompt", comparison.prompt), comparison.prompt)
                 # What it cost is in the recorded audit's usage already.
                 return Preference(CHOSEN.get((comparison.order, preferred), "neither"), Usage(cost=0.0), one)
         raise AuditorUnreachable(f"{self.run} recorded no such comparison of {self.arm} for {comparison.case}.")
 
     def _rounds(self, family: str, case: str) -> list[Recorded]:
-        trail = _read(self.run / "trails" / family / f"{case}.json")
-        own = [step for step in trail["rounds"] if step["arm"] == self.arm]
+        path = Path(self.run, "trails", family, names.of(case, ".json"))
+        trail = _read(path, shapes.trail(FORMAT))
+        own = trail.arms.get(self.arm, ())
         if not own:
             raise AuditorUnreachable(f"{self.run} holds no finished {self.arm} for {case} in family {family}.")
-        pure = next(step for step in trail["rounds"] if step["arm"] == PURE)
-        before = [step["restoration"]["sha256"] for step in (pure, *own)]
+        before = [step.restoration.sha256 for step in (trail.rounds[0], *own)]
         return [Recorded(digest, step) for digest, step in zip(before, own, strict=False)]
 
     def _exchange(self, family: str, case: str, number: int) -> dict[str, Any]:
-        exchange = _read(self.run / "audits" / family / self.arm / f"{case}-{number}.json")
+        path = Path(self.run, "audits", family, self.arm, names.of(case, f"-{number}.json"))
+        exchange = _read(path, shapes.exchange())
         exchange.pop("format", None)
         return exchange
 
@@ -129,33 +141,30 @@ def _auditors(folder: Path) -> dict[str, str]:
     """Arm → auditor, of the run's arms that have one."""
     import yaml
 
+    file = folder / "study.yaml"
     try:
-        study = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
-        arms = study["settings"]["arms"]
-        return {name: arm["auditor"] for name, arm in arms.items() if arm.get("auditor")}
+        text = images.read_bytes(file, MAX_STUDY).decode()
+        if why := yamlfile.unfit(text):
+            raise SettingsError(f"{file} {why}.")
+        arms = yamlfile.load(text)["settings"]["arms"]
+        found = {name: arm["auditor"] for name, arm in arms.items() if arm.get("auditor")}
     except FileNotFoundError:
         raise SettingsError(f"The auditor replay cannot use {folder}: it is no run's folder (no study.yaml).") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
-        raise SettingsError(f"{folder / 'study.yaml'} cannot be read: {error}.") from None
+    except (OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SettingsError(f"{file} cannot be read: {jsonfile.why(error)}.") from None
+    if not all(isinstance(text, str) for entry in found.items() for text in entry):
+        raise SettingsError(f"{file} was edited: an arm or its auditor is no name.")
+    return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, shape: TypeAdapter[Stored]) -> Stored:
     """One stored record."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        return jsonfile.read(path, shape, "This case cannot be replayed.")
     except FileNotFoundError:
         raise AuditorUnreachable(f"There is no record {path}: the run did not come to this case.") from None
-    except (OSError, ValueError) as error:
-        raise AuditorUnreachable(f"The record {path} cannot be read: {error}.") from None
-    if not isinstance(data, dict):
-        raise AuditorUnreachable(f"The record {path} is not what fsrbench writes.")
-    return data
-
-
-def _audit(stored: Mapping[str, Any]) -> Audit:
-    """An audit as the trail holds it."""
-    fields = {**stored, "tags": tuple(stored["tags"]), "repairs": tuple(stored["repairs"])}
-    return Audit(**{**fields, "usage": Usage(**stored["usage"])})
+    except StoreError as error:
+        raise AuditorUnreachable(str(error)) from None
 
 
 AUDITOR = Auditor("answers from a finished run's records, without its model and without a network", _open)

@@ -78,7 +78,7 @@ def _read(path: Path) -> Any:
         text = images.read_bytes(path, MAX_SCRIPT).decode()
         if why := yamlfile.unfit(text):
             raise SettingsError(f"The script {path} {why}.")
-        return yaml.safe_load(text)
+        return yamlfile.load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise SettingsError(f"The script {path} cannot be read: {error}.") from None
 

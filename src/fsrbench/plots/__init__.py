@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+from fsrbench import images
 from fsrbench.results import Results
 
 FOLDER = "plots"
@@ -39,5 +40,5 @@ def draw(results: Results) -> list[Path]:
                 written += _style.write(figure, folder, name, question(name))
                 continue
             for suffix in (".png", ".svg"):
-                (folder / f"{name}{suffix}").unlink(missing_ok=True)
+                images.remove(folder / f"{name}{suffix}")
     return written

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import sweep_views, wording
+from fsrbench import images, sweep_views, wording
 from fsrbench.plots import FOLDER, SWEEP, _style
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def draw(found: Found, root: Path) -> list[Path]:
     """Write `plots/sweep.png` and `plots/sweep.svg`; where no point has a number, earlier ones go."""
     if not _measured(found):
         for suffix in (".png", ".svg"):
-            (root / FOLDER / f"{SWEEP}{suffix}").unlink(missing_ok=True)
+            images.remove(root / FOLDER / f"{SWEEP}{suffix}")
         return []
     varied = _varied(found)
     with _style.settings():

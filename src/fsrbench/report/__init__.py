@@ -59,7 +59,7 @@ def _write_cases(folder: Path, entries: Sequence[Entry], teller: cases.Teller) -
             rows.add(one)
     for path in folder.glob("*.js"):
         if path.name not in names and re.fullmatch(r"\d{3,}\.js", path.name):
-            path.unlink()
+            images.remove(path)
     return rows
 
 

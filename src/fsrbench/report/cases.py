@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fsrbench import faces, images, inputs, wording
+from fsrbench import faces, images, inputs, subjects, wording
 from fsrbench.errors import StoreError
 from fsrbench.report.pictures import Gallery, Shown
 from fsrbench.results import Results
@@ -63,7 +63,7 @@ class Told:
 def entries(results: Results) -> list[Entry]:
     """All cases of an evaluation, by family and name, with what failed."""
     failed: dict[tuple[str, str], dict[str, str]] = {}
-    for failure in RunFolder(results.root).failures():
+    for failure in subjects.failures(RunFolder(results.root), results.what):
         failed.setdefault((failure.family, failure.case), {})[failure.arm] = failure.why
     done = {(s.family, s.case): (place, tuple(s.variants)) for place, s in enumerate(results.what.subjects)}
     found, nothing = [], dict[str, str]()

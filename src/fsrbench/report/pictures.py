@@ -10,13 +10,15 @@ import hashlib
 import os
 import re
 import struct
+import sys
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fsrbench import images
+from fsrbench import images, opening
 from fsrbench import plots as drawing
-from fsrbench.errors import FsrbenchError
+from fsrbench.errors import FsrbenchError, StoreError
 from fsrbench.values import Image
 
 NAME = re.compile(r"[0-9a-f]{24}\.png")
@@ -93,30 +95,30 @@ class Gallery:
         if self.folder.is_dir():
             for path in self.folder.iterdir():
                 if NAME.fullmatch(path.name) and path.name not in self.used:
-                    path.unlink()
+                    images.remove(path)
 
 
 def link(source: Path, target: Path) -> None:
     """Make `target` the same file as `source`, or a copy where the two lie on different disks."""
-    try:
+    with suppress(FileNotFoundError):
         if target.stat().st_size == source.stat().st_size:
             return
-        target.unlink()
-    except FileNotFoundError:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        images.remove(target)
     real = Path(os.path.realpath(source))  # not every system links to what a symbolic link names
     try:
-        os.link(real, target)
-    except FileExistsError:
-        pass  # another thread, with the same picture
-    except OSError:
-        images.write_bytes(target, real.read_bytes())
+        with images.placing(target):
+            os.link(real, target)
+            return
+    except StoreError as error:
+        if isinstance(error.__cause__, FileExistsError):  # another thread, with the same picture
+            return
+    images.write_bytes(target, images.read_bytes(real, sys.maxsize))
 
 
 def plain(path: Path) -> tuple[int, int] | None:
     """Width and height of a whole 8-bit RGB PNG that a browser shows as it is measured; None for any other file."""
     try:
-        with path.open("rb") as file:
+        with opening.plain(path) as file:
             head = file.read(33)
             if len(head) < 33 or head[:8] != SIGNATURE or head[12:16] != b"IHDR" or head[24:28] != RGB8:
                 return None
@@ -136,12 +138,12 @@ def plots(source: Path, folder: Path, stale: Collection[str] = ()) -> list[Plot]
     drawn = [path for path in _plots_in(source) if path.stat().st_size and path.stem not in stale]
     for old in _plots_in(folder):
         if old.name not in {path.name for path in drawn}:
-            old.unlink()
+            images.remove(old)
     found: dict[str, dict[str, str]] = {}
     for path in drawn:
         target = folder / path.name
         if not (target.is_file() and target.samefile(path)):
-            target.unlink(missing_ok=True)  # drawn again, perhaps at the same size
+            images.remove(target)  # drawn again, perhaps at the same size
             link(path, target)
         found.setdefault(path.stem, {})[path.suffix[1:]] = path.name
     asked = {stem: drawing.question(stem) for stem in (*drawing.NAMES, drawing.SWEEP) if stem in found}
