@@ -25,6 +25,8 @@ LAYERS = (
         "choice",
         "reply",
         "artifacts",
+        "checkpoints",
+        "allowance",
         "networks",
         "execute",
         "yamlfile",
