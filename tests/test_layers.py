@@ -18,6 +18,7 @@ LAYERS = (
     (
         "png",
         "images",
+        "locks",
         "downloads",
         "weights",
         "faces",
@@ -76,7 +77,7 @@ LAYERS = (
         "demo",
         "doctor",
     ),
-    ("options", "console", "probes", "evidence_commands", "cli", "__main__"),
+    ("interrupts", "options", "console", "probes", "evidence_commands", "cli", "__main__"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 HEAVY = {

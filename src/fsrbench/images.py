@@ -13,6 +13,7 @@ import hashlib
 import io
 import logging
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -270,6 +271,10 @@ def write_named(path: Path, data: bytes) -> None:
         return
     with _writing(path), suppress(BrokenPipeError), path.open("ab") as stream:  # nobody need read to the end
         stream.write(data)
+
+
+UNFINISHED = re.compile(r"\.[a-z0-9_]{8}\.part")
+"""Names of files that are being written, as `replacing` makes them."""
 
 
 @contextmanager
