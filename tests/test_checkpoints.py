@@ -148,6 +148,10 @@ def nan() -> torch.Tensor:
     return tensor
 
 
+def thin() -> torch.Tensor:
+    return torch.sparse_coo_tensor(torch.zeros(2, 1), torch.ones(1), (10**6, 10**6), check_invariants=True)
+
+
 PLAIN = {"a.weight": torch.zeros(1)}
 HOSTILE: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
     "deflated": ("pth", "is compressed", deflated),
@@ -156,7 +160,7 @@ HOSTILE: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
         lambda path: rewritten(path, lambda name, data: data[:-4] if name.endswith("data/0") else data)),
     "expanded": ("pth", "larger than the numbers it is made of", with_tensor(torch.zeros(1).expand(10**7, 10**3))),
     "meta": ("pth", "empty tensors", with_tensor(torch.empty(10**6, 10**4, device="meta"))),
-    "sparse": ("pth", "sparse", with_tensor(torch.sparse_coo_tensor(torch.zeros(2, 1), torch.ones(1), (10**6, 10**6), check_invariants=True))),
+    "sparse": ("pth", "sparse", lambda path: with_tensor(thin())(path)),
     "complex": ("pth", "complex64 numbers", with_tensor(torch.zeros(8, 3, 3, 3, dtype=torch.complex64))),
     "integers": ("pth", "int64 numbers where weights", with_tensor(torch.zeros(8, 3, 3, 3, dtype=torch.int64))),
     "bytes": ("pth", "uint8 numbers where weights", with_tensor(torch.zeros(8, 3, 3, 3, dtype=torch.uint8))),
@@ -175,7 +179,8 @@ HOSTILE: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
     "memo": ("pth", "no plain set|damaged", lambda path: listed(path, b"\x80\x02}r\xff\xff\xff\x7f.")),
     "key that is hashed for ever": (
         "pth", "do not fit together", lambda path: listed(path, b"\x80\x02})" + b"q\x01h\x01\x86" * 64 + b"K\x01s.")),
-    "deep key": ("pth", "do not fit together", lambda path: listed(path, b"\x80\x02})" + b"\x85" * 500_000 + b"K\x01s.")),
+    "deep key": (
+        "pth", "do not fit together", lambda path: listed(path, b"\x80\x02})" + b"\x85" * 500_000 + b"K\x01s.")),
     "long text": ("pth", "damaged", lambda path: listed(path, b"\x80\x04}\x8d" + struct.pack("<Q", 1 << 50))),
     "buffer": ("pth", "damaged", lambda path: listed(path, b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b".")),
     "other instruction": ("pth", "run code.*pickle instruction INST", lambda path: listed(path, b"(ios\nsystem\n.")),
@@ -191,7 +196,8 @@ HOSTILE: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
     "overlapping": (
         "safetensors", "overlap",
         lambda path: safetensors(path, {f"a{n}": entry([2], 0, 8) for n in range(1000)}, bytes(8))),
-    "beyond the end": ("safetensors", "ends too early", lambda path: safetensors(path, {"a": entry([2], 8, 16)}, bytes(8))),
+    "beyond the end": (
+        "safetensors", "ends too early", lambda path: safetensors(path, {"a": entry([2], 8, 16)}, bytes(8))),
     "long header": ("safetensors", "header is too long", lambda path: safetensors(path, b"{}", length=1 << 60)),
     "nested header": ("safetensors", "damaged", lambda path: safetensors(path, b'{"a":' + b"[" * 10**6)),
     "long number": (

@@ -448,7 +448,7 @@ def test_what_comes_steadily_is_never_too_slow(server: Server, monkeypatch: pyte
 @pytest.mark.parametrize("mode", ["sent on", "sent on with a page", "compressed", "more and more"])
 def test_what_has_no_end_is_bounded(server: Server, mode: str) -> None:
     server.script = [mode] * 60
-    with pytest.raises(WeightsError, match="sent on more than|compressed it|more came than the 300,000 bytes"):
+    with pytest.raises(WeightsError, match=r"sent on more than|compressed it|more came than the 300,000 bytes"):
         weights.locate(NAME)
     assert len(server.asked) <= downloads.ATTEMPTS * downloads.HOPS
     assert not (weights.cache() / NAME).exists()
