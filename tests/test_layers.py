@@ -23,6 +23,7 @@ LAYERS = (
         "images",
         "jsonfile",
         "shapes",
+        "locks",
         "downloads",
         "weights",
         "faces",
@@ -30,6 +31,8 @@ LAYERS = (
         "choice",
         "reply",
         "artifacts",
+        "checkpoints",
+        "allowance",
         "networks",
         "execute",
         "yamlfile",
@@ -79,7 +82,7 @@ LAYERS = (
         "demo",
         "doctor",
     ),
-    ("options", "console", "probes", "evidence_commands", "cli", "__main__"),
+    ("interrupts", "options", "console", "probes", "evidence_commands", "cli", "__main__"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 HEAVY = {

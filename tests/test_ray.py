@@ -185,6 +185,7 @@ def test_which_gpu_is_not_asked_for() -> None:
 
 # ------------------------------------------------------------ one machine
 
+os.environ.update(raycluster.alone())  # Ray reads it when it is imported; the cluster of two nodes has it, too
 pytest.importorskip("ray", reason="pip install 'fsrbench[ray]'")
 
 
@@ -266,6 +267,57 @@ def test_an_interrupt_leaves_a_folder_that_goes_on_and_no_process(
     monkeypatch.setenv("FSRBENCH_TEST_NAP", "0")
     assert subprocess.run(command, capture_output=True, timeout=120).returncode == 0
     assert len(rows(out / "run_config.csv")) == CASES
+
+
+STARTED = """
+import sys, time
+from fsrbench import raycluster
+with raycluster.connected(None) as ray:
+    class Idle:
+        def answer(self):
+            return 1
+    actor = ray.remote(Idle).remote()
+    ray.get(actor.answer.remote())
+    print(ray.get_runtime_context().gcs_address, flush=True)
+    sys.stdin.readline()
+"""
+INTRUDER = """
+import sys, ray
+ray.init(address=sys.argv[1], logging_level="ERROR", log_to_driver=False)
+print("let in")
+"""
+
+
+@pytest.mark.slow
+def test_a_cluster_started_here_is_reached_by_nobody_else() -> None:
+    """No process of it listens on another interface, and none answers without its token."""
+    psutil = importlib.import_module("psutil")  # Ray brings it along
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    command = [sys.executable, "-c", STARTED]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address.startswith("127.0.0.1:")
+        own = psutil.Process(process.pid)
+        listening = {
+            (one.name(), place.laddr.ip)
+            for one in [own, *own.children(recursive=True)]
+            for place in one.net_connections("inet")
+            if place.status == psutil.CONN_LISTEN
+        }
+        names = {name for name, _ in listening}
+        assert {"gcs_server", "raylet"} <= names
+        assert any(name.startswith("ray::") for name in names)
+        assert {ip.removeprefix("::ffff:") for _, ip in listening} <= {"127.0.0.1", "::1"}, sorted(listening)
+        for mode in ({"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "f" * 64}):
+            tried = [sys.executable, "-c", INTRUDER, address]
+            refused = subprocess.run(tried, capture_output=True, text=True, timeout=120, env={**environment, **mode})
+            assert refused.returncode != 0
+            assert refused.stdout == ""
+            assert "uthentication" in refused.stderr
+        process.communicate("\n", timeout=60)
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import logging
 import socket
+import subprocess
+import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +34,7 @@ class Server(ThreadingHTTPServer):
         self.content = CONTENT
         self.script: list[str] = []
         self.asked: list[str | None] = []
+        self.over = threading.Event()
 
     @property
     def url(self) -> str:
@@ -47,6 +52,14 @@ class Handler(BaseHTTPRequestHandler):
         if word.isdigit():
             self.send_error(int(word))
             return
+        if word in MODES:
+            with contextlib.suppress(ConnectionError):
+                MODES[word](self)
+            self.close_connection = True
+            return
+        if word in ("sent on", "sent on with a page", "compressed", "more and more"):
+            self.bound(word)
+            return
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and word != "no range" else 0
         body = server.content[start:]
         self.send_response(206 if start else 200)
@@ -55,8 +68,27 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {claimed}-{len(server.content) - 1}/{len(server.content)}")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if word == "cut" else body)
+        if word == "steadily":
+            for place in range(0, len(body), len(body) // 8):
+                self.wfile.write(body[place : place + len(body) // 8])
+                self.server.over.wait(0.2)
+        else:
+            self.wfile.write(body[: len(body) // 2] if word == "cut" else body)
         self.close_connection = True
+
+    def bound(self, word: str) -> None:
+        """Answer without an end: what is sent on comes back, and a body has no length."""
+        self.send_response(302 if word.startswith("sent") else 200)
+        if word.startswith("sent"):
+            self.send_header("Location", self.path)
+        if word == "compressed":
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length" if word == "sent on" else "X-Nothing", "0")
+        self.end_headers()
+        self.close_connection = True
+        with contextlib.suppress(ConnectionError):
+            if word != "sent on":
+                endlessly(self, bytes(100_000), 0.0)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -73,6 +105,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     monkeypatch.setattr(downloads.time, "sleep", lambda _seconds: None)
     add(monkeypatch, NAME, server.url, CONTENT)
     yield server
+    server.over.set()
     server.shutdown()
     thread.join(5)
     server.server_close()
@@ -355,3 +388,100 @@ def test_the_table_is_sound() -> None:
         assert weight.member_of in (None, *weights.TABLE)
         assert weights.url(weight).startswith("https://")
     assert len({w.sha256 for w in weights.TABLE.values()}) == len(weights.TABLE)
+
+
+# ------------------------------------------------------------- hostile servers
+
+
+@pytest.fixture
+def impatient(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    monkeypatch.setattr(downloads, "WINDOW", 0.2)
+    return server
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n"
+
+
+def endlessly(handler: Handler, piece: bytes, pause: float) -> None:
+    """Send a piece again and again, until the other side is gone, at most for a minute."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not handler.server.over.wait(pause):
+        handler.wfile.write(piece)
+        handler.wfile.flush()
+
+
+MODES = {
+    "body that drips": lambda handler: (handler.wfile.write(HEAD), endlessly(handler, b"x", 0.01)),
+    "head that drips": lambda handler: (handler.wfile.write(HEAD[:20]), endlessly(handler, b"x", 0.01)),
+    "head that never comes": lambda handler: endlessly(handler, b"", 0.05),
+    "body that never comes": lambda handler: (handler.wfile.write(HEAD), endlessly(handler, b"", 0.05)),
+    "endless 1xx": lambda handler: endlessly(handler, b"HTTP/1.1 103 Early Hints\r\n\r\n", 0.001),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_server_that_is_too_slow_is_given_up_soon_and_what_came_is_kept(
+    impatient: Server, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient.script = [mode]
+    began = time.monotonic()
+    begin(CONTENT[:100])
+    with pytest.raises(WeightsError, match=r"too slow.*next command goes on.*FSRBENCH_MIRROR.*elsewhere"):
+        weights.locate(NAME)
+    assert time.monotonic() - began < 20  # the server would go on for a minute
+    assert len(impatient.asked) <= 1
+    assert part().stat().st_size < 1000
+    begin(CONTENT[:100])
+    monkeypatch.setattr(downloads, "WINDOW", 60.0)
+    assert weights.download(weights.TABLE[NAME]).read_bytes() == CONTENT
+    assert impatient.asked[-1] == "bytes=100-"
+
+
+def test_what_comes_steadily_is_never_too_slow(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "WINDOW", 1.0)
+    server.script = ["steadily"]
+    began = time.monotonic()
+    assert weights.locate(NAME).path.read_bytes() == CONTENT
+    assert time.monotonic() - began > 1
+
+
+@pytest.mark.parametrize("mode", ["sent on", "sent on with a page", "compressed", "more and more"])
+def test_what_has_no_end_is_bounded(server: Server, mode: str) -> None:
+    server.script = [mode] * 60
+    with pytest.raises(WeightsError, match=r"sent on more than|compressed it|more came than the 300,000 bytes"):
+        weights.locate(NAME)
+    assert len(server.asked) <= downloads.ATTEMPTS * downloads.HOPS
+    assert not (weights.cache() / NAME).exists()
+    assert not part().exists() or part().stat().st_size <= len(CONTENT)
+
+
+def test_a_file_that_was_sent_on_arrives(server: Server) -> None:
+    server.script = ["sent on", "sent on with a page"]
+    assert weights.locate(NAME).path.read_bytes() == CONTENT
+
+
+def test_nothing_is_left_of_a_lock(server: Server) -> None:
+    weights.locate(NAME)
+    assert [path.name for path in weights.cache().iterdir()] == [NAME]
+
+
+COUNTING = """
+import sys, time
+from pathlib import Path
+from fsrbench import locks
+number = Path(sys.argv[1])
+for _ in range(20):
+    with locks.held(number.with_name("lock")):
+        now = int(number.read_text())
+        time.sleep(0.0005)
+        number.write_text(str(now + 1))
+"""
+
+
+def test_a_lock_that_is_removed_keeps_others_out(tmp_path: Path) -> None:
+    number = tmp_path / "number"
+    number.write_text("0")
+    started = [subprocess.Popen([sys.executable, "-c", COUNTING, str(number)]) for _ in range(3)]
+    assert [process.wait(120) for process in started] == [0] * 3
+    assert number.read_text() == "60"
+    assert not (tmp_path / "lock").exists()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from fsrbench import options
+from fsrbench import interrupts, options
 from fsrbench.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("Interrupted. What is finished is kept: the same command goes on from here.", err=True)
-        raise typer.Exit(130) from None
+        interrupts.tell()
+        raise typer.Exit(interrupts.STATUS) from None
 
 
 def show_table(table: Table) -> None:

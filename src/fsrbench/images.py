@@ -13,6 +13,7 @@ import errno
 import hashlib
 import logging
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -242,6 +243,10 @@ def remove(path: Path) -> None:
     with _writing(path):
         _stay_inside(path)
         path.unlink(missing_ok=True)
+
+
+UNFINISHED = re.compile(r"\.[a-z0-9_]{8}\.part")
+"""Names of files that are being written, as `replacing` makes them."""
 
 
 @contextmanager

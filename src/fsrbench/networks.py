@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from fsrbench import execute, opening
+from fsrbench import allowance, checkpoints, execute
+from fsrbench.checkpoints import first_line
 from fsrbench.errors import BadOutput, SettingsError, WeightsError, out_of_memory
 
 if TYPE_CHECKING:
@@ -36,8 +36,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PRECISIONS = ("fp32", "fp16", "bf16")
+LARGEST_SCALE = 16
+"""Factor of a network; usual ones have 2 or 4."""
 SMALLEST_TILE = 32
 """Halving stops here: if this does not fit, nothing will."""
+MAX_HYPERPARAMETER = 4096
+"""The largest number that a checkpoint may give the constructor of its network."""
 _STEP = 4
 """Tiles start at multiples of this, so that networks which fold pixels into channels fold the same ones."""
 _CONTEXT = 32
@@ -79,28 +83,7 @@ class Network:
 
 def read(path: Path) -> Checkpoint:
     """Read the tensors of a .pth, .ckpt or .safetensors file without running anything in it."""
-    import torch
-    from spandrel import ModelLoader
-
-    suffix = path.suffix.lower()
-    if suffix not in (".pth", ".ckpt", ".safetensors"):
-        raise WeightsError(f"{path} is no .pth, .ckpt or .safetensors file, and other kinds are not read.")
-    try:
-        _refuse_text(path)
-        about = _metadata(path) if suffix == ".safetensors" else {}
-        tensors = ModelLoader("cpu").load_state_dict_from_file(path)
-    except (WeightsError, MemoryError):
-        raise
-    except Exception as error:  # zip, pickle, torch and safetensors have a dozen ways of their own to fail
-        if "forbidden" in str(error):
-            raise WeightsError(
-                f"{path} wants to run code when it is loaded ({_first_line(error)}) and is refused. "
-                "Use a file that holds tensors only, best as .safetensors."
-            ) from error
-        raise WeightsError(f"{path} is damaged or no checkpoint ({_first_line(error)}). Fetch it again.") from error
-    if not tensors or not all(isinstance(t, torch.Tensor) for t in tensors.values()):
-        raise WeightsError(f"{path} holds no plain set of tensors, so it is no network's checkpoint.")
-    return Checkpoint(path, {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}, about)
+    return Checkpoint(path, *checkpoints.read(path))
 
 
 def load(path: Path, device: str = "cpu") -> Network:
@@ -115,7 +98,8 @@ def build(checkpoint: Checkpoint, device: str = "cpu") -> Network:
 
     path = checkpoint.path
     try:
-        with torch.random.fork_rng(devices=[]):  # constructors draw first weights; nobody else's draws may move
+        # constructors draw first weights; nobody else's draws may move
+        with torch.random.fork_rng(devices=[]), allowance.limited(checkpoint.tensors):
             model = ModelLoader("cpu").load_from_state_dict(dict(checkpoint.tensors))
     except UnsupportedModelError:
         raise WeightsError(f"{path} is of no architecture that is known here (package spandrel).") from None
@@ -123,11 +107,13 @@ def build(checkpoint: Checkpoint, device: str = "cpu") -> Network:
         raise
     except Exception as error:  # each architecture fails in its own way on tensors that do not fit it
         raise WeightsError(
-            f"{path} looks like a known network, but its tensors do not fit ({_first_line(error)})."
+            f"{path} looks like a known network, but its tensors do not fit ({first_line(error)})."
         ) from error
     architecture = model.architecture.id.lower()
     if not isinstance(model, ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
         raise WeightsError(f"{path} is a network of kind {architecture} that does not map an RGB picture to another.")
+    if not 1 <= model.scale <= LARGEST_SCALE:
+        raise WeightsError(f"{path} enlarges {model.scale} times (allowed: {LARGEST_SCALE}).")
     if model.purpose == "FaceSR":
         raise WeightsError(f"{path} is a face network ({architecture}): it belongs into the family prior.")
     if model.size_requirements.multiple_of > 1 and architecture == "esrgan":
@@ -156,40 +142,27 @@ def load_gfpgan(path: Path, device: str = "cpu") -> tuple[torch.nn.Module, dict[
         raise WeightsError(f"{path} is no GFPGAN checkpoint of the architecture `clean` (v1.3, v1.4).")
     hyperparameters = dict(checkpoint.about.get("hyperparameters", {}))
     try:
+        _check_hyperparameters(hyperparameters)
         with torch.device("meta"):  # no first weights are drawn only to be thrown away
             net = GFPGAN(**hyperparameters)
         tensors = dict(checkpoint.tensors)
         if checkpoint.about:
-            for name, empty in net.state_dict().items():
-                if name.startswith(_UNUSED_BY_GFPGAN):
-                    tensors.setdefault(name, torch.zeros(empty.shape))
+            with allowance.limited(checkpoint.tensors):
+                for name, empty in net.state_dict().items():
+                    if name.startswith(_UNUSED_BY_GFPGAN) and name not in tensors:
+                        tensors[name] = torch.zeros(empty.shape)
         net.load_state_dict(tensors, strict=True, assign=True)
     except Exception as error:  # wrong hyperparameters and wrong tensors fail alike, deep inside
-        raise WeightsError(f"{path} does not fit the GFPGAN architecture ({_first_line(error)}).") from error
+        raise WeightsError(f"{path} does not fit the GFPGAN architecture ({first_line(error)}).") from error
     return net.eval().requires_grad_(requires_grad=False).to(device), hyperparameters
 
 
-def _refuse_text(path: Path) -> None:
-    """What a browser or git leaves in place of a large file is the most frequent damage, so it is named."""
-    with opening.plain(path) as file:
-        start = file.read(64).lstrip().lower()
-    if start.startswith((b"<", b"version https://git-lfs")):
-        raise WeightsError(f"{path} holds a web page or a pointer, not a checkpoint. Download the file itself.")
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        about = json.loads((file.metadata() or {}).get("fsrbench", "{}"))
-    if not isinstance(about, dict):
-        raise TypeError("its fsrbench metadata is no JSON object")
-    return about
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".:")
+def _check_hyperparameters(found: dict[str, Any]) -> None:
+    """Constructors count up to them."""
+    for name, value in found.items():
+        numbers = value if isinstance(value, list) and len(value) < 20 else [value]
+        if not all(isinstance(one, int | float) and 0 <= one <= MAX_HYPERPARAMETER for one in numbers):
+            raise ValueError(f"hyperparameter {name}: {value!r:.50}")
 
 
 def _size(tags: list[str]) -> str:

@@ -4,15 +4,19 @@ Workers read inputs, weights and the run's folder where they stand, so all of th
 sees under the same path. They write nothing: a unit's files travel back with its outcome, and the one process that
 holds the folder's lock puts them in their places, the trail last. A unit whose worker is lost is done again by
 another one, and what was not handed in leaves no trace. Starting a cluster is the business of Ray's own tools;
-where none is named, one of this machine alone is started and ended.
+where none is named, one of this machine alone is started and ended, which nobody else can reach.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import math
 import os
+import secrets
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -40,6 +44,8 @@ PATIENCE = 600.0
 """Seconds to wait for the first place on the cluster: a cluster that grows takes minutes."""
 TOLD = ("FSRBENCH_", "OPENAI_BASE_URL")
 """Variables that workers are told. Keys are not among them: nodes have their own, or `api_key_file`."""
+LOOPBACK = "127.0.0.1"
+"""The only address at which a cluster that is started here can be reached."""
 STORE = 256_000_000
 """Bytes of Ray's object store where it is started here: results are small and do not stay."""
 
@@ -277,9 +283,15 @@ def resolve_device(name: str, address: str | None) -> str:
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Any]:
-    """Ray, connected until this is left, or longer by whoever did so before. It tells nobody and serves nothing."""
+    """Ray, connected until this is left, or longer by whoever did so before. It tells nobody and serves nothing.
+
+    A cluster that is started here listens on this machine's loopback only and answers nobody without its token.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray is about to do anyway
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    if address is None:
+        os.environ.update(alone())  # Ray reads it once, when it is imported
     try:
         ray: Any = importlib.import_module("ray")
     except ImportError:
@@ -287,19 +299,52 @@ def connected(address: str | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    address = address or os.environ.get("RAY_ADDRESS") or None
-    own = {"include_dashboard": False, "object_store_memory": STORE, "_node_ip_address": "127.0.0.1"}
+    own = {"include_dashboard": False, "object_store_memory": STORE, "_node_ip_address": LOOPBACK}
     try:
-        ray.init(
-            address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else own)
-        )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        with _own_signals():
+            ray.init(
+                address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else own)
+            )
+    except Exception as error:  # Ray says in many ways, bare exceptions among them, that it did not start
         where = f"The Ray cluster at {address}" if address else "A Ray cluster of this machine"
         raise Unavailable(f"{where} could not be reached: {_first_line(error)}. Try 'ray status' there.") from None
     try:
+        if address is None and any(node["NodeManagerAddress"] != LOOPBACK for node in ray.nodes()):
+            raise Unavailable(
+                "Ray would listen on the network: it was imported before fsrbench could tell it not to. Start fsrbench "
+                "by its command, or your own cluster with 'ray start' and --address."
+            )
         yield ray
     finally:
         ray.shutdown()
+
+
+@functools.cache
+def alone() -> dict[str, str]:
+    """Variables under which a cluster of this process is its own: no other interface, a token that nobody else has.
+
+    The first one's name is for systems where Ray does the same by default; it decides which address a node has, and
+    all of Ray's servers listen on loopback only where that is the node's.
+    """
+    return {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray takes SIGTERM for itself, and would end with another status and without a word: give it back."""
+    kept = {}
+    if threading.current_thread() is threading.main_thread():
+        there = [getattr(signal, name) for name in ("SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+        kept = {number: signal.getsignal(number) for number in there}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def _nodes(ray: Any) -> list[tuple[int, int]]:

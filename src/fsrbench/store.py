@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from fsrbench import __version__, csvfile, images, jsonfile, names, shapes, yamlfile
+from fsrbench import __version__, csvfile, images, jsonfile, locks, names, shapes, yamlfile
 from fsrbench.errors import StoreError
 from fsrbench.journal import Journal
 from fsrbench.values import PURE, Failure, Image, Restoration, Round, Trail, to_json
@@ -53,22 +54,22 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for writing. A second run on it is refused; a dead process holds nothing."""
-        from filelock import FileLock, Timeout
+        """Hold the folder for writing. A second run on it is refused; a dead process holds nothing.
 
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            images.guard(self.root)
-            lock = FileLock(self.root / ".lock", timeout=0)
-            lock.acquire()
-        except Timeout:
-            raise StoreError(f"{self.root} is being written by another fsrbench. Wait for it or use --out.") from None
-        except OSError as error:
-            raise StoreError(f"{self.root} cannot be written: {error.strerror or error}. Use --out.") from None
-        try:
+        What killed runs left half written is removed: nobody else writes now.
+        """
+        with ExitStack() as stack:
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                images.guard(self.root)
+                stack.enter_context(locks.held(self.root / ".lock", 0))
+            except TimeoutError:
+                text = f"{self.root} is being written by another fsrbench. Wait for it or use --out."
+                raise StoreError(text) from None
+            except OSError as error:
+                raise StoreError(f"{self.root} cannot be written: {error.strerror or error}. Use --out.") from None
+            _remove_unfinished(self.root)
             yield
-        finally:
-            lock.release()
 
     @cached_property
     def journal(self) -> Journal:
@@ -304,3 +305,11 @@ def read_made(path: Path, sha256: str) -> Image:
 def as_json(data: Any) -> bytes:
     """A file for programs, that people can read too."""
     return (json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _remove_unfinished(root: Path) -> None:
+    """Remove what `images.replacing` began and a kill left; no link is followed."""
+    for folder, _, files in os.walk(root):
+        for name in filter(images.UNFINISHED.fullmatch, files):
+            with suppress(OSError):
+                os.unlink(os.path.join(folder, name))

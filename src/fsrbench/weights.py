@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from fsrbench import downloads
+from fsrbench import downloads, locks
 from fsrbench.errors import WeightsError
 
 _log = logging.getLogger(__name__)
@@ -292,14 +292,12 @@ def download(weight: Weight, progress: Progress | None = None) -> Path:
 
     A broken download leaves NAME.part, which the next attempt, or the next command, goes on with.
     """
-    import filelock
-
     target = cache() / weight.name
     if weight.non_commercial:
         _log.warning("%s is licensed for %s only: see its publisher.", weight.name, weight.licence)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(f"{target}.lock"):
+        with locks.held(Path(f"{target}.lock")):
             if not target.is_file():  # another process may have fetched it while this one waited
                 wanted = downloads.Wanted(weight.name, url(weight), weight.bytes, weight.sha256, _cure(weight))
                 downloads.fetch(wanted, target, progress or (lambda _done, _all: None))
@@ -310,13 +308,11 @@ def download(weight: Weight, progress: Progress | None = None) -> Path:
 
 def _extract(weight: Weight, archive: Path) -> Path:
     """Take one member out of a zip into the cache, under its plain name only, hashed before it is renamed."""
-    import filelock
-
     target = cache() / weight.name
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(f"{target}.lock"), zipfile.ZipFile(archive) as bundle:
+        with locks.held(Path(f"{target}.lock")), zipfile.ZipFile(archive) as bundle:
             member = next((m for m in bundle.infolist() if m.filename.split("/")[-1] == weight.name), None)
             if member is None or member.file_size != weight.bytes:
                 raise WeightsError(f"{archive} holds no {weight.name} of {weight.bytes:,} bytes. Fetch the zip again.")
