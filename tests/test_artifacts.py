@@ -80,6 +80,25 @@ def test_more_of_it_measures_more(name: str, face: Image) -> None:
     assert artifacts.MEASURES[name](Look(face, lr)) < values[0] < values[1]
 
 
+def test_blocks_are_found_wherever_their_grid_begins(face: Image) -> None:
+    """All 64 places of JPEG's grid, in the picture itself and in an input that was enlarged afterwards."""
+    lr = shrink(face)
+    clean = artifacts.blockiness(Look(face, lr))
+    enlarged = artifacts.blockiness(Look(images.as_stored(images.resize(lr, 512, 512)), lr))
+    assert abs(clean) < 0.1
+    assert abs(enlarged) < 0.1
+    for place in np.ndindex(8, 8):
+        assert artifacts.blockiness(Look(bench.jpeg_from(face, 70, *place), lr)) > 0.2, place
+        low = bench.jpeg_from(lr, 30, *place)
+        assert artifacts.blockiness(Look(images.as_stored(images.resize(low, 512, 512)), low)) > 0.2, place
+
+
+def test_the_place_of_a_grid_changes_little(face: Image) -> None:
+    lr = shrink(face)
+    found = [artifacts.blockiness(Look(bench.jpeg_from(face, 50, *place), lr)) for place in ((0, 0), (3, 3), (5, 2))]
+    assert max(found) - min(found) < 0.2 * max(found)
+
+
 def test_blocks_enlarged_with_the_input_are_found(face: Image) -> None:
     lr = bench.jpeg(shrink(face), 10)
     enlarged = images.as_stored(images.resize(lr, 512, 512))

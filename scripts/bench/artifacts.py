@@ -69,6 +69,12 @@ def jpeg(image: Image, quality: float) -> Image:
     return images.from_8bit(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
 
 
+def jpeg_from(image: Image, quality: float, top: int, left: int) -> Image:
+    """JPEG whose grid begins so far down and right, as in a picture that was cropped afterwards."""
+    padded = np.pad(image, ((8 - top, 0), (8 - left, 0), (0, 0)), mode="reflect")
+    return np.ascontiguousarray(jpeg(padded, quality)[8 - top :, 8 - left :])
+
+
 def sinc(image: Image, cutoff: float) -> Image:
     """Real-ESRGAN's low-pass, 21 pixels wide, cut off at a share of the highest frequency."""
     return images.as_stored(cv2.filter2D(image, -1, _stages.sinc(21, cutoff * math.pi), borderType=cv2.BORDER_REFLECT))
