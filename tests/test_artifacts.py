@@ -59,6 +59,20 @@ def test_heuristic_tells_planted_from_clean(tag: str, clean: list[Any]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("tag", "knob", "value"), bench.remedies())
+def test_every_remedy_lessens_its_artifact(tag: str, knob: str, value: float, eval_faces: Path) -> None:
+    """Turned the way the heuristic turns it, on real faces: less is measured, and the picture comes nearer."""
+    rows = []
+    for name in ("ffhq_00000", "ffhq_00003"):
+        photo = images.as_stored(images.fit_square(images.read(eval_faces / f"{name}.png"), 512))
+        one = bench.Clean("photo", photo, shrink(photo))
+        rows += [bench.treat(tag, knob, value, one, strength) for strength in (2, 4)]
+    for row in rows:
+        assert row["after"] < row["before"], row
+        assert row["psnr_after"] > row["psnr_before"], row
+
+
+@pytest.mark.slow
 def test_ringing_that_cuts_nothing_off_is_told_too(clean: list[Any]) -> None:
     repeated = next(plant for plant in bench.FURTHER if plant.put is bench.echo)
     for row in bench.judge([repeated], clean)[:2]:

@@ -50,6 +50,8 @@ class Replay:
     """The run's folder."""
     arm: str
     """The arm."""
+    takes_back: bool
+    """Did its auditor take changes back that it did not like better?"""
 
     def __call__(self, question: Question) -> Answer:
         """The recorded audit, if the question is the recorded one."""
@@ -122,7 +124,7 @@ def _open(settings: Mapping[str, Any], _machine: Machine) -> Replay:
             f"The arm {name} of {folder} saw the reference, and a replay would not be marked so. Run the auditor "
             f"{auditors[name]} itself: it asks nobody and answers the same."
         )
-    return Replay(folder, name)
+    return Replay(folder, name, _took_back(folder, name))
 
 
 def _auditors(folder: Path) -> dict[str, str]:
@@ -137,6 +139,19 @@ def _auditors(folder: Path) -> dict[str, str]:
         raise SettingsError(f"The auditor replay cannot use {folder}: it is no run's folder (no study.yaml).") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
         raise SettingsError(f"{folder / 'study.yaml'} cannot be read: {error}.") from None
+
+
+def _took_back(folder: Path, arm: str) -> bool:
+    """Was the arm's auditor asked once more, and alone, about what its hints had made? The first such case tells."""
+    for path in sorted(folder.glob("trails/*/*.json")):
+        try:
+            steps = [step for step in _read(path)["rounds"] if step["arm"] == arm]
+            restored = [step["verdict"] for step in steps if step["decision"]["action"] == "retry"]
+            if restored:
+                return restored[0] is not None and len(restored[0]["preferences"]) == 1
+        except (AuditorUnreachable, KeyError, TypeError):
+            continue  # its own case says so when it is asked for
+    return False
 
 
 def _read(path: Path) -> dict[str, Any]:
