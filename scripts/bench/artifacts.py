@@ -12,7 +12,8 @@ scale for all of them.
 `--remedies` prints what turning each knob, by which the auditor answers a tag, does to its planted artifact and to
 the distance from the clean picture. `--grids` prints the AUC of blockiness for every place where JPEG's grid may begin.
 
-The second prints the constants of `artifacts.py` that say what clean pictures show; never use the same faces for both.
+The second prints the constants of `artifacts.py` and `evidence.py` that say what clean pictures show; never use the
+same faces for both.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fsrbench import artifacts, images, plugins
+from fsrbench import artifacts, evidence, images, plugins
 from fsrbench.auditors import heuristic
 from fsrbench.recipes import _stages
-from fsrbench.values import Evidence, Image, Question
+from fsrbench.values import Evidence, Image, Question, derive_seed
 
 SIZE, SCALE = 512, 4
 
@@ -194,7 +195,10 @@ def judge(plants: Sequence[Plant], pictures: Sequence[Clean]) -> list[dict[str, 
 
 def grid_table(pictures: Sequence[Clean]) -> str:
     """Markdown: AUC of blockiness by quality over all 64 places of the grid, in pictures and in enlarged inputs."""
-    lines = ["| JPEG quality | in the picture: least, mean AUC | in the input, enlarged: least, mean AUC |", "|---|---|---|"]
+    lines = [
+        "| JPEG quality | in the picture: least, mean AUC | in the input, enlarged: least, mean AUC |",
+        "|---|---|---|",
+    ]
 
     def enlarged(lr: Image) -> tuple[Image, Image]:
         return images.as_stored(images.resize(lr, SIZE, SIZE)), lr
@@ -305,9 +309,10 @@ def remedy_table(pictures: Sequence[Clean]) -> str:
             mean = {name: float(np.mean([row[name] for row in found])) for name in found[0]}
             less = np.mean([row["after"] < row["before"] for row in found])
             nearer = np.mean([row["psnr_after"] > row["psnr_before"] for row in found])
+            gain = mean["psnr_after"] - mean["psnr_before"]
             lines.append(
                 f"| {tag.replace('_', ' ')} | `{knob}` {value:g} | {kind} ({len(own)}) | {mean['before']:.2f} → "
-                f"{mean['after']:.2f} | {less:.0%} | {mean['psnr_after'] - mean['psnr_before']:+.2f} dB | {nearer:.0%} |"
+                f"{mean['after']:.2f} | {less:.0%} | {gain:+.2f} dB | {nearer:.0%} |"
             )
     return "\n".join(lines)
 
@@ -328,6 +333,29 @@ def calibration(pictures: Sequence[Clean]) -> str:
     return f"ECHO_MEAN = np.array({mean}) / 1000\nECHO_SPREAD = np.array({spread}) / 1000"
 
 
+def noise_constants(faces: Path) -> str:
+    """What is left between faces and their degraded selves, blur allowed for, as a line in what noise there is."""
+    from scipy.optimize import least_squares
+
+    left, noise = [], []
+    for case, path in images.find(faces).items():
+        photo = images.as_stored(images.fit_square(images.read(path), SIZE))
+        for name in ("paper", "realesrgan", "bsrgan"):
+            recipe = plugins.load("recipes", name)
+            for seed in range(3):
+                drawn = recipe.draw(np.random.default_rng(derive_seed(seed, "degrade", case)))
+                lr = images.as_stored(recipe.apply(photo, drawn, SCALE))
+                left.append(evidence.difference(lr, images.resize(photo, lr.shape[1], lr.shape[0])))
+                noise.append(evidence.median_residual(lr))
+
+    def misfit(logs: NDArray[Any]) -> NDArray[Any]:
+        floor, share = np.exp(logs)
+        return np.asarray(10 * np.log10(np.array(left) / (floor + share * np.array(noise))))
+
+    floor, share = np.exp(least_squares(misfit, np.zeros(2), loss="soft_l1").x)
+    return f"UNEXPLAINED = {floor:.1f}\nNOISE_SHARE = {share:.2f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=Path, metavar="DIR", required=True, help="aligned faces")
@@ -345,7 +373,7 @@ def main() -> None:
         print(remedy_table(pictures))
         return
     if given.calibrate:
-        print(calibration(pictures))
+        print(f"{calibration(pictures)}\n{noise_constants(given.faces)}")
         return
     rows = judge(STANDARD, pictures)
     further = judge(FURTHER, pictures)

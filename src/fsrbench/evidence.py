@@ -35,7 +35,7 @@ SAME = 100.0
 BLURS = (0.0, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 """Blurs that a restoration may lose to its input: sigmas in input pixels."""
 UNEXPLAINED = 17.4
-"""Mean square (0–255 scale) by which clean faces differ from their degraded selves when blur and noise are allowed for."""
+"""Mean square (0–255 scale) by which clean faces differ from their degraded selves, blur and noise allowed for."""
 NOISE_SHARE = 1.85
 """What noise and compression add to that, in units of what a median of 3×3 pixels takes from the input. Both numbers
 are from training faces under the recipes paper, realesrgan and bsrgan (`scripts/bench/artifacts.py --calibrate`)."""
@@ -153,7 +153,7 @@ def _consistency(lr: Image, shrunk: Image) -> float:
 
 
 def _shortfall(lr: Image, shrunk: Image) -> float:
-    return max(0.0, 10 * math.log10(max(_difference(lr, shrunk), 1e-9) / explained(lr)))
+    return max(0.0, 10 * math.log10(max(difference(lr, shrunk), 1e-9) / explained(lr)))
 
 
 def explained(lr: Image) -> float:
@@ -169,7 +169,7 @@ def median_residual(lr: Image) -> float:
     return float(np.square(pixels.astype(np.float32) - cv2.medianBlur(pixels, 3)).mean())
 
 
-def _difference(lr: Image, shrunk: Image) -> float:
+def difference(lr: Image, shrunk: Image) -> float:
     """Mean square (0–255 scale) between the input and the shrunk restoration, under the blur that makes it least.
 
     In cosine waves a blur is a weight for each row and each column, so that all blurs cost one transform.

@@ -83,9 +83,7 @@ def judge(
     return Verdict(True, f"kept: {liked}", preferences, tripped)
 
 
-def _tripped(
-    before: Mapping[str, float | None], after: Mapping[str, float | None], guards: Guards
-) -> dict[str, str]:
+def _tripped(before: Mapping[str, float | None], after: Mapping[str, float | None], guards: Guards) -> dict[str, str]:
     """Guards beyond which the candidate has become worse: "before → after"."""
     falls = {"consistency": 1, "identity": 1, "niqe": -1}
     tripped = {}

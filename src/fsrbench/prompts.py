@@ -37,8 +37,8 @@ REQUIRED = ("knobs", "answer")
 
 QA_MEANING = {
     "niqe": "NIQE, unnaturalness of local statistics; lower is better, 3–6 is usual for a face, above 8 is not",
-    "consistency": "PSNR in dB of the shrunk restoration against the input; blur and noise of the input keep it low for "
-    "a perfect restoration too, so go by consistency_shortfall",
+    "consistency": "PSNR in dB of the shrunk restoration against the input; blur and noise of the input keep it low "
+    "for a perfect restoration too, so go by consistency_shortfall",
     "consistency_shortfall": "dB by which that agreement is below what the input's own blur and noise explain; below 4 "
     "as faithful as a clean photograph, above 6 poor: it shows something else than the input",
     "identity": "likeness of the face to the enlarged input, -1 to 1; low for any method where the input is poor",
