@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from conftest import draw_face
 from fsrbench import evidence, images, plugins, prompts
 from fsrbench.errors import AuditorUnreachable, SettingsError
 from fsrbench.plugins import Machine
-from fsrbench.values import Answer, Image, KnobValue, Question, to_json
+from fsrbench.values import TAGS, Answer, Image, KnobValue, Question, to_json
 from loopback import GOOD, Loopback, Step, breaks_off, drips, fails, good, html, overloaded, resets, says
 
 MACHINE = Machine(offline=True)
@@ -460,11 +461,11 @@ def test_heuristic_leaves_a_clean_face_alone(face: Image) -> None:
     ("tag", "family", "knob", "up"),
     [
         ("blockiness", "blind", "deblock", True),
-        ("ringing", "general", "dehalo", True),
+        ("ringing", "general", "detail_damping", True),
         ("oversharpening", "general", "detail_damping", True),
         ("color_shift", "general", "color_balance", True),
         ("oversharpening", "prior", "restore_weight", False),
-        ("ringing", "blind", "scale", False),
+        ("oversharpening", "blind", "scale", False),
     ],
 )
 def test_heuristic_tags_and_answers_what_is_planted(tag: str, family: str, knob: str, up: bool, face: Image) -> None:
@@ -477,6 +478,17 @@ def test_heuristic_tags_and_answers_what_is_planted(tag: str, family: str, knob:
     assert said.confidence is not None
     assert said.confidence >= 80
     assert (said.hints[knob] > question.knobs[knob]) is up
+
+
+@pytest.mark.parametrize(("tag", "family"), [("blockiness", "prior"), ("ringing", "prior"), ("ringing", "blind")])
+def test_heuristic_asks_for_nothing_where_no_remedy_helps(tag: str, family: str, face: Image) -> None:
+    """Turning `restore_weight` down blends the blocky input back in; a halved picture rings as much."""
+    lr = images.as_stored(images.resize(face, 128, 128))
+    qa: dict[str, float | None] = {**dict.fromkeys(TAGS, 0.0), tag: 5.0}
+    question = replace(ask_about(face, lr, family), evidence=evidence.Evidence(lr, face, (), "", qa))
+    said = heuristic(question).audit
+    assert said.tags == (tag,)
+    assert said.hints == {}
 
 
 def test_heuristic_does_not_turn_a_knob_past_its_end(face: Image) -> None:

@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import draw_face
-from fsrbench import config, evidence, images, plugins, prompts, publish, study, subjects
+from fsrbench import artifacts, config, evidence, images, plugins, prompts, publish, study, subjects
 from fsrbench.errors import AuditorUnreachable, SettingsError
 from fsrbench.execute import untracked
 from fsrbench.plugins import Machine
@@ -180,6 +180,33 @@ def test_a_candidate_that_was_not_kept_is_not_kept_again(faces: tuple[Path, Path
     go(faces, tmp_path / "b", {"s": {"auditor": "replay", "policy": "guarded", "run": str(tmp_path / "a")}})
     assert all("disagree" in row["verdict"] for row in rows(tmp_path / "b") if row["arm"] == "s")
     assert rows(tmp_path / "a", "seconds") == rows(tmp_path / "b", "seconds")
+
+
+@pytest.mark.parametrize(("sign", "stands"), [(1, "pure"), (-1, "changed"), (0, "pure")])
+def test_the_heuristic_looks_again_and_takes_back_what_did_not_better_its_score(
+    faces: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: int, stands: str
+) -> None:
+    """Any change worsens, betters or leaves the measure; what is taken back ends with pure's bytes, also replayed."""
+
+    def oversharpening(look: artifacts.Look) -> float:
+        plain = images.as_stored(images.resize(look.lr, look.sr.shape[1], look.sr.shape[0]))
+        return 2.0 + sign * 40 * float(np.abs(look.sr - plain).mean())
+
+    monkeypatch.setitem(artifacts.MEASURES, "oversharpening", oversharpening)  # type: ignore[arg-type]
+    for tag in ("blockiness", "ringing", "color_shift"):
+        monkeypatch.setitem(artifacts.MEASURES, tag, lambda _: 0.0)  # type: ignore[arg-type]
+    go(faces, tmp_path / "a", {"heuristic": {"auditor": "heuristic", "policy": "paper"}})
+    again = {"auditor": "replay", "policy": "paper", "run": str(tmp_path / "a")}
+    assert go(faces, tmp_path / "b", {"heuristic": again}).failures == []
+    done = [row for row in rows(tmp_path / "a") if row["arm"] == "heuristic"]
+    assert all(row["decision"] == "retry" for row in done if row["round"] == "1")
+    assert all((tmp_path / "a" / "general" / "fsr+heuristic" / f"face {n}.png").is_file() for n in range(3))
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        for n in range(3):
+            pure, final = (folder / "general" / arm / f"face {n}.png" for arm in ("pure-fsr", "fsr+heuristic"))
+            assert (pure.read_bytes() == final.read_bytes()) is (stands == "pure")
+    assert ("taken back" in done[0]["verdict"]) is (stands == "pure")
+    assert rows(tmp_path / "a", "seconds", "audit_seconds") == rows(tmp_path / "b", "seconds", "audit_seconds")
 
 
 def test_a_replay_answers_only_the_recorded_question(faces: tuple[Path, Path], tmp_path: Path) -> None:

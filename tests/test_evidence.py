@@ -7,15 +7,19 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias
 
+import cv2
 import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import evidence, images
+from fsrbench import evidence, images, plugins, prompts
 from fsrbench.errors import Unavailable
 from fsrbench.plugins import Machine
-from fsrbench.values import Case, Evidence, Image
+from fsrbench.values import Case, Evidence, Image, derive_seed
+
+Faces: TypeAlias = dict[str, Image]
 
 BARE = Machine(offline=True)
 NOTHING = evidence.Tools(None, None, None, None)
@@ -29,6 +33,13 @@ def pair(size: int = 192) -> tuple[Image, Image]:
 @pytest.fixture(scope="module")
 def look() -> Callable[[Image, Image], Evidence]:
     return evidence.open_tools(BARE)
+
+
+@pytest.fixture(scope="module")
+def references(eval_faces: Path) -> Faces:
+    """Six people on whom nothing here was set."""
+    found = images.find(eval_faces)
+    return {case: images.as_stored(images.fit_square(images.read(path), 512)) for case, path in found.items()}
 
 
 def test_without_weights_it_says_so(look: Callable[[Image, Image], Evidence]) -> None:
@@ -77,6 +88,44 @@ def test_consistency_is_psnr_at_the_input_size() -> None:
     assert evidence.consistency(sr, sr) == evidence.SAME
 
 
+@pytest.mark.parametrize("recipe", ["paper", "realesrgan", "bsrgan"])
+def test_the_reference_itself_is_hardly_ever_called_poor(recipe: str, references: Faces) -> None:
+    """25 dB of plain consistency, the bound that stood here, called a third to a half of them poor."""
+    from fsrbench.auditors import heuristic
+
+    draw, apply = plugins.load("recipes", recipe).draw, plugins.load("recipes", recipe).apply
+    poor, unlike, low = [], [], []
+    for case, hr in references.items():
+        for seed in range(4):
+            rng = np.random.default_rng(derive_seed(seed, "degrade", case))
+            lr = images.as_stored(apply(hr, draw(rng), 4))
+            low.append(evidence.consistency(lr, hr) < 25)
+            poor.append(evidence.shortfall(lr, hr) > heuristic.POOR)
+            other = next(face for name, face in references.items() if name != case)
+            unlike.append(evidence.shortfall(lr, other) > heuristic.POOR)
+    assert np.mean(low) > 0.2
+    assert np.mean(poor) <= 0.05
+    assert np.mean(unlike) >= 0.95
+
+
+def test_a_shortfall_grows_with_what_is_wrong_and_not_with_blur(references: Faces) -> None:
+    hr = references["ffhq_00000"]
+    lr = images.as_stored(images.resize(hr, 128, 128))
+    assert evidence.shortfall(lr, hr) == 0
+    assert evidence.shortfall(images.as_stored(cv2.GaussianBlur(lr, (0, 0), 2)), hr) < 1
+    moved = [evidence.shortfall(lr, np.roll(hr, pixels, axis=1)) for pixels in (4, 8, 16)]
+    assert 0 < moved[0] < moved[1] < moved[2]
+    tinted = images.as_stored(hr * np.array([1.25, 1, 0.75], np.float32))
+    assert evidence.shortfall(lr, tinted) > 6
+
+
+def test_the_prompt_calls_poor_what_the_heuristic_does() -> None:
+    from fsrbench.auditors import heuristic
+
+    assert f"above {heuristic.POOR:g} poor" in prompts.QA_MEANING["consistency_shortfall"]
+    assert "poor" not in prompts.QA_MEANING["consistency"]
+
+
 @pytest.mark.parametrize(("size", "shown"), [((300, 512), (150, 256)), ((256, 20), (256, 20)), ((2, 1000), (1, 256))])
 def test_a_large_input_is_shown_smaller(size: tuple[int, int], shown: tuple[int, int]) -> None:
     lr = np.zeros((*size, 3), np.float32)
@@ -105,6 +154,6 @@ def test_a_metric_that_cannot_measure_this_picture_gives_none() -> None:
 def test_no_reference_can_come_in() -> None:
     """Every function takes pictures called LR and SR; none names a case or a reference but the enlarged input."""
     assert not hasattr(evidence, Case.__name__)
-    for made_by in (evidence.Tools.__call__, evidence.open_tools, evidence.consistency):
+    for made_by in (evidence.Tools.__call__, evidence.open_tools, evidence.consistency, evidence.shortfall):
         parameters = set(inspect.signature(made_by).parameters)
         assert parameters <= {"self", "lr", "sr", "machine"}

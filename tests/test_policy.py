@@ -125,3 +125,12 @@ def test_each_guard_trips_alone_and_only_beyond_its_limit(name: str, worse: floa
 def test_what_was_not_measured_trips_nothing() -> None:
     assert judge(BOTH, BEFORE, dict.fromkeys(BEFORE), GUARDS).kept
     assert judge(BOTH, {}, BEFORE, GUARDS).kept
+
+
+@pytest.mark.parametrize("said", ["candidate", "current", "neither"])
+def test_an_auditor_that_takes_back_keeps_only_what_it_prefers(said: str) -> None:
+    """No guard is looked at: it is the auditor's own choice, made once."""
+    verdict = judge((said,), BEFORE, dict.fromkeys(BEFORE, -100.0), None)
+    assert verdict.kept == (said == "candidate")
+    assert verdict.guards == {}
+    assert verdict.why == ("kept: preferred" if verdict.kept else f"taken back: preferred: {said}")

@@ -9,15 +9,20 @@ judged by itself: AUC is the chance that the auditor measures more of its tag on
 one of the same kind. In brackets: how many it tags. The last row of a tag puts the kinds together, which asks for one
 scale for all of them.
 
-The second prints the constants of `artifacts.py` that say what clean pictures show; never use the same faces for both.
+`--remedies` prints what turning each knob, by which the auditor answers a tag, does to its planted artifact and to
+the distance from the clean picture. `--grids` prints the AUC of blockiness for every place where JPEG's grid may begin.
+
+The second prints the constants of `artifacts.py` and `evidence.py` that say what clean pictures show; never use the
+same faces for both.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -27,10 +32,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fsrbench import artifacts, images
+from fsrbench import artifacts, evidence, images, plugins
 from fsrbench.auditors import heuristic
 from fsrbench.recipes import _stages
-from fsrbench.values import Evidence, Image, Question
+from fsrbench.values import Evidence, Image, Question, derive_seed
 
 SIZE, SCALE = 512, 4
 
@@ -67,6 +72,12 @@ class Clean:
 def jpeg(image: Image, quality: float) -> Image:
     data = np.frombuffer(images.encode(image, "jpeg", round(quality)), np.uint8)
     return images.from_8bit(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
+
+
+def jpeg_from(image: Image, quality: float, top: int, left: int) -> Image:
+    """JPEG whose grid begins so far down and right, as in a picture that was cropped afterwards."""
+    padded = np.pad(image, ((8 - top, 0), (8 - left, 0), (0, 0)), mode="reflect")
+    return np.ascontiguousarray(jpeg(padded, quality)[8 - top :, 8 - left :])
 
 
 def sinc(image: Image, cutoff: float) -> Image:
@@ -182,6 +193,35 @@ def judge(plants: Sequence[Plant], pictures: Sequence[Clean]) -> list[dict[str, 
     return rows
 
 
+def grid_table(pictures: Sequence[Clean]) -> str:
+    """Markdown: AUC of blockiness by quality over all 64 places of the grid, in pictures and in enlarged inputs."""
+    lines = [
+        "| JPEG quality | in the picture: least, mean AUC | in the input, enlarged: least, mean AUC |",
+        "|---|---|---|",
+    ]
+
+    def enlarged(lr: Image) -> tuple[Image, Image]:
+        return images.as_stored(images.resize(lr, SIZE, SIZE)), lr
+
+    def measured(pairs: Iterable[tuple[Image, Image]]) -> list[float]:
+        return [artifacts.blockiness(artifacts.Look(sr, lr)) for sr, lr in pairs]
+
+    clean = measured((one.sr, one.lr) for one in pictures), measured(enlarged(one.lr) for one in pictures)
+    for quality in STANDARD[0].strengths:
+        found = np.array(
+            [
+                (
+                    auc(measured((jpeg_from(one.sr, quality, *place), one.lr) for one in pictures), clean[0]),
+                    auc(measured(enlarged(jpeg_from(one.lr, quality, *place)) for one in pictures), clean[1]),
+                )
+                for place in np.ndindex(8, 8)
+            ]
+        )
+        cells = [f"{column.min():.2f}, {column.mean():.2f}" for column in found.T]
+        lines.append(f"| {quality:g} | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines)
+
+
 def _share(tag: str, answers: Sequence[tuple[Mapping[str, float], tuple[str, ...]]]) -> float:
     return round(sum(tag in tags for _, tags in answers) / len(answers), 4)
 
@@ -201,6 +241,82 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+# -------------------------------------------------------------------- remedies
+
+
+def remedies() -> list[tuple[str, str, float]]:
+    """Every remedy of the heuristic: tag, knob, and the end to which it is turned."""
+    found = []
+    for tag, curve in heuristic.CURVES.items():
+        for remedy in curve.remedies:
+            knob = plugins.load("knobs", remedy.removeprefix("-"))
+            ends = knob.choices or (knob.low, knob.high)
+            found.append((tag, remedy.removeprefix("-"), float(min(ends) if remedy.startswith("-") else max(ends))))
+    return found
+
+
+def turn(knob: str, value: float, restored: Image, lr: Image) -> Image:
+    """What a knob makes of a restoration: those after the network, and the two that backends make themselves."""
+    if knob == "restore_weight":
+        made = value * restored + (1 - value) * images.resize(lr, restored.shape[1], restored.shape[0])
+    elif knob == "scale":
+        half = images.resize(restored, restored.shape[1] // 2, restored.shape[0] // 2, "area")
+        made = images.resize(half, restored.shape[1], restored.shape[0])
+    else:
+        made = plugins.load("knobs", knob).apply(restored, value, lr)
+    return images.as_stored(np.asarray(made, np.float32))
+
+
+def treat(tag: str, knob: str, value: float, clean: Clean, strength: int) -> dict[str, float]:
+    """An artifact planted and its knob turned: what is measured, and PSNR against the clean picture, before and after.
+
+    It is planted into the restoration; for a knob that acts on the input, into the input, which the embedded network
+    of its family restores with and without the knob; clean is then what it makes of the clean input.
+    """
+    plant = next(plant for plant in STANDARD if plant.tag == tag)
+    about, lr, sr = plugins.load("knobs", knob), clean.lr, clean.sr
+    if about.stage == "before":
+        net = embedded(about.families[0])
+        lr = plant.put(lr, plant.strengths[strength])
+        sr, before, after = (net(one) for one in (clean.lr, lr, about.apply(lr, value, lr)))
+    else:
+        before = plant.put(sr, plant.strengths[strength])
+        after = turn(knob, value, before, lr)
+    measured = [artifacts.MEASURES[tag](artifacts.Look(one, lr)) for one in (before, after)]
+    near = [-10 * math.log10(float(np.square(one - sr, dtype=np.float64).mean()) + 1e-12) for one in (before, after)]
+    return {"before": measured[0], "after": measured[1], "psnr_before": near[0], "psnr_after": near[1]}
+
+
+@functools.cache
+def embedded(family: str) -> Callable[[Image], Image]:
+    """The embedded network of a family that takes pictures of any size."""
+    from fsrbench import networks, weights
+
+    net = networks.load(weights.embedded(family))
+    return lambda lr: images.as_stored(np.clip(networks.upscale(net, lr)[0], 0, 1))
+
+
+def remedy_table(pictures: Sequence[Clean]) -> str:
+    """Markdown: each remedy on each kind of picture, strengths 3 and 5 of its artifact."""
+    lines = [
+        "| tag | knob | clean pictures | measured | became less | PSNR | nearer |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for tag, knob, value in remedies():
+        for kind in dict.fromkeys(one.kind for one in pictures):
+            own = [one for one in pictures if one.kind == kind]
+            found = [treat(tag, knob, value, one, strength) for one in own for strength in (2, 4)]
+            mean = {name: float(np.mean([row[name] for row in found])) for name in found[0]}
+            less = np.mean([row["after"] < row["before"] for row in found])
+            nearer = np.mean([row["psnr_after"] > row["psnr_before"] for row in found])
+            gain = mean["psnr_after"] - mean["psnr_before"]
+            lines.append(
+                f"| {tag.replace('_', ' ')} | `{knob}` {value:g} | {kind} ({len(own)}) | {mean['before']:.2f} → "
+                f"{mean['after']:.2f} | {less:.0%} | {gain:+.2f} dB | {nearer:.0%} |"
+            )
+    return "\n".join(lines)
+
+
 # -------------------------------------------------------------------- calibrating
 
 
@@ -217,16 +333,47 @@ def calibration(pictures: Sequence[Clean]) -> str:
     return f"ECHO_MEAN = np.array({mean}) / 1000\nECHO_SPREAD = np.array({spread}) / 1000"
 
 
+def noise_constants(faces: Path) -> str:
+    """What is left between faces and their degraded selves, blur allowed for, as a line in what noise there is."""
+    from scipy.optimize import least_squares
+
+    left, noise = [], []
+    for case, path in images.find(faces).items():
+        photo = images.as_stored(images.fit_square(images.read(path), SIZE))
+        for name in ("paper", "realesrgan", "bsrgan"):
+            recipe = plugins.load("recipes", name)
+            for seed in range(3):
+                drawn = recipe.draw(np.random.default_rng(derive_seed(seed, "degrade", case)))
+                lr = images.as_stored(recipe.apply(photo, drawn, SCALE))
+                left.append(evidence.difference(lr, images.resize(photo, lr.shape[1], lr.shape[0])))
+                noise.append(evidence.median_residual(lr))
+
+    def misfit(logs: NDArray[Any]) -> NDArray[Any]:
+        floor, share = np.exp(logs)
+        return np.asarray(10 * np.log10(np.array(left) / (floor + share * np.array(noise))))
+
+    floor, share = np.exp(least_squares(misfit, np.zeros(2), loss="soft_l1").x)
+    return f"UNEXPLAINED = {floor:.1f}\nNOISE_SHARE = {share:.2f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=Path, metavar="DIR", required=True, help="aligned faces")
     parser.add_argument("--model", action="append", default=[], metavar="PATH", help="×4 checkpoint, or embedded")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    parser.add_argument("--grids", action="store_true", help="print how well blocks are found at any offset instead")
+    parser.add_argument("--remedies", action="store_true", help="print what the auditor's remedies do instead")
     parser.add_argument("--calibrate", action="store_true", help="print the constants of artifacts.py instead")
     given = parser.parse_args()
     pictures = clean_pictures(given.faces, given.model)
+    if given.grids:
+        print(grid_table([one for one in pictures if one.kind == "photo"]))
+        return
+    if given.remedies:
+        print(remedy_table(pictures))
+        return
     if given.calibrate:
-        print(calibration(pictures))
+        print(f"{calibration(pictures)}\n{noise_constants(given.faces)}")
         return
     rows = judge(STANDARD, pictures)
     further = judge(FURTHER, pictures)

@@ -162,6 +162,15 @@ class Comparer(Protocol):
         """Choose between two, without knowing which is which."""
 
 
+def takes_back(ask: object) -> bool:
+    """Does an opened auditor look again at what its hints made, and take back what it does not like better?
+
+    It says so with an attribute of this name and must be a `Comparer`. It holds under every policy: it is the
+    auditor's own way, as which hints it gives is.
+    """
+    return bool(getattr(ask, "takes_back", False))
+
+
 @dataclass(frozen=True, slots=True)
 class Auditor:
     """Somebody who looks at a restoration and says what they think of it."""

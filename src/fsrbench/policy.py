@@ -62,25 +62,36 @@ def decide(audit: Audit, current: Knobs, offered: Mapping[str, Knob], limits: Li
 
 
 def judge(
-    preferences: tuple[str, str], before: Mapping[str, float | None], after: Mapping[str, float | None], guards: Guards
+    preferences: tuple[str, ...],
+    before: Mapping[str, float | None],
+    after: Mapping[str, float | None],
+    guards: Guards | None,
 ) -> Verdict:
-    """Keep a candidate only if it was preferred in both orders and no guard trips.
+    """Keep a candidate only if it was preferred whenever it was shown and no guard trips.
 
     `before` and `after` are the measured numbers of the picture that stands and of the candidate. What could
-    not be measured on both cannot trip a guard. A disagreement between the orders is no preference.
+    not be measured on both cannot trip a guard. A disagreement between the orders is no preference. Without guards
+    it is an auditor that takes its own changes back: it was asked once.
     """
+    tripped = _tripped(before, after, guards) if guards is not None else {}
+    if set(preferences) != {"candidate"}:
+        said = "the two orders disagree" if len(set(preferences)) > 1 else f"preferred: {preferences[0]}"
+        return Verdict(False, f"{'taken back' if guards is None else 'not kept'}: {said}", preferences, tripped)
+    if tripped:
+        return Verdict(False, f"not kept: guard {', '.join(tripped)}", preferences, tripped)
+    liked = "preferred" if guards is None else "preferred in both orders, no guard tripped"
+    return Verdict(True, f"kept: {liked}", preferences, tripped)
+
+
+def _tripped(before: Mapping[str, float | None], after: Mapping[str, float | None], guards: Guards) -> dict[str, str]:
+    """Guards beyond which the candidate has become worse: "before → after"."""
     falls = {"consistency": 1, "identity": 1, "niqe": -1}
     tripped = {}
     for name, sign in falls.items():
         one, other = before.get(name), after.get(name)
         if one is not None and other is not None and sign * (one - other) > getattr(guards, name):
             tripped[name] = f"{one:.4g} → {other:.4g}"
-    if preferences != ("candidate", "candidate"):
-        said = "the two orders disagree" if len(set(preferences)) > 1 else f"preferred: {preferences[0]}"
-        return Verdict(False, f"not kept: {said}", preferences, tripped)
-    if tripped:
-        return Verdict(False, f"not kept: guard {', '.join(tripped)}", preferences, tripped)
-    return Verdict(True, "kept: preferred in both orders, no guard tripped", preferences, tripped)
+    return tripped
 
 
 def _sort_hints(

@@ -37,7 +37,10 @@ REQUIRED = ("knobs", "answer")
 
 QA_MEANING = {
     "niqe": "NIQE, unnaturalness of local statistics; lower is better, 3–6 is usual for a face, above 8 is not",
-    "consistency": "PSNR in dB of the shrunk restoration against the input; higher is more faithful, below 25 is poor",
+    "consistency": "PSNR in dB of the shrunk restoration against the input; blur and noise of the input keep it low "
+    "for a perfect restoration too, so go by consistency_shortfall",
+    "consistency_shortfall": "dB by which that agreement is below what the input's own blur and noise explain; below 4 "
+    "as faithful as a clean photograph, above 6 poor: it shows something else than the input",
     "identity": "likeness of the face to the enlarged input, -1 to 1; low for any method where the input is poor",
     "lpips": "perceptual distance to the enlarged input, 0 to 1; good restorations differ too, so mind only extremes",
     "blockiness": "strength of 8×8 block edges; below 0.15 none, 0.15 to 0.5 faint, above 1 strong",

@@ -57,6 +57,8 @@ class Replay:
     """The run's folder."""
     arm: str
     """The arm."""
+    takes_back: bool
+    """Did its auditor take changes back that it did not like better?"""
 
     def __call__(self, question: Question) -> Answer:
         """The recorded audit, if the question is the recorded one."""
@@ -134,7 +136,7 @@ def _open(settings: Mapping[str, Any], _machine: Machine) -> Replay:
             f"The arm {name} of {folder} saw the reference, and a replay would not be marked so. Run the auditor "
             f"{auditors[name]} itself: it asks nobody and answers the same."
         )
-    return Replay(folder, name)
+    return Replay(folder, name, _took_back(folder, name))
 
 
 def _auditors(folder: Path) -> dict[str, str]:
@@ -155,6 +157,19 @@ def _auditors(folder: Path) -> dict[str, str]:
     if not all(isinstance(text, str) for entry in found.items() for text in entry):
         raise SettingsError(f"{file} was edited: an arm or its auditor is no name.")
     return found
+
+
+def _took_back(folder: Path, arm: str) -> bool:
+    """Was the arm's auditor asked once more, and alone, about what its hints had made? The first such case tells."""
+    for path in sorted(folder.glob("trails/*/*.json")):
+        try:
+            steps = _read(path, shapes.trail(FORMAT)).arms.get(arm, ())
+        except AuditorUnreachable:
+            continue  # its own case says so when it is asked for
+        restored = [step.verdict for step in steps if step.decision is not None and step.decision.action == "retry"]
+        if restored:
+            return restored[0] is not None and len(restored[0].preferences) == 1
+    return False
 
 
 def _read(path: Path, shape: TypeAdapter[Stored]) -> Stored:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from fsrbench import choice, policy, prompts
+from fsrbench import choice, plugins, policy, prompts
 from fsrbench.errors import AuditorUnreachable, TookTooLong
 from fsrbench.plugins import Comparer
 from fsrbench.restore import Picture
@@ -65,31 +65,30 @@ class Supervisor:
             knobs = {**current.knobs, **decision.applied}
             candidate = situation.pipeline.restore(situation.lr, knobs, situation.pure.seed)
             steps[-1] = replace(steps[-1], picture=candidate)
-            if self.guards is not None:
-                steps[-1] = self._validate(situation, current, seen, steps[-1], self.guards)
+            if self.guards is not None or plugins.takes_back(self.ask):
+                steps[-1] = self._validate(situation, current, seen, steps[-1])
                 if steps[-1].verdict is not None and not steps[-1].verdict.kept:
                     return
             current = candidate
 
-    def _validate(
-        self, situation: Situation, current: Picture, seen: Evidence, step: Step, guards: policy.Guards
-    ) -> Step:
-        """Let the auditor choose blindly in both orders; what is not kept leaves the picture that stood."""
+    def _validate(self, situation: Situation, current: Picture, seen: Evidence, step: Step) -> Step:
+        """Let the auditor choose blindly, in both orders under guards; what is not kept leaves what stood."""
         if not isinstance(self.ask, Comparer):
             raise TypeError(f"arm {self.arm}: its auditor cannot compare")  # refused when the arm was opened
         after = self.look(situation.lr, step.picture.image)
         seed = derive_seed(current.seed, self.seeds or self.arm, "compare")
-        one = self.ask.compare(choice.ask(situation.case, situation.family, 1, seed, seen, after))
-        other = self.ask.compare(choice.ask(situation.case, situation.family, 2, seed, after, seen))
+        told = [self.ask.compare(choice.ask(situation.case, situation.family, 1, seed, seen, after))]
+        if self.guards is not None:
+            told.append(self.ask.compare(choice.ask(situation.case, situation.family, 2, seed, after, seen)))
         named = {"first": ("current", "candidate"), "second": ("candidate", "current"), "neither": ("neither",) * 2}
-        preferences = (named[one.chosen][0], named[other.chosen][1])
-        verdict = policy.judge(preferences, seen.qa, after.qa, guards)
+        preferences = tuple(named[one.chosen][order] for order, one in enumerate(told))
+        verdict = policy.judge(preferences, seen.qa, after.qa, self.guards)
         return replace(
             step,
             picture=step.picture if verdict.kept else current,
-            audit=step.audit and replace(step.audit, usage=step.audit.usage + one.usage + other.usage),
+            audit=step.audit and replace(step.audit, usage=sum((one.usage for one in told), step.audit.usage)),
             verdict=verdict,
-            exchange={**step.exchange, "comparisons": [one.exchange, other.exchange]},
+            exchange={**step.exchange, "comparisons": [one.exchange for one in told]},
         )
 
     def _question(self, situation: Situation, current: Picture, evidence: Evidence, number: int) -> Question:
