@@ -31,7 +31,7 @@ from fsrbench.store import read_made
 from fsrbench.subjects import Evaluation, Subject
 from fsrbench.values import PURE, Image, Score
 
-PACKAGES = ("numpy", "scipy", "opencv-python", "pillow", "torch", "lpips", "onnxruntime", "insightface", "pyiqa")
+PACKAGES = ("numpy", "scipy", "opencv-python", "pillow", "torch", "lpips", "piq", "onnxruntime", "insightface", "pyiqa")
 """Packages whose version may move a number."""
 DIGITS = 6
 """Digits after the point that are kept of a number."""
