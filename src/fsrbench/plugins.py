@@ -220,6 +220,8 @@ class Recipe:
     """(HR, drawn values, scale) → LR. No randomness of its own: the same values give the same bytes."""
     columns: tuple[str, ...] = field(default=())
     """Names of the drawn values, for the CSV's header."""
+    earlier: Mapping[str, KnobValue | str] = field(default_factory=dict)
+    """For columns that came later: the value with which a table from before gives the pixels that it gave then."""
 
 
 CONTRACTS: dict[str, Any] = {
