@@ -97,6 +97,15 @@ class Batching(Protocol):
         """Restore each with its own seed and all with the same knobs; each as if it were alone, up to rounding."""
 
 
+@runtime_checkable
+class Assuming(Protocol):
+    """A restorer that takes something for granted about its inputs, which is said once a run."""
+
+    @property
+    def assumption(self) -> str:
+        """What it is, and what to do where it does not hold; empty where nothing is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """A restoration network and how to open it."""

@@ -67,6 +67,9 @@ def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Pa
                     failures += [Failure(family, case.id, PURE, str(error)) for case in todo]
                     continue
                 known = {"weights": {family: opened.weights}, "evidence": opened.evidence}
+                if opened.assumption:
+                    log.warning(f"{family}: {opened.assumption}")
+                    known["assumptions"] = {family: opened.assumption}
                 if audited and family not in study["dead_knobs"]:
                     known["dead_knobs"] = _dead_knobs(crew, family, todo)
                 study = folder.write_study(record.join(study, {**study, **known}, out))

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, overload
 
 from fsrbench import csvfile, degrade, images, plugins
 from fsrbench.config import Limits, Settings
@@ -150,7 +150,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         load_metrics(settings.metrics),
         found.labels,
         marks={arm: MARKS[role] for arm, role in roles.items() if role in MARKS},
-        notes=(*_notes(settings), *_dead(study["dead_knobs"]), *_canaries(folder, settings), *unknown),
+        notes=(*_notes(settings), *_assumed(study), *_dead(study["dead_knobs"]), *_canaries(folder, settings), *unknown),
         roles=roles,
         degraded=degraded,
         clusters=read_clusters(settings.clusters, found.cases),
@@ -282,6 +282,11 @@ def _references(recorded: str | None, given: Path | None) -> dict[str, Path]:
 def _named(files: Mapping[str, Path]) -> _Names:
     """Files of one folder, in less room: a path takes ten times that of its name."""
     return next(iter(files.values()), Path()).parent, {case: sys.intern(path.name) for case, path in files.items()}
+
+
+def _assumed(study: Mapping[str, Any]) -> Iterator[str]:
+    for family, assumption in study.get("assumptions", {}).items():
+        yield f"{family}: {assumption}"
 
 
 def _dead(knobs: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 
 from fsrbench import evidence, execute, networks, unit
 from fsrbench.config import Settings
-from fsrbench.plugins import Machine
+from fsrbench.plugins import Assuming, Machine
 from fsrbench.store import RunFolder
 from fsrbench.unit import Bench, Outcome
 from fsrbench.values import Case
@@ -29,6 +29,8 @@ class Opened:
     """Files and their hashes."""
     evidence: dict[str, bool]
     """Which instruments the auditors' evidence is made with."""
+    assumption: str = ""
+    """What its network takes for granted about the inputs."""
 
 
 class Crew(Protocol):
@@ -65,8 +67,9 @@ class Workshop:
 
     def open(self, family: str) -> Opened:
         """Load a family's network, once, in place of the one before."""
-        weights = self.weights(family)
-        return Opened(weights, self._look.available if self._look else {})
+        weights, restorer = self.weights(family), self._opened(family).pipeline.restorer
+        assumption = restorer.assumption if isinstance(restorer, Assuming) else ""
+        return Opened(weights, self._look.available if self._look else {}, assumption)
 
     def dead_knobs(self, family: str, todo: Sequence[Case]) -> list[str] | None:
         """Offered knobs that move no pixel; none where nobody will ask for any."""
