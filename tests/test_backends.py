@@ -446,7 +446,12 @@ def test_nothing_is_looked_for_twice(folder: Path, find: Find, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("settings", "detector", "said"),
-    [({}, None, True), ({}, Path("d.onnx"), False), ({"aligned": True}, None, False), ({"aligned": False}, None, False)],
+    [
+        ({}, None, True),
+        ({}, Path("d.onnx"), False),
+        ({"aligned": True}, None, False),
+        ({"aligned": False}, None, False),
+    ],
 )
 def test_what_is_taken_for_granted_is_said(
     folder: Path, settings: dict[str, Any], detector: Path | None, said: bool

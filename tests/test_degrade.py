@@ -187,7 +187,9 @@ def test_a_table_of_format_2_gives_the_pixels_of_its_day(recipe: str, tmp_path: 
     report = degrade(tmp_path / "hr", tmp_path / "lr", table=table)
     assert report.failed == ()
     was = images.read(stored / f"{recipe}-2.png")
-    assert np.abs(images.read(tmp_path / "lr" / "face.png") - was).max() < 2.5 / 255  # another OpenCV may round otherwise
+    assert (
+        np.abs(images.read(tmp_path / "lr" / "face.png") - was).max() < 2.5 / 255
+    )  # another OpenCV may round otherwise
     [row] = rows(report.table)
     assert row["format"] == "3"
     degrade(tmp_path / "hr", tmp_path / "again", table=report.table)

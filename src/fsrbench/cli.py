@@ -89,7 +89,12 @@ def degrade(
         typer.echo(report.cropping, err=True)
     if as_json:
         cropped = dict(report.cropped)
-        found = {"done": report.done, "failed": dict(report.failed), "cropped": cropped, "table": report.table.as_posix()}
+        found = {
+            "done": report.done,
+            "failed": dict(report.failed),
+            "cropped": cropped,
+            "table": report.table.as_posix(),
+        }
         typer.echo(json.dumps(found))
     else:
         drawn = f"; what was drawn is in {report.table}" if report.done else ""

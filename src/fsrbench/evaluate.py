@@ -263,7 +263,9 @@ def notes(what: Evaluation, journal: Journal) -> tuple[str, ...]:
     small, cropped = (journal.values(kind, str(size)) for kind in (ENLARGED, CROPPED))
     files = sorted({s.hr for s in what.subjects if s.hr is not None}) if small or cropped else []
     if number := sum(journal.sha256(file) in small for file in files):
-        told.append(f"{number} of {len(files)} references have less than {size} pixels a side and were enlarged to {size}.")
+        told.append(
+            f"{number} of {len(files)} references have less than {size} pixels a side and were enlarged to {size}."
+        )
     if oblong := [file.stem for file in files if journal.sha256(file) in cropped]:
         told.append(
             f"{len(oblong)} of {len(files)} references are not square: only their centre square is compared "

@@ -142,6 +142,8 @@ class Knob:
     """For a choice: all values. A flag is the choice (False, True)."""
     deep: bool = False
     """A deeper hook than the paper's: offered only when a config asks for it."""
+    needs: Literal["", "several faces"] = ""
+    """What a picture must show for it to act; a picture without that says nothing of whether it is dead."""
     apply: Callable[[Image, KnobValue, Image], Image] | None = None
     """(picture, value, LR) → picture, for `before` and `after`; `restore` knobs are the backend's."""
 

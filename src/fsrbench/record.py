@@ -25,7 +25,7 @@ PACKAGES = ("torch", "torchvision", "spandrel", "numpy", "scipy", "opencv-python
 """Packages whose version may move a pixel or a number."""
 
 
-PARTS = ("families", "arms", "prompts", "weights", "evidence", "dead_knobs", "assumptions")
+PARTS = ("families", "arms", "prompts", "weights", "evidence", "dead_knobs", "knob_trials", "assumptions")
 """Parts with names in them, to which a later command may add."""
 
 
@@ -50,6 +50,7 @@ def describe(
         "evidence": {},
         "weights": {},
         "dead_knobs": {},
+        "knob_trials": {},
         "assumptions": {},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
