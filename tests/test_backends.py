@@ -379,3 +379,109 @@ def test_the_contract_of_knobs(folder: Path) -> None:
 def test_unknown_knobs_change_nothing(folder: Path) -> None:
     knobs: Knobs = {"something_else": 3}
     assert moved(run(opened("gfpgan"), **knobs), run(opened("gfpgan"))) == 0
+
+
+# ------------------------------------------------------- square pictures that are no face
+
+
+@pytest.fixture
+def seeing(shared_weights: Path) -> Machine:
+    return Machine(detector=shared_weights / "scrfd_2.5g_bnkps.onnx")
+
+
+@pytest.fixture
+def collage(eval_faces: Path) -> Image:
+    """Four people in a square picture of 192×192, each in a quarter."""
+    people = [images.fit_square(images.read(eval_faces / f"ffhq_0000{n}.png"), 96) for n in range(4)]
+    return np.concatenate([np.concatenate(people[:2], axis=1), np.concatenate(people[2:], axis=1)])
+
+
+def test_a_square_group_is_restored_face_by_face(folder: Path, seeing: Machine, collage: Image) -> None:
+    plain = run(opened("bicubic"), collage)
+    restorer = opened("gfpgan", seeing)
+    output = run(restorer, collage)
+    assert output.notes == ("4 faces found",)
+    for row in (0, 1):
+        for column in (0, 1):
+            quarter = np.s_[row * 384 + 96 : row * 384 + 288, column * 384 + 96 : column * 384 + 288]
+            assert np.abs(output.image[quarter] - plain.image[quarter]).max() > 0.05
+    one = run(restorer, collage, only_center_face=True)
+    assert one.notes == ("4 faces found, only the centre one restored",)
+    assert moved(one, output) > 10
+    smeared = run(opened("gfpgan"), collage)  # without a detector it is taken for one face
+    assert smeared.notes == ()
+    assert moved(smeared, output) > 10
+
+
+def test_an_aligned_face_has_the_same_pixels_with_a_detector(
+    folder: Path, seeing: Machine, eval_faces: Path, collage: Image
+) -> None:
+    people = [images.fit_square(images.read(path), 96) for path in sorted(eval_faces.glob("*.png"))]
+    restorer, blind = opened("gfpgan", seeing), opened("gfpgan")
+    assert all(moved(run(restorer, person), run(blind, person)) == 0 for person in people)
+    mixed = [people[0], images.resize(collage, 96, 96), people[1]]
+    together = restorer.together(mixed, {}, [7, 7, 7], "fp32")  # type: ignore[attr-defined]
+    assert [moved(one, run(restorer, lr)) for one, lr in zip(together, mixed, strict=True)] == [0, 0, 0]
+    far = np.full((192, 192, 3), 0.5, np.float32)
+    far[90:186, 6:102] = people[2]
+    assert run(restorer, far).notes == ("1 face found",)
+
+
+def test_nothing_is_looked_for_twice(folder: Path, find: Find, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[bytes] = []
+
+    def look(image: Image) -> tuple[faces.Face, ...]:
+        looked.append(image.tobytes())
+        return (LEFT,)
+
+    monkeypatch.setattr(faces, "open_detector", lambda _machine: look)
+    restorer = opened("gfpgan", Machine(detector=Path("any.onnx")))
+    square = WIDE[:, :24]
+    for weight in (1.0, 0.8, 0.5):
+        run(restorer, square, restore_weight=weight)
+    assert len(looked) == 1
+    run(restorer, WIDE)
+    assert len(looked) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "detector", "said"),
+    [
+        ({}, None, True),
+        ({}, Path("d.onnx"), False),
+        ({"aligned": True}, None, False),
+        ({"aligned": False}, None, False),
+    ],
+)
+def test_what_is_taken_for_granted_is_said(
+    folder: Path, settings: dict[str, Any], detector: Path | None, said: bool
+) -> None:
+    restorer = opened("gfpgan", Machine(detector=detector), **settings)
+    assert isinstance(restorer, plugins.Assuming)
+    assert ("faces.detector" in restorer.assumption) is said
+    assert bool(restorer.assumption) is said
+
+
+def test_a_run_says_once_what_it_takes_for_granted(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On the terminal, in study.yaml and in the summary; not where a detector is set, nor of families without a prior."""
+    from fsrbench import config, publish, study
+    from fsrbench.execute import untracked
+    from fsrbench.store import RunFolder
+
+    for number in range(2):
+        images.write(tmp_path / "lr" / f"{number}.png", draw_face(24, number))
+    whole, _ = config.load(None, ["metrics=psnr", "families.general.backend=bicubic"])
+    settings = config.with_arms(config.with_families(whole, ["general", "prior"]), [])
+    out = tmp_path / "out"
+    for _ in range(2):  # the second command has nothing to do
+        assert study.run(settings, Machine(offline=True), tmp_path / "lr", None, out).failures == []
+    said = [line for line in caplog.messages if "one aligned face" in line]
+    assert len(said) == 1
+    assert said[0].startswith("prior: Square pictures are taken for one aligned face each")
+    assert list(RunFolder(out).study()["assumptions"]) == ["prior"]
+    publish.run(RunFolder(out), Machine(offline=True), 1, untracked)
+    summary = (out / "summary.md").read_text(encoding="utf-8")
+    assert summary.count("taken for one aligned face") == 1
+    assert "faces.detector" in summary

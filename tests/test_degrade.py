@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import itertools
 import shutil
 from collections.abc import Iterable, Iterator
@@ -70,7 +71,7 @@ def test_writes_lr_and_a_row_for_each(hr: Path, tmp_path: Path) -> None:
         assert np.array_equal(lr, expected)
         assert row["lr_sha256"] == images.pixel_hash(expected)
         assert {k: row[k] for k in ("format", "recipe", "scale", "hr_size", "seed")} == {
-            "format": "2",
+            "format": "3",
             "recipe": "paper",
             "scale": "4",
             "hr_size": "64",
@@ -144,6 +145,23 @@ def test_small_hr_is_enlarged_and_said(hr: Path, tmp_path: Path) -> None:
     assert images.read(tmp_path / "lr" / "tiny.png").shape == (16, 16, 3)
 
 
+def test_what_is_cropped_is_counted_named_and_recorded(hr: Path, tmp_path: Path) -> None:
+    assert degrade(hr, tmp_path / "none", **SIZES).cropping == ""
+    for number, width in enumerate((90, 80, 70, 66)):
+        images.write(hr / f"wide {number}.png", images.as_stored(images.resize(draw_face(64, number), width, 64)))
+    images.write(hr / "tall.png", images.as_stored(images.resize(draw_face(64), 64, 101)))
+    report = degrade(hr, tmp_path / "lr", **SIZES)
+    assert report.cropped[:2] == (("tall", "64x64+0+18 of 64x101"), ("wide 0", "64x64+13+0 of 90x64"))
+    assert report.cropping.startswith("5 of 8 pictures are not square: only the centre square is used")
+    assert "(tall: 64x64+0+18 of 64x101, wide 0: 64x64+13+0 of 90x64, wide 1: 64x64+8+0 of 80x64, …;" in report.cropping
+    assert "cut a square around it first" in report.cropping
+    crops = {row["case"]: row["crop"] for row in rows(report.table)}
+    assert {case: crop for case, crop in crops.items() if crop} == dict(report.cropped)
+    again = degrade(hr, tmp_path / "again", table=report.table)
+    assert again.cropped == report.cropped
+    assert contents(tmp_path / "again") == contents(tmp_path / "lr")
+
+
 # --------------------------------------------------------------- from the table
 
 
@@ -155,6 +173,37 @@ def test_the_table_makes_the_same_bytes_again(recipe: str, hr: Path, tmp_path: P
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     degrade(hr, tmp_path / "one", table=table)  # onto itself
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+@pytest.mark.parametrize("recipe", ["realesrgan", "bsrgan"])
+def test_a_table_of_format_2_gives_the_pixels_of_its_day(recipe: str, tmp_path: Path) -> None:
+    """Table and picture are those that the last version with format 2 wrote; what is drawn today differs from them."""
+    stored = Path(__file__).parent / "data" / "degradations"
+    face = tmp_path / "hr" / "face.png"
+    images.write(face, draw_face(64))
+    table = tmp_path / "earlier.csv"
+    table.write_bytes((stored / f"{recipe}-2.csv").read_bytes())
+    edit(table, "face", hr_sha256=hashlib.sha256(face.read_bytes()).hexdigest(), lr_sha256="")
+    report = degrade(tmp_path / "hr", tmp_path / "lr", table=table)
+    assert report.failed == ()
+    was = images.read(stored / f"{recipe}-2.png")
+    assert (
+        np.abs(images.read(tmp_path / "lr" / "face.png") - was).max() < 2.5 / 255
+    )  # another OpenCV may round otherwise
+    [row] = rows(report.table)
+    assert row["format"] == "3"
+    degrade(tmp_path / "hr", tmp_path / "again", table=report.table)
+    assert contents(tmp_path / "again") == contents(tmp_path / "lr")
+    [drawn] = rows(degrade(tmp_path / "hr", tmp_path / "drawn", recipe=recipe, seed=int(row["seed"]), **SIZES).table)
+    changed = {name for name in drawn if drawn[name] != row[name] and name != "lr_sha256"}
+    assert changed == {"sharpen" if recipe == "realesrgan" else "halve_kernel"}
+
+
+def test_a_table_of_an_unknown_format_is_refused(hr: Path, tmp_path: Path) -> None:
+    table = degrade(hr, tmp_path / "lr", **SIZES).table
+    edit(table, "anna", format="1")
+    with pytest.raises(InputError, match="column format is '1'; this version reads 2 and 3"):
+        degrade(hr, tmp_path / "again", table=table)
 
 
 def test_a_table_saved_by_a_spreadsheet_still_works(hr: Path, tmp_path: Path) -> None:

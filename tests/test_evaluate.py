@@ -165,3 +165,14 @@ def test_persons_of_other_cases_are_refused(folders: tuple[Path, dict[str, Path]
     settings = chosen(["psnr"], 192).model_copy(update={"clusters": tmp_path / "people.csv"})
     with pytest.raises(InputError, match="names no case of this evaluation"):
         subjects.of_folders(folders[0], folders[1], "mine", settings)
+
+
+def test_references_that_are_cropped_are_named(folders: tuple[Path, dict[str, Path]], tmp_path: Path) -> None:
+    oblong = images.read(folders[0] / "1.png")
+    images.write(folders[0] / "1.png", np.concatenate([oblong, oblong[:, :20]], axis=1))
+    what = subjects.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], oblong.shape[0]))
+    for _ in range(2):  # measured, then known
+        publish.publish(what, RunFolder(tmp_path / "out"), MACHINE, 1, untracked)
+        text = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+        assert "1 of 3 references are not square: only their centre square is compared (1)" in text
+        assert "cut a square around it first" in text

@@ -86,7 +86,7 @@ LAYERS = (
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 HEAVY = {
-    "torch", "torchvision", "cv2", "pandas", "matplotlib", "scipy", "PIL", "openai", "ray", "lpips", "insightface",
+    "torch", "torchvision", "cv2", "pandas", "matplotlib", "scipy", "PIL", "openai", "ray", "lpips", "piq", "insightface",
     "onnxruntime", "spandrel", "pyiqa", "skimage", "httpx",
 }  # fmt: skip
 FILES = sorted(PACKAGE.rglob("*.py"))

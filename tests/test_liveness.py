@@ -36,7 +36,8 @@ class Plain:
             raise BadOutput("it broke")
         big = images.resize(lr, lr.shape[1] * 4, lr.shape[0] * 4)
         noise = np.random.default_rng(seed).normal(0, 0.02, big.shape)
-        return Output(np.clip(big + noise + float(knobs.get("brighter", 0)), 0, 1).astype(np.float32))
+        more = float(knobs.get("brighter", 0)) + float(knobs.get("faint", 0))
+        return Output(np.clip(big + noise + more, 0, 1).astype(np.float32))
 
 
 def knob(default: Any, **fields: Any) -> Knob:
@@ -47,6 +48,7 @@ OFFERED = {
     "brighter": knob(0.0, low=-4 / 255, high=8 / 255),
     "ignored": knob(0.5, low=0.0, high=1.0),
     "flag": knob(False, choices=(False, True)),
+    "faint": knob(0.0, low=0.0, high=1 / 255),
     "broken": knob(0.0, low=0.0, high=1.0),
 }
 
@@ -61,11 +63,10 @@ def pipeline(*names: str) -> Pipeline:
 
 
 def test_a_knob_that_moves_nothing_is_dead_and_noise_is_no_movement(lr: Image) -> None:
-    several = pipeline("brighter", "ignored", "flag")
-    assert liveness.dead(several, lr, 7, several.offered) == ("ignored", "flag")
-    assert liveness.dead(several, lr, 7, ["brighter"]) == ()
+    several = pipeline("brighter", "ignored", "flag", "faint")
+    assert liveness.reach(several, lr, 7, several.offered) == {"brighter": 4, "ignored": 0, "flag": 0, "faint": 1}
     with pytest.raises(BadOutput, match="it broke"):
-        liveness.dead(pipeline("broken"), lr, 7, ["broken"])
+        liveness.reach(pipeline("broken"), lr, 7, ["broken"])
 
 
 def test_how_far_each_end_moves(lr: Image) -> None:
@@ -86,7 +87,9 @@ def test_how_far_each_end_moves(lr: Image) -> None:
     assert up.changes["never"] is None
     assert [end.value for end in found["flag"].ends] == [True]
     assert [name for name, movement in found.items() if movement.dead] == ["ignored", "flag"]
-    assert found["broken"].why == "it broke"
+    assert found["faint"].trial == liveness.Trial(2, 1)
+    assert found["faint"].trial.told("faint").startswith("faint is nearly dead: it moves the 2 pictures")
+    assert found["broken"].trial.told("broken") == "broken could not be tried: it broke"
     assert not found["broken"].dead
 
 
@@ -219,7 +222,8 @@ def test_upstream_gfpgans_weight_is_dead_and_the_native_one_alive(faces: tuple[P
     native = told("gfpgan")
     assert native["restore_weight"]["dead"] is False
     assert native["restore_weight"]["ends"][0]["largest"] > 10
-    assert native["only_center_face"]["dead"] is True  # one aligned face
+    assert native["only_center_face"]["dead"] is None  # one aligned face says nothing of it
+    assert "no face detector is set" in native["only_center_face"]["why"]
     try:
         upstream = told("upstream_gfpgan")
     except Unavailable as error:

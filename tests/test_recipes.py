@@ -72,6 +72,7 @@ def test_paper_stays_in_its_ranges(seed: int) -> None:
 @settings(max_examples=200, deadline=None)
 def test_realesrgan_stays_in_its_ranges(seed: int) -> None:
     v = drawn("realesrgan", seed)
+    assert v["sharpen"] is True
     for order, sigma, factor, noise in (("1", 3, (0.15, 1.5), 30), ("2", 1.5, (0.3, 1.2), 25)):
         assert v[f"blur{order}_size"] in range(7, 22, 2)
         assert 0.2 <= v[f"blur{order}_sigma_x"] <= sigma
@@ -111,6 +112,7 @@ def test_bsrgan_order_holds_each_step_once_and_shrinks_to_size_last(seed: int) -
         ("bsrgan", "noise", {"colour": 0.4, "correlated": 0.2, "grey": 0.4}),
         ("bsrgan", "jpeg_on", {True: 0.9}),
         ("bsrgan", "halve_first", {True: 0.25}),
+        ("bsrgan", "halve_kernel", {"antialiased": 1 / 2, "area": 1 / 6, "bilinear": 1 / 6, "bicubic": 1 / 6}),
     ],
 )
 def test_chances(name: str, column: str, shares: dict[Any, float]) -> None:
@@ -475,6 +477,43 @@ def test_bsrgan_shifted_downsampling_keeps_the_picture_in_place() -> None:
     ramp = np.ascontiguousarray(ramp)
     small = bsrgan._down(ramp, {"down1": "shifted", "down1_share": 0.5}, 4)
     assert np.allclose(small[6:-6, 6:-6], stages.resize(ramp, 24, 24, "area")[6:-6, 6:-6], atol=1e-4)
+
+
+@pytest.mark.slow
+def test_sharpening_is_basicsrs() -> None:
+    spec = importlib.util.find_spec("basicsr")
+    if spec is None or spec.origin is None:
+        pytest.skip("basicsr is not installed (extra upstream)")
+    file = importlib.util.spec_from_file_location("theirs", Path(spec.origin).parent / "utils" / "img_process_util.py")
+    assert file is not None
+    assert file.loader is not None
+    theirs = importlib.util.module_from_spec(file)
+    file.loader.exec_module(theirs)
+    picture = images.as_stored(draw_face(128))
+    sharp = stages.sharpen(picture)
+    assert np.allclose(sharp, theirs.usm_sharp(picture), atol=2e-6)
+    assert np.abs(sharp - picture).max() > 0.05
+
+
+def test_realesrgan_degrades_what_was_sharpened() -> None:
+    picture, values = images.as_stored(draw_face(64)), drawn("realesrgan", 3)
+    recipe = plugins.load("recipes", "realesrgan")
+    plain = recipe.apply(stages.sharpen(picture), values | {"sharpen": False}, 4)
+    assert np.array_equal(recipe.apply(picture, values, 4), plain)
+    assert not np.array_equal(recipe.apply(picture, values | {"sharpen": False}, 4), plain)
+    flat = np.full((64, 64, 3), 0.5, np.float32)
+    assert np.array_equal(stages.sharpen(flat), flat)
+
+
+def test_bsrgans_antialiased_halving_leaves_nothing_that_folds_over() -> None:
+    """Stripes finer than the half-size grid can hold become grey; without antialiasing they turn into other stripes."""
+    from fsrbench.recipes import bsrgan
+
+    stripes = (0.5 + 0.5 * np.cos(0.9 * math.pi * np.arange(96))).astype(np.float32)
+    picture = np.ascontiguousarray(np.broadcast_to(stripes[None, :, None], (96, 96, 3)))
+    left = {kernel: float(np.ptp(bsrgan._halve(picture, kernel)[8:-8, 8:-8])) for kernel in ("antialiased", "bicubic")}
+    assert left["antialiased"] < 0.1
+    assert left["bicubic"] > 0.2
 
 
 # ------------------------------------------------------------------- refusing

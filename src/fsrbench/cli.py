@@ -85,8 +85,16 @@ def degrade(
         )
     for case, why in (*report.notes, *report.failed):
         typer.echo(f"{case}: {why}", err=True)
+    if report.cropping:
+        typer.echo(report.cropping, err=True)
     if as_json:
-        found = {"done": report.done, "failed": dict(report.failed), "table": report.table.as_posix()}
+        cropped = dict(report.cropped)
+        found = {
+            "done": report.done,
+            "failed": dict(report.failed),
+            "cropped": cropped,
+            "table": report.table.as_posix(),
+        }
         typer.echo(json.dumps(found))
     else:
         drawn = f"; what was drawn is in {report.table}" if report.done else ""

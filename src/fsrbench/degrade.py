@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from fsrbench.values import Image, KnobValue
 
 TABLE = "degradations.csv"
-FORMAT = 2
-"""Goes up when the same values would give other pixels, too."""
+FORMAT = 3
+"""Goes up when the same values would give other pixels, too, or when columns are added."""
+READABLE = ("2", "3")
+"""Formats of rows that are read: for those of 2, a recipe says what stood in columns that came later."""
 HEAD = ("format", "case", "source", "hr_sha256", "recipe", "scale", "hr_size", "seed")
-TAIL = ("lr_sha256", "note")
+TAIL = ("crop", "lr_sha256", "note")
+CROPPING_CURE = "Where a face is not in the middle, cut a square around it first."
 SMALLEST_LR = 8
 """Shorter sides of an LR are refused: no network and no metric can do anything with them."""
 
@@ -46,8 +49,22 @@ class DegradeReport:
     """(case, why): nothing was written for these."""
     notes: tuple[tuple[str, str], ...]
     """(case, note): done, but worth knowing."""
+    cropped: tuple[tuple[str, str], ...]
+    """(case, what was kept): pictures that are not square, of which the centre square was taken."""
     table: Path
     """The table that was written."""
+
+    @property
+    def cropping(self) -> str:
+        """How many pictures were cropped, the first of them, and the cure; empty where none was."""
+        if not self.cropped:
+            return ""
+        some = ", ".join(f"{case}: {kept}" for case, kept in self.cropped[:3]) + ", …" * (len(self.cropped) > 3)
+        are = "is" if len(self.cropped) == 1 else "are"
+        return (
+            f"{len(self.cropped)} of {len(self.done)} pictures {are} not square: only the centre square is used, here "
+            f"and as reference ({some}; column crop of {TABLE}). {CROPPING_CURE}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +156,8 @@ def degrade(
         if done:  # what was made is recorded also when the rest did not come about
             _write_rows(lr / TABLE, rows)
     notes = tuple((case, rows[case]["note"]) for case in sorted(done) if rows[case]["note"])
-    return DegradeReport(tuple(sorted(done)), tuple(sorted(failed)), notes, lr / TABLE)
+    cropped = tuple((case, rows[case]["crop"]) for case in sorted(done) if rows[case]["crop"])
+    return DegradeReport(tuple(sorted(done)), tuple(sorted(failed)), notes, cropped, lr / TABLE)
 
 
 def check_sizes(scale: int, hr_size: int) -> None:
@@ -208,10 +226,17 @@ def _make(job: _Job, folders: _Folders) -> dict[str, str]:
         "hr_size": job.hr_size,
         "seed": job.seed,
         **job.values,
+        "crop": _crop(height, width),
         "lr_sha256": made,
         "note": f"HR has {width}×{height} pixels and was enlarged to {job.hr_size}" if small else "",
     }
     return {name: _text(value) for name, value in row.items()}
+
+
+def _crop(height: int, width: int) -> str:
+    """What is kept of a picture that is not square, as `480x480+80+0 of 640x480`: size, left, top."""
+    top, left, side = images.centre_square(height, width)
+    return "" if height == width else f"{side}x{side}+{left}+{top} of {width}x{height}"
 
 
 def _guard(case: str, made: str, folders: _Folders) -> None:
@@ -270,6 +295,8 @@ def _read_jobs(table: Path) -> list[_Job]:
         except SettingsError as error:
             raise InputError(f"{where}: {error}") from None
         samples = recipe.draw(np.random.default_rng(0))  # for the type of each column
+        if row["format"] != str(FORMAT):
+            row = row | {name: _text(value) for name, value in recipe.earlier.items() if not row.get(name)}
         values = {name: _parse(row, name, sample, where) for name, sample in samples.items()}
         hashes = (row["hr_sha256"], row["lr_sha256"])
         jobs.append(_Job(case, row["source"], row["recipe"], scale, hr_size, seed, values, *hashes, where))
@@ -333,8 +360,10 @@ def _rows(table: Path, lines: Iterator[list[str]]) -> Iterator[dict[str, str]]:
         if len(cells) != len(header):
             raise InputError(f"{table} row {number}: {len(cells)} cells under {len(header)} columns.")
         row = dict(zip(header, cells, strict=True))
-        if row["format"] != str(FORMAT):
-            raise InputError(f"{table} row {number}: column format is {row['format']!r}; this version reads {FORMAT}.")
+        if row["format"] not in READABLE:
+            raise InputError(
+                f"{table} row {number}: column format is {row['format']!r}; this version reads {' and '.join(READABLE)}."
+            )
         if row["case"] in seen:
             raise InputError(f"{table} row {number}: column case {row['case']!r} stands there twice.")
         seen.add(row["case"])

@@ -12,7 +12,7 @@ from fsrbench import networks, weights
 from fsrbench.errors import FsrbenchError
 from fsrbench.values import FAMILIES
 
-PACKAGES = ("torch", "torchvision", "spandrel", "insightface", "onnxruntime", "lpips", "openai", "opencv-python")
+PACKAGES = ("torch", "torchvision", "spandrel", "insightface", "onnxruntime", "lpips", "piq", "openai", "opencv-python")
 OPTIONAL = {"basicsr": "upstream", "realesrgan": "upstream", "gfpgan": "upstream", "pyiqa": "pyiqa", "ray": "ray"}
 
 

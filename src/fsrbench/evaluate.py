@@ -24,6 +24,7 @@ from threading import Lock
 from typing import Any, TypeAlias
 
 from fsrbench import __version__, execute, images, inputs, networks, record, weights
+from fsrbench.degrade import CROPPING_CURE
 from fsrbench.errors import FsrbenchError
 from fsrbench.journal import Journal
 from fsrbench.plugins import Machine
@@ -31,7 +32,7 @@ from fsrbench.store import read_made
 from fsrbench.subjects import Evaluation, Subject
 from fsrbench.values import PURE, Image, Score
 
-PACKAGES = ("numpy", "scipy", "opencv-python", "pillow", "torch", "lpips", "onnxruntime", "insightface", "pyiqa")
+PACKAGES = ("numpy", "scipy", "opencv-python", "pillow", "torch", "lpips", "piq", "onnxruntime", "insightface", "pyiqa")
 """Packages whose version may move a number."""
 DIGITS = 6
 """Digits after the point that are kept of a number."""
@@ -39,6 +40,8 @@ SAVED = 20.0
 """Seconds between two writings of the journal: what an interrupt, or a power cut, may cost."""
 ENLARGED = "enlarged references"
 """Under this the journal remembers references that were smaller than they are compared: content → shorter side."""
+CROPPED = "cropped references"
+"""Under this it remembers references of which the centre square is compared: content → width over height."""
 Scorer = Callable[[Sequence[Any], Any], Sequence[float]]
 Outcome: TypeAlias = tuple[float | None, str]
 """A number, or why there is none."""
@@ -106,7 +109,7 @@ def measure(
     """
     journal = journal or Journal(None)
     identities = {name: identity(name, what, machine, journal) for name in what.metrics}
-    identities[ENLARGED] = str(what.hr_size)
+    identities |= dict.fromkeys((ENLARGED, CROPPED), str(what.hr_size))
     bench = _Bench(what, machine, journal, {name: journal.values(name, one) for name, one in identities.items()})
     order = {name: number for number, name in enumerate(what.metrics)}
     scores: list[Score] = []
@@ -249,17 +252,26 @@ def _reference(what: Evaluation, case: _Case, pictures: dict[str, Image | str]) 
     side, content = min(hr.shape[:2]), case.keys[PURE, ENLARGED]
     if reference is not hr and side < what.hr_size and content is not None:
         case.new[ENLARGED] = {content: float(side)}
+    if reference is not hr and hr.shape[0] != hr.shape[1] and content is not None:
+        case.new[CROPPED] = {content: hr.shape[1] / hr.shape[0]}
     return reference, ""
 
 
 def notes(what: Evaluation, journal: Journal) -> tuple[str, ...]:
     """What a reader must know of the references, once everything has been measured."""
-    known = journal.values(ENLARGED, str(what.hr_size))
-    files = {s.hr for s in what.subjects if s.hr is not None} if known else set()
-    small = sum(journal.sha256(file) in known for file in files)
-    size = what.hr_size
-    told = f"{small} of {len(files)} references have less than {size} pixels a side and were enlarged to {size}."
-    return (told,) if small else ()
+    size, told = what.hr_size, list[str]()
+    small, cropped = (journal.values(kind, str(size)) for kind in (ENLARGED, CROPPED))
+    files = sorted({s.hr for s in what.subjects if s.hr is not None}) if small or cropped else []
+    if number := sum(journal.sha256(file) in small for file in files):
+        told.append(
+            f"{number} of {len(files)} references have less than {size} pixels a side and were enlarged to {size}."
+        )
+    if oblong := [file.stem for file in files if journal.sha256(file) in cropped]:
+        told.append(
+            f"{len(oblong)} of {len(files)} references are not square: only their centre square is compared "
+            f"({', '.join(oblong[:3])}{', …' * (len(oblong) > 3)}). {CROPPING_CURE}"
+        )
+    return tuple(told)
 
 
 def _values(

@@ -49,6 +49,8 @@ frame, so the picture is also shown smaller with a margin around it: 400 finds F
 _VIEW_LARGE = (1280, 1280)
 """One more view for pictures longer than that, so that small faces in them are found."""
 _THRESHOLD = 0.5
+_ALIGNED = 0.12
+"""How far landmarks may lie from FFHQ's places, as a share of the side, in the mean, in a picture of one aligned face."""
 _SMALLEST = 16
 """Pictures with a shorter side than this hold no face that could be found."""
 
@@ -193,6 +195,11 @@ def paste(canvas: Image, crop: Image, affine: Affine) -> Image:
     region = result[y0:y1, x0:x1]
     region += (_warp(crop, back, size) - region) * mask
     return np.clip(result, 0, 1)
+
+
+def lies_aligned(face: Face, side: int) -> bool:
+    """Do a face's landmarks lie in a square picture about where FFHQ's alignment puts them?"""
+    return float(np.linalg.norm(face.landmarks / side - CANONICAL, axis=1).mean()) < _ALIGNED
 
 
 def similarity(source: Points, target: NDArray[Any]) -> Affine:

@@ -315,11 +315,15 @@ def resize(image: Image, width: int, height: int, kernel: Literal["bicubic", "ar
     return np.clip(np.stack([np.asarray(p, dtype=np.float32) for p in planes], axis=2), 0, 1)
 
 
+def centre_square(height: int, width: int) -> tuple[int, int, int]:
+    """The largest square in the middle of a picture: top, left, side."""
+    side = min(height, width)
+    return (height - side) // 2, (width - side) // 2, side
+
+
 def fit_square(image: Image, size: int) -> Image:
     """Centre-crop to a square and resize: how HR faces are standardised."""
-    height, width = image.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
+    top, left, side = centre_square(*image.shape[:2])
     return resize(image[top : top + side, left : left + side], size, size, "lanczos")
 
 

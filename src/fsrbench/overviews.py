@@ -159,11 +159,9 @@ def _where(knob: Mapping[str, Any]) -> str:
 
 
 def _movement(knob: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[str]:
-    if knob["why"]:
-        yield f"cannot be turned here: {knob['why']}"
-    elif knob["dead"]:
-        yield "dead: it moves no pixel here, so what an auditor asks of it is nothing"
-    else:
+    if knob["told"]:
+        yield knob["told"] + "; what an auditor asks of it is nothing" * bool(knob["dead"])
+    if not knob["dead"]:
         for end in knob["ends"]:
             numbers = ", ".join(f"{labels[name]} {_change(value)}" for name, value in end["changes"].items())
             yield f"at {_said(end['value'])}: pixels {end['mean']:.2f} in the mean, {end['largest']} at most; {numbers}"

@@ -97,6 +97,15 @@ class Batching(Protocol):
         """Restore each with its own seed and all with the same knobs; each as if it were alone, up to rounding."""
 
 
+@runtime_checkable
+class Assuming(Protocol):
+    """A restorer that takes something for granted about its inputs, which is said once a run."""
+
+    @property
+    def assumption(self) -> str:
+        """What it is, and what to do where it does not hold; empty where nothing is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """A restoration network and how to open it."""
@@ -133,6 +142,8 @@ class Knob:
     """For a choice: all values. A flag is the choice (False, True)."""
     deep: bool = False
     """A deeper hook than the paper's: offered only when a config asks for it."""
+    needs: Literal["", "several faces"] = ""
+    """What a picture must show for it to act; a picture without that says nothing of whether it is dead."""
     apply: Callable[[Image, KnobValue, Image], Image] | None = None
     """(picture, value, LR) → picture, for `before` and `after`; `restore` knobs are the backend's."""
 
@@ -229,6 +240,8 @@ class Recipe:
     """(HR, drawn values, scale) → LR. No randomness of its own: the same values give the same bytes."""
     columns: tuple[str, ...] = field(default=())
     """Names of the drawn values, for the CSV's header."""
+    earlier: Mapping[str, KnobValue | str] = field(default_factory=dict)
+    """For columns that came later: the value with which a table from before gives the pixels that it gave then."""
 
 
 CONTRACTS: dict[str, Any] = {

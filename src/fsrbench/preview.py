@@ -23,8 +23,6 @@ from fsrbench.values import Answer, Audit, Case, Image, Question, derive_seed
 
 MEASURES = ("psnr", "niqe", "arcface")
 """Metrics whose movement is told beside that of the pixels."""
-CASES = 2
-"""Pictures that knobs are tried on when nothing else is said."""
 
 
 # ---------------------------------------------------------------------- knobs
@@ -35,11 +33,12 @@ def knobs(
     machine: Machine,
     lr: Path | None,
     hr: Path | None,
-    limit: int = CASES,
+    limit: int = liveness.PICTURES,
     track: execute.Track = execute.untracked,
 ) -> dict[str, Any]:
     """Every knob of every family with its bounds and meaning and, where there are pictures, what it moves on them."""
-    cases = inputs.pair(lr, hr, limit)[0] if lr is not None else []
+    every = inputs.pair(lr, hr)[0] if lr is not None else []
+    cases = every[:limit]
     notes: list[str] = [] if cases else ["No pictures were given, so no knob was tried. Name a folder with --lr."]
     measures = _measures(machine, notes) if cases else {}
     families = {}
@@ -52,7 +51,8 @@ def knobs(
             pipeline = _pipeline(settings, family, own, machine)
             told["model"] = pipeline.restorer.model
             specimens = [_specimen(settings, family, case) for case in cases]
-            moved = liveness.probe(pipeline, specimens, measures)
+            special = _special(settings, family, machine, own, every)
+            moved = liveness.probe(pipeline, specimens, measures, special)
         told["knobs"] = {name: _told(knob, name in offered, moved.get(name)) for name, knob in own.items()}
         families[family] = told
     labels = {name: plugins.load("metrics", name).label for name in measures}
@@ -80,9 +80,10 @@ def _told(knob: Knob, offered: bool, movement: liveness.Movement | None) -> dict
         "meaning": knob.meaning,
     }
     if movement is None:
-        return {**about, "dead": None, "why": "", "ends": []}
-    ends = [asdict(end) for end in movement.ends]
-    return {**about, "dead": None if movement.why else movement.dead, "why": movement.why, "ends": ends}
+        return {**about, "dead": None, "why": "", "pictures": 0, "told": "", "ends": []}
+    ends, trial = [asdict(end) for end in movement.ends], movement.trial
+    dead = movement.dead if trial.pictures else None
+    return {**about, "dead": dead, "why": trial.why, "pictures": trial.pictures, "told": trial.told("it"), "ends": ends}
 
 
 def _measures(machine: Machine, notes: list[str]) -> dict[str, liveness.Measure]:
@@ -114,6 +115,18 @@ def _pipeline(settings: Settings, family: str, own: Mapping[str, Knob], machine:
     backend: plugins.Backend = plugins.load("backends", settings.families[family].backend)
     restorer = backend.open(settings.backend_settings(family), machine)
     return Pipeline(restorer, own, settings.scale, machine.precision)
+
+
+def _special(
+    settings: Settings, family: str, machine: Machine, own: Mapping[str, Knob], cases: list[Case]
+) -> dict[str, list[liveness.Specimen] | str]:
+    """Pictures for knobs that need pictures of a kind, or why there are none."""
+    names = liveness.choosy(own, plugins.load("backends", settings.families[family].backend))
+    if not names:
+        return {}
+    bounds = settings.limits.of_pictures()
+    found = liveness.several_faces(cases, lambda case: images.read(case.lr, **bounds), settings.scale, machine)
+    return dict.fromkeys(names, found if isinstance(found, str) else [_specimen(settings, family, found[0])])
 
 
 def _specimen(settings: Settings, family: str, case: Case) -> liveness.Specimen:

@@ -27,6 +27,7 @@ from typing import Any
 from fsrbench import images, rayworker
 from fsrbench.config import Settings
 from fsrbench.errors import CostLimitReached, SettingsError, Unavailable, WeightsError, missing_package
+from fsrbench.liveness import Trial
 from fsrbench.plugins import Machine
 from fsrbench.rayworker import Order, Reply, Worker
 from fsrbench.restore import BATCH
@@ -133,9 +134,9 @@ class _Cluster:
             self._wait({})
         return self.opened[0]
 
-    def dead_knobs(self, family: str, todo: Sequence[Case]) -> list[str] | None:
+    def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
         """Ask whoever is ready."""
-        found: list[str] | None = self._ask("dead_knobs", family, [_absolute(case) for case in todo])
+        found: dict[str, Trial] | None = self._ask("try_knobs", family, [_absolute(case) for case in todo])
         return found
 
     def weights(self, family: str) -> dict[str, str]:

@@ -61,9 +61,9 @@ class Worker:
         """Open a family."""
         return self._reply(lambda shop: shop.open(family))
 
-    def dead_knobs(self, family: str, todo: Sequence[Case]) -> Reply:
+    def try_knobs(self, family: str, todo: Sequence[Case]) -> Reply:
         """Try knobs on the first cases."""
-        return self._reply(lambda shop: shop.dead_knobs(family, todo))
+        return self._reply(lambda shop: shop.try_knobs(family, todo))
 
     def work(self, family: str, case: Case) -> Reply:
         """Do what is missing of one case."""

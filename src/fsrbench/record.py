@@ -25,7 +25,7 @@ PACKAGES = ("torch", "torchvision", "spandrel", "numpy", "scipy", "opencv-python
 """Packages whose version may move a pixel or a number."""
 
 
-PARTS = ("families", "arms", "prompts", "weights", "evidence", "dead_knobs")
+PARTS = ("families", "arms", "prompts", "weights", "evidence", "dead_knobs", "knob_trials", "assumptions")
 """Parts with names in them, to which a later command may add."""
 
 
@@ -50,6 +50,8 @@ def describe(
         "evidence": {},
         "weights": {},
         "dead_knobs": {},
+        "knob_trials": {},
+        "assumptions": {},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
 
@@ -69,7 +71,7 @@ def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> d
         whole, one, other = (joined, before, new)
         if part in new["settings"]:
             whole, one, other = joined["settings"], before["settings"], new["settings"]
-        whole[part] = dict(sorted({**one[part], **other[part]}.items()))
+        whole[part] = dict(sorted({**one.get(part, {}), **other[part]}.items()))
     joined["weights"] = {f: {**before["weights"].get(f, {}), **files} for f, files in joined["weights"].items()}
     joined["inputs"] = {**new["inputs"], "hr": new["inputs"]["hr"] or before["inputs"]["hr"]}
     portable = {key: value for key, value in _decisive(joined).items() if key != "inputs"}

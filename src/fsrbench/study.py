@@ -7,14 +7,15 @@ after, from what is stored.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from fsrbench import execute, inputs, record, unit, workshop
+from fsrbench import execute, inputs, liveness, record, unit, workshop
 from fsrbench.config import Settings
-from fsrbench.errors import CostLimitReached, WeightsError
+from fsrbench.errors import CostLimitReached, StoreError, WeightsError
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
 from fsrbench.values import PURE, Case, Failure
@@ -67,8 +68,11 @@ def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Pa
                     failures += [Failure(family, case.id, PURE, str(error)) for case in todo]
                     continue
                 known = {"weights": {family: opened.weights}, "evidence": opened.evidence}
+                if opened.assumption:
+                    log.warning(f"{family}: {opened.assumption}")
+                    known["assumptions"] = {family: opened.assumption}
                 if audited and family not in study["dead_knobs"]:
-                    known["dead_knobs"] = _dead_knobs(crew, family, todo)
+                    known |= _tried(crew, family, todo)
                 study = folder.write_study(record.join(study, {**study, **known}, out))
                 for case, failed in track(family, crew.run(family, todo), len(todo)):
                     done.add((family, case))
@@ -81,18 +85,43 @@ def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Pa
         finally:
             tried = done | {(failure.family, failure.case) for failure in failures}
             folder.write_failures(failures, partial(_settled, settings, {case.id for case in cases}, tried))
+            folder.write_study(record.join(study, _taken_back(folder, study, done), out))
             folder.write_run_config()
     if unopened and not done:
         raise unopened[0]
     return Outcome(folder, len(cases[:limit]), len(done), failures, stopped)
 
 
-def _dead_knobs(crew: Crew, family: str, todo: Sequence[Case]) -> dict[str, list[str]]:
-    """Which offered knobs are dead; nothing is known where no case could be read."""
-    found = crew.dead_knobs(family, todo)
-    for knob in found or ():
-        log.warning(f"{family}: {knob} moves no pixel on this backend; asking for it is asking for nothing.")
-    return {} if found is None else {family: found}
+def _tried(crew: Crew, family: str, todo: Sequence[Case]) -> dict[str, Any]:
+    """What offered knobs move, for the record; nothing is known where no case could be read."""
+    trials = crew.try_knobs(family, todo)
+    if trials is None:
+        return {}
+    for note in liveness.notes(family, trials):
+        log.warning(note)
+    dead = [name for name, trial in sorted(trials.items()) if trial.dead]
+    return {"dead_knobs": {family: dead}, "knob_trials": {family: liveness.stored(trials)}}
+
+
+def _taken_back(folder: RunFolder, study: Mapping[str, Any], done: Set[tuple[str, str]]) -> dict[str, Any]:
+    """The record, once what was said of a knob has been held against the cases that were done now."""
+    dead, stored = dict(study["dead_knobs"]), dict(study.get("knob_trials", {}))
+    for family in stored:
+        trials = liveness.recorded(study, family)
+        for case in sorted(case for of, case in done if of == family):
+            suspects = {name for name, trial in trials.items() if not trial.largest and not trial.moved}
+            if not suspects:
+                break
+            try:
+                trail = folder.trail(family, case)
+            except StoreError:  # it is reported when somebody asks for this case
+                continue
+            for name in sorted(liveness.disproved(trail, suspects)) if trail else ():
+                trials[name] = replace(trials[name], moved=case)
+                log.warning(f"{family}: {trials[name].told(name)}.")
+        stored[family] = liveness.stored(trials)
+        dead[family] = [name for name, trial in sorted(trials.items()) if trial.dead and not trial.moved]
+    return {**study, "dead_knobs": dead, "knob_trials": stored}
 
 
 def _settled(settings: Settings, cases: set[str], tried: set[tuple[str, str]], earlier: Failure) -> bool:

@@ -9,9 +9,9 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, overload
 
-from fsrbench import config, csvfile, degrade, images, plugins
+from fsrbench import config, csvfile, degrade, images, liveness, plugins
 from fsrbench.config import Limits, Settings
 from fsrbench.errors import FsrbenchError, InputError, SettingsError, StoreError
 from fsrbench.plugins import Auditor, Metric
@@ -155,7 +155,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         load_metrics(settings.metrics),
         found.labels,
         marks={arm: MARKS[role] for arm, role in roles.items() if role in MARKS},
-        notes=(*_notes(settings), *_dead(study["dead_knobs"]), *_canaries(folder, settings), *unknown),
+        notes=(*_notes(settings), *_assumed(study), *_dead(study), *_canaries(folder, settings), *unknown),
         roles=roles,
         degraded=degraded,
         clusters=read_clusters(settings.clusters, found.cases),
@@ -306,9 +306,16 @@ def _named(files: Mapping[str, Path]) -> _Names:
     return next(iter(files.values()), Path()).parent, {case: sys.intern(path.name) for case, path in files.items()}
 
 
-def _dead(knobs: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    for family, names in knobs.items():
-        if names:
+def _assumed(study: Mapping[str, Any]) -> Iterator[str]:
+    for family, assumption in study.get("assumptions", {}).items():
+        yield f"{family}: {assumption}"
+
+
+def _dead(study: Mapping[str, Any]) -> Iterator[str]:
+    for family, names in study["dead_knobs"].items():
+        if trials := liveness.recorded(study, family):
+            yield from liveness.notes(family, trials)
+        elif names:  # a record from before it was said on how many pictures knobs were tried
             yield f"Dead knobs, which move no pixel on the {family} backend: {', '.join(names)}."
 
 

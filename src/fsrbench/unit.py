@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property
 from itertools import islice
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ from fsrbench import choice, execute, images, inputs, liveness, networks, plugin
 from fsrbench.config import Settings
 from fsrbench.downloads import sha256
 from fsrbench.errors import CostLimitReached, FsrbenchError, SettingsError, StoreError, sentence
+from fsrbench.liveness import Trial
 from fsrbench.plugins import Machine
 from fsrbench.restore import BATCH, Picture, Pipeline
 from fsrbench.store import RunFolder
@@ -56,8 +57,19 @@ class Bench:
     """Where results go."""
     reentrant: bool = False
     """May many threads restore at once?"""
+    machine: Machine = field(default_factory=Machine)
+    """Where it runs, for a face detector."""
     probed: dict[str, Pipeline] = field(default_factory=dict)
     """Case id → the pipeline with which its knobs were tried, and which remembers its pure restoration."""
+
+    @cached_property
+    def dead(self) -> tuple[str, ...]:
+        """Knobs that were dead when they were tried: it stands in the folder before the first case is begun.
+
+        What a run takes back later changes nothing here, so that a resumed run draws as one that was not interrupted.
+        """
+        study = self.folder.study() if self.folder.study_file.is_file() else {}
+        return tuple(name for name, trial in liveness.recorded(study, self.family).items() if trial.dead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +131,7 @@ def open_family(
             guards = _guards(settings, name, ask)
             seeds = settings.arms[name].variant_of or name
             arms[name] = audit.Supervisor(name, ask, look, limits, prompt, guards, seeds)
-    return Bench(family, pipeline, arms, settings, folder, backend.reentrant)
+    return Bench(family, pipeline, arms, settings, folder, backend.reentrant, machine)
 
 
 def _guards(settings: Settings, arm: str, ask: object) -> policy.Guards | None:
@@ -141,31 +153,53 @@ def asked(settings: Settings) -> dict[str, str]:
     return found
 
 
-def dead_knobs(bench: Bench, cases: Sequence[Case]) -> list[str] | None:
-    """Offered knobs that move no pixel of the first two readable cases; None if there is no such case."""
-    offered = tuple(bench.pipeline.offered)
-    if not offered:
-        return []
+def try_knobs(bench: Bench, cases: Sequence[Case]) -> dict[str, Trial] | None:
+    """What offered knobs move of the first readable cases; None if there is no such case.
 
-    def probe(clock: execute.Clock, case: Case) -> set[str] | None:
+    A knob that needs several faces is tried on the first case that has them.
+    """
+    offered = bench.pipeline.offered
+    special = liveness.choosy(offered, plugins.load("backends", bench.settings.families[bench.family].backend))
+    usual = [name for name in offered if name not in special]
+    if not offered:
+        return {}
+    tried: list[dict[str, int]] = []
+    waiting = iter(cases)
+    while len(tried) < liveness.PICTURES and (some := list(islice(waiting, liveness.PICTURES - len(tried)))):
+        tried += _reaches(bench, some, usual)
+    if not tried:
+        return None
+    found = {name: Trial(len(tried), max(reach[name] for reach in tried)) for name in usual}
+    if special:
+        bounds = bench.settings.limits.of_pictures()
+        crowd = liveness.several_faces(
+            cases, lambda case: images.read(case.lr, **bounds), bench.settings.scale, bench.machine
+        )
+        reaches = [] if isinstance(crowd, str) else _reaches(bench, [crowd[0]], special)
+        why = crowd if isinstance(crowd, str) else "" if reaches else f"{crowd[0].id} could not be restored"
+        found |= {name: Trial(len(reaches), max((r[name] for r in reaches), default=0), why) for name in special}
+    return {name: found[name] for name in offered}
+
+
+def _reaches(bench: Bench, cases: Sequence[Case], names: Sequence[str]) -> list[dict[str, int]]:
+    """How far knobs move each of these cases; those that cannot be restored are left out."""
+    clock = execute.Clock(bench.settings.limits.max_seconds)
+
+    def probe(case: Case) -> dict[str, int] | None:
         try:
             lr = images.read(case.lr, **bench.settings.limits.of_pictures())
-            pipeline, seed = bench.pipeline.for_case(), _seed(bench, case)
+            pipeline, seed = bench.probed.get(case.id) or bench.pipeline.for_case(), _seed(bench, case)
             pipeline.clock = clock
-            found = liveness.dead(pipeline, lr, seed, offered)
+            found = liveness.reach(pipeline, lr, seed, names)
         except Exception as error:
             sentence(error)  # a bug goes on; what can be mended fails again, and is reported, when its turn comes
             return None
         pipeline.keep_only(lr, seed)
         bench.probed[case.id] = pipeline
-        return set(found)
+        return found
 
-    waiting, tried = iter(cases), list[set[str]]()
-    while len(tried) < 2 and (two := list(islice(waiting, 2 - len(tried)))):
-        clock = execute.Clock(bench.settings.limits.max_seconds)
-        outcomes = execute.run(partial(probe, clock), two, len(two), clock.stop)
-        tried += [found for found in outcomes if found is not None]
-    return sorted(set.intersection(*tried)) if tried else None
+    outcomes = execute.run(probe, cases, len(cases), clock.stop)
+    return [found for found in outcomes if found is not None]
 
 
 def _seed(bench: Bench, case: Case) -> int:
@@ -252,7 +286,7 @@ def _intervene(unit: _Unit, trail: Trail, pure: Picture, arm: str) -> Trail:
     """Run one arm and store its rounds; its last picture is the arm's result."""
     bench, case = unit.bench, unit.case
     reference = _reference(bench, case, pure.image) if bench.settings.privileged(arm) else None
-    steps = bench.arms[arm](Situation(bench.family, case.id, unit.lr, pure, unit.pipeline, reference))
+    steps = bench.arms[arm](Situation(bench.family, case.id, unit.lr, pure, unit.pipeline, reference, bench.dead))
     final = steps[-1].picture
     rounds = []
     for number, step in enumerate(steps, start=1):

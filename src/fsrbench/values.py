@@ -344,6 +344,8 @@ class Question:
     """For privileged auditors alone; None for every other."""
     max_changes: int | None = None
     """Knobs that may differ from their defaults at once; None for all of them."""
+    dead: tuple[str, ...] = ()
+    """Offered knobs that are known to move no pixel, for auditors that draw: nobody else is told."""
 
 
 @dataclass(frozen=True, slots=True)

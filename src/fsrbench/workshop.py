@@ -15,7 +15,8 @@ from typing import Protocol, TypeAlias
 
 from fsrbench import evidence, execute, networks, unit
 from fsrbench.config import Settings
-from fsrbench.plugins import Machine
+from fsrbench.liveness import Trial
+from fsrbench.plugins import Assuming, Machine
 from fsrbench.store import RunFolder
 from fsrbench.unit import Bench, Outcome
 from fsrbench.values import Case
@@ -29,6 +30,8 @@ class Opened:
     """Files and their hashes."""
     evidence: dict[str, bool]
     """Which instruments the auditors' evidence is made with."""
+    assumption: str = ""
+    """What its network takes for granted about the inputs."""
 
 
 class Crew(Protocol):
@@ -37,8 +40,8 @@ class Crew(Protocol):
     def open(self, family: str) -> Opened:
         """Load a family's network; WeightsError if its checkpoint cannot be used."""
 
-    def dead_knobs(self, family: str, todo: Sequence[Case]) -> list[str] | None:
-        """Offered knobs that move no pixel, tried on the first cases; None if none could be read."""
+    def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
+        """What offered knobs move, tried on the first cases; None if none could be read."""
 
     def run(self, family: str, todo: Sequence[Case]) -> Iterable[Outcome]:
         """Do what is missing of these cases; outcomes come in any order, when their files are stored."""
@@ -65,12 +68,13 @@ class Workshop:
 
     def open(self, family: str) -> Opened:
         """Load a family's network, once, in place of the one before."""
-        weights = self.weights(family)
-        return Opened(weights, self._look.available if self._look else {})
+        weights, restorer = self.weights(family), self._opened(family).pipeline.restorer
+        assumption = restorer.assumption if isinstance(restorer, Assuming) else ""
+        return Opened(weights, self._look.available if self._look else {}, assumption)
 
-    def dead_knobs(self, family: str, todo: Sequence[Case]) -> list[str] | None:
-        """Offered knobs that move no pixel; none where nobody will ask for any."""
-        return unit.dead_knobs(self._opened(family), todo) if self._auditors else []
+    def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
+        """What offered knobs move; nothing is tried where nobody will ask for any."""
+        return unit.try_knobs(self._opened(family), todo) if self._auditors else {}
 
     def work(self, family: str, case: Case) -> Outcome:
         """Do what is missing of one case."""

@@ -1,6 +1,7 @@
 """A control: an auditor that guesses. It looks at nothing, so what an arm with it gains is what luck gains.
 
-How many knobs, which, and their new values are drawn evenly from what the question allows, once, with full
+How many knobs, which, and their new values are drawn evenly from what the question allows (knobs that are known to
+be dead are no draw), once, with full
 confidence, so that the policy follows it; the second picture is accepted as it is. Between two pictures it
 tosses a coin for each order. Everything is drawn from the question's own seed.
 """
@@ -32,7 +33,8 @@ class Guesser:
             hints=hints,
             reason="Drawn at random, without looking: a control.",
         )
-        return Answer(said, {"auditor": "random", "seed": question.seed, "hints": dict(hints)})
+        known = {"dead": list(question.dead)} if question.dead else {}
+        return Answer(said, {"auditor": "random", "seed": question.seed, **known, "hints": dict(hints)})
 
     def compare(self, comparison: Comparison) -> Preference:
         """Toss a coin, another one for each order."""
@@ -49,7 +51,7 @@ def _open(settings: Mapping[str, Any], _machine: Machine) -> Guesser:
 def _draw(question: Question) -> dict[str, KnobValue]:
     """How many knobs, which, and where to."""
     draw = random.Random(question.seed)
-    offered = _allowed.knobs(question)
+    offered = {name: knob for name, knob in _allowed.knobs(question).items() if name not in question.dead}
     most = len(offered) if question.max_changes is None else min(len(offered), question.max_changes)
     if most < 1:
         return {}

@@ -1,14 +1,16 @@
 """GFPGAN, native (v1.4, v1.3, the embedded narrow one, or a path).
 
-Family prior. A square picture is taken for one aligned face (`aligned: auto`) and goes through the network whole.
-Any other is upscaled plainly, and each face in it is cut out upright, restored and pasted back with a soft
-mask. `restore_weight` blends the restored face with the plain one; `sft_strength` and `noise_strength` reach into the
+Family prior. Where `faces.detector` names a detector, faces are looked for in every picture (`aligned: auto`); without
+one, a square picture is taken for one aligned face, which is said once a run. One aligned face goes through the network
+whole. Any other picture is upscaled plainly, and each face in it is cut out upright, restored and pasted back with a
+soft mask. `restore_weight` blends the restored face with the plain one; `sft_strength` and `noise_strength` reach into the
 network (`_gfpgan_net.py`). The noise of a face comes from the seed and the face's place in the detector's
 order, so restoring only the centre face gives that face the same pixels as restoring all.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,12 @@ from fsrbench.values import derive_seed
 if TYPE_CHECKING:
     from fsrbench.values import Image, Knobs
 
+ASSUMPTION = (
+    "Square pictures are taken for one aligned face each, since no face detector is set: several faces, or one that does "
+    "not fill the picture, would be smeared. With the setting faces.detector, faces are looked for."
+)
+SEEN = 64
+"""Pictures whose faces are remembered: a case is restored several times."""
 OFFICIAL = {"v1.4": "GFPGANv1.4.pth", "v1.3": "GFPGANv1.3.pth"}
 
 
@@ -39,6 +47,8 @@ class _GFPGAN:
             raise SettingsError(f"aligned is {self._aligned!r}; it may be auto, true or false.")
         self._turn = Lock()
         self._detector: faces.Detector | None = None
+        self._seen: dict[bytes, tuple[faces.Face, ...]] = {}
+        self.assumption = ASSUMPTION if self._aligned == "auto" and machine.detector is None else ""
         choice = _choice.choose("prior", settings, OFFICIAL, "v1.4", machine)
         self._net = FaceNet(choice.path, machine.device)
         narrow = self._net.hyperparameters.get("narrow", 1)
@@ -49,15 +59,44 @@ class _GFPGAN:
         return self.together([lr], knobs, [seed], precision)[0]
 
     def together(self, lrs: Sequence[Image], knobs: Knobs, seeds: Sequence[int], precision: str) -> list[Output]:
-        square = lrs[0].shape[0] == lrs[0].shape[1]
         plain = [_choice.to_target(lr, lr, self._target) for lr in lrs]
-        if self._aligned is True or (self._aligned == "auto" and square):
-            return self._aligned_faces(lrs, plain, knobs, seeds, precision)
-        return [self._whole(image, knobs, seed, precision) for image, seed in zip(plain, seeds, strict=True)]
+        alone = [place for place, image in enumerate(plain) if self._is_one_face(image)]
+        restored = self._aligned_faces([lrs[n] for n in alone], [plain[n] for n in alone], knobs,
+                                       [seeds[n] for n in alone], precision)  # fmt: skip
+        outputs = dict(zip(alone, restored, strict=True))
+        return [
+            outputs[place] if place in outputs else self._whole(image, knobs, seeds[place], precision)
+            for place, image in enumerate(plain)
+        ]
+
+    def _is_one_face(self, plain: Image) -> bool:
+        """Is the picture one aligned face? Where faces are looked for: the largest lies as one, or none is seen."""
+        if self._aligned != "auto" or plain.shape[0] != plain.shape[1]:
+            return self._aligned is True
+        if self._machine.detector is None:
+            return True
+        found = self._faces(plain)
+        return not found or faces.lies_aligned(found[0], plain.shape[0])
+
+    def _faces(self, plain: Image) -> tuple[faces.Face, ...]:
+        """All faces, largest first."""
+        key = hashlib.sha256(np.ascontiguousarray(plain).data).digest() + bytes(str(plain.shape), "ascii")
+        with self._turn:
+            detector = self._detector = self._detector or self._open_detector()
+            found = self._seen.get(key)
+        if found is None:
+            found = detector(plain)
+            with self._turn:
+                self._seen[key] = found
+                if len(self._seen) > SEEN:
+                    del self._seen[next(iter(self._seen))]
+        return found
 
     def _aligned_faces(
         self, lrs: Sequence[Image], plain: Sequence[Image], knobs: Knobs, seeds: Sequence[int], precision: str
     ) -> list[Output]:
+        if not lrs:
+            return []
         size = self._net.size
         restored = self._restore([images.resize(lr, size, size) for lr in lrs], knobs, seeds, precision)
         notes = ("only_center_face moves nothing on one aligned face",) if "only_center_face" in knobs else ()
@@ -76,9 +115,7 @@ class _GFPGAN:
             ) from None
 
     def _whole(self, plain: Image, knobs: Knobs, seed: int, precision: str) -> Output:
-        with self._turn:
-            detector = self._detector = self._detector or self._open_detector()
-        found = list(enumerate(detector(plain)))
+        found = list(enumerate(self._faces(plain)))
         if not found:
             return Output(plain, ("no face found; upscaled plainly",))
         notes = [f"{len(found)} face{'s' if len(found) > 1 else ''} found"]

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from fsrbench.values import Image, Knobs
 
 NAME = "upstream_gfpgan"
+ASSUMPTION = (
+    "Square pictures are taken for one aligned face each: several faces, or one that does not fill the picture, would be "
+    "smeared. With families.prior.aligned=false the package looks for faces itself."
+)
 OFFICIAL = {"v1.4": "GFPGANv1.4.pth", "v1.3": "GFPGANv1.3.pth"}
 
 
@@ -30,6 +34,7 @@ class _Upstream:
         self._machine = machine
         self._target = int(settings.get("scale", 4))
         self._aligned = settings.get("aligned", "auto")
+        self.assumption = ASSUMPTION if self._aligned == "auto" else ""
         choice = _choice.choose("prior", settings, OFFICIAL, "v1.4", machine)
         self.model = choice.model("GFPGANv1Clean")
         self.weights = choice.weights

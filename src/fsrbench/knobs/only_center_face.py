@@ -11,4 +11,5 @@ KNOB = Knob(
     stage="restore",
     default=False,
     choices=(False, True),
+    needs="several faces",
 )

@@ -3,6 +3,12 @@
 Chances and ranges are those published for scale factors 2 and 4. Several of them grow with the scale,
 which is not known when values are drawn: these are drawn as a share (0–1) of the range, `…_share`.
 The camera-sensor step is left out, as it is in practice, since it needs a separate raw-image model.
+
+At scale 4, one picture in four is first halved, every other of these with antialiasing (`halve_kernel` antialiased:
+bicubic with its kernel widened, as MATLAB's imresize, but for the rim of four pixels, which is not mirrored). Until
+format 2 of `degradations.csv` that was never antialiased: such a table still gives those pixels again. What differs
+from the published code besides: an overshoot of that halving is not clipped before the next step, and noise is drawn
+from tables (`_sampling`).
 """
 
 from __future__ import annotations
@@ -13,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsrbench import images
 from fsrbench.plugins import Recipe
 from fsrbench.recipes import _stages as stages
 
@@ -26,6 +33,8 @@ SIZES = tuple(range(7, 26, 2))
 DOWN1 = ("area", "bilinear", "bicubic", "shifted")
 SHIFTED_SIZE = 25
 HALVE_FIRST_CHANCE = 0.25
+HALVE = ("antialiased", *stages.RESIZE_KERNELS)
+HALVE_WEIGHTS = (3, 1, 1, 1)
 NOISES = ("colour", "correlated", "grey")
 NOISE_WEIGHTS = (0.4, 0.2, 0.4)
 NOISE_LEVEL = (2, 25)
@@ -40,7 +49,7 @@ def draw(rng: np.random.Generator) -> dict[str, KnobValue | str]:
     """Draw everything, also what the branch taken does not use."""
     values: dict[str, KnobValue | str] = {
         "halve_first": bool(rng.random() < HALVE_FIRST_CHANCE),
-        "halve_kernel": stages.pick(rng, stages.RESIZE_KERNELS),
+        "halve_kernel": stages.pick(rng, HALVE, HALVE_WEIGHTS),
         "order": _draw_order(rng),
     }
     values |= _draw_blur(rng, "blur1") | _draw_blur(rng, "blur2")
@@ -83,7 +92,7 @@ def apply(hr: Image, values: Mapping[str, Any], scale: int) -> Image:
     height, width = hr.shape[0] // scale, hr.shape[1] // scale
     image, left = hr, scale
     if scale == 4 and values["halve_first"]:
-        image, left = stages.resize_by(hr, 0.5, values["halve_kernel"]), 2
+        image, left = _halve(hr, values["halve_kernel"]), 2
     steps = values["order"].split()
     if sorted(steps) != sorted(STEPS) or steps.index("down1") > steps.index("down2"):
         raise ValueError(f"order {values['order']!r} does not hold each of {', '.join(STEPS)} once, down1 before down2")
@@ -99,6 +108,12 @@ def apply(hr: Image, values: Mapping[str, Any], scale: int) -> Image:
         elif values["jpeg_on"]:
             image = stages.jpeg(image, values["jpeg_quality"])
     return stages.jpeg(image, values["final_jpeg_quality"])
+
+
+def _halve(hr: Image, kernel: str) -> Image:
+    if kernel == "antialiased":
+        return images.resize(hr, max(hr.shape[1] // 2, 1), max(hr.shape[0] // 2, 1))
+    return stages.resize_by(hr, 0.5, kernel)
 
 
 def _kernel(values: Mapping[str, Any], name: str, left: int) -> NDArray[np.float32]:

@@ -1,9 +1,15 @@
 """Real-ESRGAN's second-order degradation with sinc filters, with the published chances and ranges.
 
-First order: blur → resize → noise → JPEG. Second order: blur (four times in five) → resize → noise, then
+First the HR is sharpened by an unsharp mask, as its training does (`sharpen`); the reference that metrics compare with
+is not, while Real-ESRGAN learned from a sharpened one too. First order: blur → resize → noise → JPEG. Second order: blur (four times in five) → resize → noise, then
 back to the LR size with a final sinc filter and JPEG, in either order. A blur is a Gaussian, a generalised
 Gaussian or a plateau, round or stretched, or now and then a sinc. Sizes of kernels are for pictures of
 400 pixels and are not scaled with the HR size.
+
+What differs from the published code: a Poisson field has at most 256 counts at white and is drawn from tables
+(`_sampling`), kernels are applied at their own size, without zeros around them, and JPEG is libjpeg's, not its
+differentiable stand-in. Until format 2 of `degradations.csv` the HR was not sharpened: such a table still gives those
+pixels again.
 """
 
 from __future__ import annotations
@@ -44,7 +50,7 @@ FINAL_SINC_CHANCE = 0.8
 
 def draw(rng: np.random.Generator) -> dict[str, KnobValue | str]:
     """Draw everything, also what the branch taken does not use."""
-    values: dict[str, KnobValue | str] = {}
+    values: dict[str, KnobValue | str] = {"sharpen": True}
     for order in ("1", "2"):
         values |= _draw_blur(rng, order)
         values |= _draw_resize(rng, order)
@@ -107,7 +113,7 @@ def _draw_noise(rng: np.random.Generator, order: str) -> dict[str, KnobValue | s
 def apply(hr: Image, values: Mapping[str, Any], scale: int) -> Image:
     """Degrade. The factor of the second resize is relative to the LR size, the first one's to the HR's."""
     height, width = hr.shape[0] // scale, hr.shape[1] // scale
-    image = stages.blur(hr, _kernel(values, "1"))
+    image = stages.blur(stages.sharpen(hr) if values["sharpen"] else hr, _kernel(values, "1"))
     image = stages.resize_by(image, values["resize1_factor"], values["resize1_kernel"])
     image = stages.noise(image, values, "noise1")
     image = stages.jpeg(image, values["jpeg1_quality"])
@@ -151,4 +157,5 @@ RECIPE = Recipe(
     draw=draw,
     apply=apply,
     columns=tuple(draw(np.random.default_rng(0))),
+    earlier={"sharpen": False},
 )

@@ -104,6 +104,7 @@ class Supervisor:
             schema=prompts.schema(offered),
             insight=_insight(situation),
             max_changes=self.limits.max_changes,
+            dead=situation.dead,
         )
 
 

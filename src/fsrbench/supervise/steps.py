@@ -29,6 +29,8 @@ class Situation:
     """The pipeline, to restore again."""
     reference: Image | None = None
     """The HR, for an arm that is declared privileged; for every other arm it is None."""
+    dead: tuple[str, ...] = ()
+    """Offered knobs that are known to move no pixel."""
 
 
 @dataclass(frozen=True, slots=True)
