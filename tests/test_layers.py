@@ -47,6 +47,7 @@ LAYERS = (
         "scores",
         "evaluate",
         "ranks",
+        "signs",
         "stats",
         "results",
         "summary",
