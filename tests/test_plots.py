@@ -44,9 +44,8 @@ Said = Callable[[str, str, int], tuple[Audit | None, Decision | None, Mapping[st
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fewer resamples, and Matplotlib set as `draw` sets it."""
-    monkeypatch.setattr(stats, "RESAMPLES", 199)
+def _set() -> Iterator[None]:
+    """Matplotlib set as `draw` sets it."""
     with _style.settings():
         yield
 
