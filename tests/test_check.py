@@ -24,6 +24,7 @@ from fsrbench import baseline, check, cli, verdicts
 from fsrbench.baseline import Baseline, Figure
 from fsrbench.check import Tolerance
 from fsrbench.errors import InputError, SettingsError
+from fsrbench.summary import FORMAT
 
 Said = tuple[int, str, str]
 
@@ -47,7 +48,7 @@ def counts(*arms: str) -> dict[str, Any]:
 def summary() -> dict[str, Any]:
     """A summary as an evaluation writes it, with more in it than is compared."""
     return {
-        "format": 2,
+        "format": FORMAT,
         "metrics": {
             "psnr": {"label": "PSNR", "better": "higher", "digits": 3, "unit": "dB"},
             "niqe": {"label": "NIQE", "better": "lower", "digits": 3, "unit": ""},
@@ -619,6 +620,12 @@ def test_a_run_that_was_not_measured(said: Callable[..., Said], tmp_path: Path) 
     assert found.obstacles == (f"{file} is not there. Measure the run first: fsrbench evaluate run é",)
 
 
+def test_a_baseline_of_the_format_before_is_read(said: Callable[..., Said]) -> None:
+    """Its statistics were others; what is compared means the same."""
+    assert said({}, before={"format": 2})[0] == 0
+    assert said({"families.blind.psnr.pure": 24.0}, before={"format": 2})[0] == 1
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -626,7 +633,7 @@ def test_a_run_that_was_not_measured(said: Callable[..., Said], tmp_path: Path) 
         ("[1, 2]", "is not a summary"),
         ("{", "is not a summary"),
         ('{"a": 1}', "holds no families"),
-        ('{"format": 1, "families": {}}', "has format 1; 2 can be compared"),
+        ('{"format": 1, "families": {}}', "has format 1; 2 and 3 can be compared"),
         ('{"format": 2, "families": {}}', "was edited or cut off: metrics: Field required"),
         ("[" * 100000, "is not a summary"),
     ],

@@ -55,6 +55,7 @@ LAYERS = (
         "scores",
         "evaluate",
         "ranks",
+        "signs",
         "stats",
         "results",
         "summary",

@@ -44,9 +44,8 @@ Said = Callable[[str, str, int], tuple[Audit | None, Decision | None, Mapping[st
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fewer resamples, and Matplotlib set as `draw` sets it."""
-    monkeypatch.setattr(stats, "RESAMPLES", 199)
+def _set() -> Iterator[None]:
+    """Matplotlib set as `draw` sets it."""
     with _style.settings():
         yield
 
@@ -164,6 +163,7 @@ def test_plain_folders_have_no_auditor_to_ask_about(tmp_path: Path) -> None:
     assert {path.stem for path in written} == {"forest", "sorted_deltas"}
 
 
+PSNR: dict[str, Any] = {"metrics": {"psnr": METRICS["psnr"]}}
 SMALL: dict[str, Any] = {"arms": {"lvlm": "contender", "rerun": "floor"}, "metrics": {"niqe": METRICS["niqe"]}}
 
 
@@ -314,8 +314,30 @@ def test_forest_draws_the_summary_s_intervals(tmp_path: Path) -> None:
             sign: Line2D = means[found["delta"]]
             assert sign.get_marker() == _style.MARKERS[role]
             filled = sign.get_markerfacecolor() != "white"
-            assert filled == (found["low"] > 0 or found["high"] < 0)
+            assert filled == (wording.standing_out(results.summary, metric, found) != 0)
     assert len({f["delta"] for f in (effect(results, "psnr", arm) for arm in ARMS)}) == len(ARMS)
+
+
+def test_a_sign_is_filled_where_a_difference_is_shown_and_nowhere_else(tmp_path: Path) -> None:
+    """Three cases that all became better have p = 1 after correction, and intervals that leave zero by far."""
+
+    def filled(n: int) -> bool:
+        results = make(tmp_path, n=n, arms={"lvlm": "contender"}, move=lambda f, m, a, i: 1 + 0.01 * i)
+        (sign,) = named(panel(forest.figure(results), "forest:psnr"), "mean")  # type: ignore[arg-type]
+        assert effect(results, "psnr", "lvlm")["low"] > 0.9
+        return bool(sign.get_markerfacecolor() != "white")
+
+    assert not filled(3)
+    assert filled(9)
+
+
+def test_forest_marks_a_mean_that_one_case_makes(tmp_path: Path) -> None:
+    arms: dict[str, Role] = {"lvlm": "contender"}
+    wild = make(tmp_path, n=20, arms=arms, move=lambda f, m, a, i: 43.0 if i == 7 else spread(f, m, a, i) / 10)
+    said = words(forest.figure(wild))  # type: ignore[arg-type]
+    assert f"{wording.chance(effect(wild, 'psnr', 'lvlm')['p_adjusted'])} ‡" in said.split("\n")
+    assert "one case makes this mean" in said
+    assert "‡" not in words(forest.figure(make(tmp_path, n=20, arms=arms)))  # type: ignore[arg-type]
 
 
 def test_forest_has_better_on_the_right_for_every_metric(tmp_path: Path) -> None:
@@ -428,6 +450,27 @@ def test_scores_stand_against_the_picture_they_are_of(tmp_path: Path) -> None:
     assert list(delta.get_ydata()) == list(results.numbers.deltas("general", "psnr", "lvlm").values())
 
 
+def test_a_difference_that_is_zero_by_rule_is_no_case_of_the_last_column(tmp_path: Path) -> None:
+    """Every second picture is accepted: what the score knew says nothing of a difference that had to be zero."""
+
+    def score(family: str, arm: str, number: int) -> tuple[Audit, Decision, Mapping[str, KnobValue]]:
+        if number % 2:
+            return Audit("ok", 90.0, 90.0), Decision("accept", "score 90 reached 80"), {}
+        return Audit("ok", 10.0 + number, 90.0), Decision("retry", "score 1 below 80"), {"dehalo": 0.5}
+
+    def move(family: str, metric: str, arm: str, number: int) -> float:
+        return 0.0 if number % 2 else 0.1 * (number + 1)
+
+    figure = knows.figure(make(tmp_path, n=20, arms={"lvlm": "contender"}, said=score, move=move, **PSNR))
+    assert figure is not None
+    value, delta = (named(axes, "cases")[0] for axes in figure.axes)
+    assert len(value.get_xdata()) == 20
+    assert list(delta.get_xdata()) == [10.0 + number for number in range(0, 20, 2)]
+    said = words(figure).replace("\n", " ")
+    assert "ρ +1.00, p <0.001 n 10" in said
+    assert "zero by rule: 10 of 20 (FSR+LVLM on general)." in said
+
+
 def test_rho_is_above_zero_where_better_pictures_score_higher(tmp_path: Path) -> None:
     def score(family: str, arm: str, number: int) -> tuple[Audit, Decision, Mapping[str, KnobValue]]:
         return Audit("ok", 90.0 - number, 90.0), Decision("accept", "score 90 reached 80"), {}
@@ -456,7 +499,7 @@ def test_pictures_of_one_person_are_no_more_cases_than_the_person(tmp_path: Path
 def test_one_score_for_all_is_said_and_left_out(tmp_path: Path) -> None:
     def score(family: str, arm: str, number: int) -> tuple[Audit, Decision, Mapping[str, KnobValue]]:
         said = 85.0 if arm == "parrot" else 50.0 + number
-        return Audit("ok", said, 90.0), Decision("accept", "score reached"), {}
+        return Audit("ok", said, 90.0), Decision("retry", "score 1 below 80"), {"dehalo": 0.5}
 
     arms: dict[str, Role] = {"lvlm": "contender", "parrot": "contender"}
     figure = knows.figure(make(tmp_path, arms=arms, said=score, metrics={"psnr": METRICS["psnr"]}))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,10 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
-from fsrbench import ranks, stats
+from fsrbench import ranks, signs, stats
 from fsrbench.stats import Effect, paired
 
 Array = NDArray[np.float64]
@@ -44,92 +41,95 @@ def test_t_interval_is_scipys(n: int) -> None:
     d = sample(n)
     expected = scipy_stats.ttest_1samp(d, 0).confidence_interval(0.95)
     found = paired(d, "higher")
-    assert (found.t_low, found.t_high) == pytest.approx((expected.low, expected.high), **CLOSE)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), **CLOSE)
     assert stats.mean_interval(list(d)) == pytest.approx((expected.low, expected.high), **CLOSE)
 
 
-@pytest.mark.parametrize("n", [2, 5, 20, 50, 51, 400])
-def test_rank_test_without_ties_is_scipys(n: int) -> None:
-    for seed in range(5):
-        d = sample(n, seed)
-        assert paired(d, "higher").p == pytest.approx(scipy_stats.wilcoxon(d, zero_method="pratt").pvalue, **CLOSE)
+@pytest.mark.parametrize("n", [1, 2, 3, 6, 17, 100, 1001])
+def test_sign_test_is_scipys(n: int) -> None:
+    for improved in {0, 1, n // 3, n // 2, n - 1, n}:
+        expected = scipy_stats.binomtest(improved, n).pvalue
+        assert signs.p_value(improved, n) == pytest.approx(expected, rel=1e-9)
+    d = np.where(np.arange(n + 5) < n, sample(n + 5), 0.0)  # five cases did not change: they are left out
+    found = paired(d, "lower")
+    assert (found.units, found.changed, found.improved) == (n + 5, n, (d < 0).sum())
+    assert found.p == pytest.approx(scipy_stats.binomtest(found.improved, n).pvalue, rel=1e-9)
 
 
-@pytest.mark.parametrize("n", [2, 3, 7, 12, 13])
-def test_rank_test_with_ties_and_zeros_is_scipys_exhaustive_one(n: int) -> None:
-    rng = np.random.default_rng(n)
-    for _ in range(2):
-        d = rng.integers(-3, 4, n).astype(float)
-        d[0] = 1.0
-        exhaustive = scipy_stats.PermutationMethod(n_resamples=2**n)
-        expected = scipy_stats.wilcoxon(d, zero_method="pratt", method=exhaustive).pvalue
-        assert paired(d, "higher").p == pytest.approx(expected, **CLOSE)
+@pytest.mark.parametrize(("changed", "p"), [(0, 1.0), (1, 1.0), (2, 0.5), (3, 0.25), (5, 0.0625), (6, 0.03125)])
+def test_the_smallest_p_is_that_of_all_changed_units(changed: int, p: float) -> None:
+    assert paired([0.1] * changed + [0.0] * (20 - changed), "higher").p == pytest.approx(p, rel=1e-12)
 
 
-def test_rank_test_of_many_cases_with_ties_and_zeros_is_scipys() -> None:
-    d = np.round(sample(300, mean=0.1), 1)
-    assert (d == 0).any()
-    assert paired(d, "higher").p == pytest.approx(scipy_stats.wilcoxon(d, zero_method="pratt").pvalue, **CLOSE)
+def test_the_level_of_a_test_is_the_one_at_which_holm_shows_it() -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(300):
+        p: list[float | None] = list((rng.random(8) ** 4 / 4).tolist())
+        p[3] = None
+        for place, level in enumerate(stats.levels(p)):
+            if level is None:
+                assert place == 3
+                continue
+            assert level >= stats.ALPHA / 7
+            for other in (level * 0.999999, level * 1.000001):
+                adjusted = stats.holm([*p[:place], other, *p[place + 1 :]])[place]
+                assert adjusted is not None
+                assert (adjusted < stats.ALPHA) == (other < level)
 
 
-def test_rank_test_stays_exact_where_few_of_many_cases_changed() -> None:
-    d = np.zeros(70)
-    d[:8] = (0.3, 0.1, -0.2, 0.4, 0.2, 0.5, 0.1, 0.7)
-    ranks = scipy_stats.rankdata(np.abs(d))[:8]
-    sums = [ranks[list(signs)].sum() for signs in itertools.product((False, True), repeat=8)]
-    seen = ranks[d[:8] > 0].sum()
-    expected = 2 * np.mean([total >= seen - 1e-9 for total in sums])
-    assert paired(d, "higher").p == pytest.approx(expected, **CLOSE)
-    assert expected > 1.1 * scipy_stats.wilcoxon(d, zero_method="pratt").pvalue, "scipy's is approximate here"
-    assert paired([1.0, 2.0, 3.0] + [0.0] * 97, "higher").p == 0.25, "three of three: scipy says 0.083"
+@pytest.mark.parametrize(("tests", "expected"), [(1, 6), (15, 10), (90, 12)])
+def test_fewest_changed_units_of_which_anything_can_be_shown(tests: int, expected: int) -> None:
+    """With nine cases and fifteen tests nothing can ever be shown: it takes ten."""
+    level = stats.ALPHA / tests
+    assert signs.least(level) == expected
+    assert signs.majority(expected - 1, level) is None
+    assert signs.majority(expected, level) == expected
+    p = [signs.p_value(expected, expected), *[1.0] * (tests - 1)]
+    assert (stats.holm(p)[0] or 0) < stats.ALPHA
 
 
-@pytest.mark.parametrize("draw", ["normal", "exponential"])
-@pytest.mark.parametrize("n", [20, 75, 400])
-def test_bca_is_scipys_given_the_same_resamples(draw: str, n: int) -> None:
-    d = getattr(np.random.default_rng(1), draw)(size=n)
-    groups = stats._group(d, None)
-    given = SimpleNamespace(bootstrap_distribution=stats._resampled(groups, 0))
-    expected = scipy_stats.bootstrap((d,), np.mean, n_resamples=0, bootstrap_result=given).confidence_interval
-    found = paired(d, "higher")
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), **CLOSE)
+@pytest.mark.parametrize("changed", [0, 1, 9, 10, 11, 40, 999])
+@pytest.mark.parametrize("tests", [1, 15, 400])
+def test_the_majority_is_the_smallest_that_is_shown(changed: int, tests: int) -> None:
+    level = stats.ALPHA / tests
+    shown = [way for way in range(changed // 2 + 1, changed + 1) if signs.p_value(way, changed) < level]
+    assert signs.majority(changed, level) == (shown[0] if shown else None)
+    ways = signs._majorities(np.array([changed, changed + 1]), level)
+    assert ways[0] == (shown[0] if shown else changed + 1)
 
 
-def test_bca_of_clusters_is_scipys_given_the_same_resamples() -> None:
-    sizes = np.random.default_rng(2).integers(1, 9, 40)
-    d = sample(sizes.sum()) + np.repeat(sample(40, 1), sizes)
-    groups = stats._group(d, persons(sizes.tolist()))
-    given = SimpleNamespace(bootstrap_distribution=stats._resampled(groups, 0))
-
-    def ratio(sums: Array, counts: Array, axis: int = -1) -> Array:
-        return np.asarray(sums.sum(axis) / counts.sum(axis))
-
-    expected = scipy_stats.bootstrap(
-        (groups.sums, groups.sizes), ratio, paired=True, vectorized=True, n_resamples=0, bootstrap_result=given
-    ).confidence_interval
-    found = paired(d, "higher", clusters=persons(sizes.tolist()))
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), **CLOSE)
+@pytest.mark.parametrize(
+    ("units", "change", "win", "level"), [(30, 0.5, 0.9, 0.05), (12, 1.0, 0.95, 0.01), (200, 0.1, 1.0, 0.003)]
+)
+def test_power_is_the_sum_over_all_that_can_happen(units: int, change: float, win: float, level: float) -> None:
+    expected = sum(
+        scipy_stats.binom.pmf(changed, units, change) * scipy_stats.binom.pmf(wins, changed, win)
+        for changed in range(units + 1)
+        for wins in range(changed // 2 + 1, changed + 1)
+        if scipy_stats.binomtest(wins, changed).pvalue < level
+    )
+    assert signs.power(units, change, win, level) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("n", [8, 40, 1000])
-def test_bca_agrees_with_scipys_own_resamples(n: int) -> None:
-    d = np.random.default_rng(3).exponential(size=n)
-    own = paired(d, "higher")
-    theirs = scipy_stats.bootstrap((d,), np.mean, n_resamples=9999, rng=np.random.default_rng(4))
-    low, high = theirs.confidence_interval
-    # Either end moves by about 1 % of the width from seed to seed, in both.
-    assert (own.low, own.high) == pytest.approx((low, high), abs=0.05 * (high - low))
-    means = stats._resampled(stats._group(d, None), 0)
-    assert scipy_stats.ks_2samp(means, theirs.bootstrap_distribution).statistic < 0.03
+@pytest.mark.parametrize(
+    ("units", "changed", "improved"), [(20, 1, 1), (20, 3, 3), (20, 19, 15), (50, 50, 30), (9, 9, 2)]
+)
+@pytest.mark.parametrize("tests", [1, 15])
+def test_needed_reaches_the_power_and_one_unit_less_does_not(
+    units: int, changed: int, improved: int, tests: int
+) -> None:
+    level = stats.ALPHA / tests
+    needed = signs.needed(units, changed, improved, level)
+    assert needed is not None
+    change, win = changed / units, max(improved, changed - improved) / changed
+    assert signs.power(needed, change, win, level) >= signs.POWER > signs.power(needed - 1, change, win, level)
+    assert needed >= signs.least(level)
 
 
-def test_resamples_are_what_they_should_be() -> None:
-    d = sample(4000)  # in several chunks
-    means = stats._resampled(stats._group(d, None), 0)
-    assert means.size == stats.RESAMPLES
-    assert means.mean() == pytest.approx(d.mean(), abs=4 * d.std() / math.sqrt(d.size * stats.RESAMPLES))
-    assert means.std() == pytest.approx(d.std() / math.sqrt(d.size), rel=0.03)
-    assert len(np.unique(means)) > 0.99 * means.size, "chunks do not repeat each other"
+def test_no_majority_needs_no_number_of_cases() -> None:
+    assert signs.needed(20, 10, 5, 0.05) is None
+    assert signs.needed(10**6, 10**6, 500_001, 0.05) is None, "more than a million"
+    assert signs.needed(3000, 3000, 1530, 0.05) is not None
 
 
 def test_holm_is_statsmodels() -> None:
@@ -143,54 +143,56 @@ def test_holm_is_statsmodels() -> None:
     assert stats.holm([]) == []
 
 
-@pytest.mark.parametrize("n", [2, 3, 6, 30, 1000])
-def test_detectable_has_the_power_that_statsmodels_works_out(n: int) -> None:
-    d = sample(n)
-    found = paired(d, "higher").detectable
-    assert found is not None
-    # A wrong-signed finding, which statsmodels cannot work out for two cases, has a power below 1e-9 there.
-    side: Literal["larger", "two-sided"] = "larger" if n == 2 else "two-sided"
-    alpha = 0.025 if n == 2 else 0.05
-    expected = TTestPower().power(found / d.std(ddof=1), n, alpha, alternative=side)
-    assert expected == pytest.approx(stats.POWER, abs=1e-9)
-
-
-@pytest.mark.parametrize("wanted", [0.004, 0.05, 0.3, 1.0, 3.0, 40.0])
-def test_needed_is_the_smallest_number_that_suffices(wanted: float) -> None:
-    d = sample(50)
-    d += wanted * d.std(ddof=1) - d.mean()
-    found = paired(d, "higher")
-    assert found.effect == pytest.approx(wanted)
-    assert found.needed is not None
-    assert found.needed >= 2
-    if wanted < 20:  # above, statsmodels' distribution gives up
-        assert TTestPower().power(wanted, found.needed, 0.05) >= stats.POWER
-    if found.needed > 2:
-        assert TTestPower().power(wanted, found.needed - 1, 0.05) < stats.POWER
-
-
 def test_cluster_errors_are_statsmodels() -> None:
     sizes = [1, 4, 2, 7, 3, 3, 9, 1, 5, 2]
     d = sample(sum(sizes)) + np.repeat(sample(len(sizes), 1), sizes)
     codes = np.repeat(np.arange(len(sizes)), sizes)
     fit = sm.OLS(d, np.ones(d.size)).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
     found = paired(d, "higher", clusters=persons(sizes))
-    assert (found.t_low, found.t_high) == pytest.approx(tuple(fit.conf_int()[0]), **CLOSE)
-    assert stats.mean_interval(list(d), persons(sizes)) == (found.t_low, found.t_high)
-    assert found.detectable == pytest.approx(stats._noncentrality(len(sizes) - 1) * fit.bse[0], **CLOSE)
-    own = [float(d[codes == code].mean()) for code in range(len(sizes))]
-    assert found.p == pytest.approx(scipy_stats.wilcoxon(own).pvalue, **CLOSE)
+    assert (found.low, found.high) == pytest.approx(tuple(fit.conf_int()[0]), **CLOSE)
+    assert stats.mean_interval(list(d), persons(sizes)) == (found.low, found.high)
+    up = sum(float(d[codes == code].mean()) > 0 for code in range(len(sizes)))
+    assert (found.units, found.changed, found.improved) == (10, 10, up)
+    assert found.p == pytest.approx(scipy_stats.binomtest(up, 10).pvalue, **CLOSE)
     assert (found.delta, found.median, found.n) == (pytest.approx(d.mean()), pytest.approx(np.median(d)), d.size)
 
 
-def test_needed_with_clusters_counts_cases() -> None:
+def test_pictures_that_repeat_each_other_add_no_knowledge() -> None:
     means = sample(30, 7, 0.4)
-    alone = paired(means, "higher")
-    thrice = paired(np.repeat(means, 3), "higher", clusters=persons([3] * 30))
-    assert alone.needed is not None
-    assert thrice.needed == 3 * alone.needed, "pictures that repeat each other add cases but no knowledge"
-    for name in ("low", "high", "t_low", "t_high", "p", "detectable"):
+    alone, thrice = paired(means, "higher"), paired(np.repeat(means, 3), "higher", clusters=persons([3] * 30))
+    for name in ("low", "high", "p", "units", "changed", "improved"):
         assert getattr(thrice, name) == pytest.approx(getattr(alone, name), rel=1e-9)
+
+
+# -------------------------------------------------------------------- outliers
+
+
+def test_one_case_that_makes_a_mean_is_named() -> None:
+    others = np.random.default_rng(8).normal(-0.1, 0.3, 19).tolist()
+    assert stats.outlier(others) is None
+    found = stats.outlier([*others[:4], 43.0, *others[4:]])
+    assert found == (4, pytest.approx(np.mean(others)))
+    assert stats.outlier([-43.0, *others]) is not None
+    assert stats.outlier([0.0] * 19 + [0.5]) == (19, 0.0), "one changed: it is the mean"
+    assert stats.outlier([0.1] * 20) is stats.outlier([0.0, 9.0]) is stats.outlier([]) is None
+
+
+def test_one_person_who_makes_a_mean_is_named_by_the_worst_picture() -> None:
+    calm = np.random.default_rng(9).normal(0, 0.1, 40)
+    names = persons([4] * 10)
+    wild = calm.copy()
+    wild[12:16] += (5, 9, 6, 5)
+    assert stats.outlier(calm, names) is None
+    found = stats.outlier(wild, names)
+    assert found is not None
+    assert (found[0], found[1]) == (13, pytest.approx(np.delete(calm, range(12, 16)).mean()))
+    assert stats.outlier([1.0, 2.0, 90.0], ["a", "a", "b"]) is None, "two persons tell nothing"
+
+
+def test_samples_without_outliers_are_hardly_ever_marked() -> None:
+    rng = np.random.default_rng(11)
+    marked = [stats.outlier(rng.normal(size=n)) is not None for n in (10, 20, 50) for _ in range(300)]
+    assert sum(marked) <= 5
 
 
 # ---------------------------------------------------------- small and uniform
@@ -201,48 +203,37 @@ def test_no_cases() -> None:
 
 
 def test_one_case() -> None:
-    assert paired([2.0], "lower", floor=1.0) == Effect(1, 2.0, 2.0, losses=1, floor=1.0, benefit=0.0, harm=1.0)
+    found = paired([2.0], "lower", floor=1.0)
+    known = {"delta": 2.0, "median": 2.0, "delta_changed": 2.0, "units": 1, "changed": 1, "p": 1.0}
+    assert found == Effect(1, **known, losses=1, floor=1.0, benefit=0.0, harm=1.0)  # type: ignore[arg-type]
 
 
 def test_one_person() -> None:
     found = paired([1.0, 2.0, 4.0], "higher", clusters=["a"] * 3)
     assert (found.n, found.wins, found.delta) == (3, 3, pytest.approx(7 / 3))
-    unknown = (found.low, found.high, found.t_low, found.t_high, found.p, found.detectable, found.needed)
-    assert unknown == (None,) * 7
+    assert (found.low, found.high, found.units, found.p) == (None, None, 1, 1.0)
 
 
 @pytest.mark.parametrize("clusters", [None, persons([2, 4])])
 def test_nothing_changed(clusters: list[str] | None) -> None:
     found = paired([0.0, -0.0, 0.0, 0.0, -0.0, 0.0], "lower", clusters=clusters)
-    expected = Effect(6, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, p=1.0, ties=6, benefit=0.0, harm=0.0)
+    units = 6 if clusters is None else 2
+    expected = Effect(6, 0.0, 0.0, None, 0.0, 0.0, units, p=1.0, ties=6, benefit=0.0, harm=0.0)
     assert repr(found) == repr(expected), "and there is no negative zero"
 
 
 def test_all_changed_alike() -> None:
     found = paired([0.1] * 6, "higher")
-    assert [found.low, found.high, found.t_low, found.t_high] == pytest.approx([0.1] * 4, rel=1e-12)
-    assert found.p == 2 / 2**6
-    assert (found.effect, found.detectable, found.needed) == (None, None, None)
+    assert [found.low, found.high] == pytest.approx([0.1] * 2, rel=1e-12)
+    assert found.p == pytest.approx(2 / 2**6, rel=1e-12)
+    assert found.effect is None
 
 
 def test_rounding_is_no_difference_between_persons() -> None:
     assert sum([-0.3, 0.1, 0.2]) != 0
     found = paired([0.1, 0.2, -0.3] * 4, "higher", clusters=persons([3] * 4))
     assert (found.p, found.low, found.high) == (1.0, pytest.approx(0, abs=1e-15), pytest.approx(0, abs=1e-15))
-    assert (found.detectable, found.needed) == (None, None)
-
-
-def test_two_cases() -> None:
-    found = paired([1.0, 2.0], "higher")
-    assert found.p == 0.5
-    assert found.low is not None
-    assert found.high is not None
-    assert 1 <= found.low <= 1.5 <= found.high <= 2
-
-
-def test_differences_that_cancel_need_no_number_of_cases() -> None:
-    assert paired([1.0, -1.0, 2.0, -2.0], "higher").needed is None
-    assert paired([1.0, -1.0, 2.0, -2.0 + 1e-6], "higher").needed is None, "more than ten million"
+    assert (found.units, found.changed) == (4, 0)
 
 
 def test_a_p_too_small_for_a_number_is_not_zero() -> None:
@@ -276,12 +267,6 @@ def test_too_few_values_for_an_interval() -> None:
     assert stats.mean_interval([1.0, 2.0], ["a", "a"]) == (None, None)
 
 
-def test_seeds() -> None:
-    d = sample(30)
-    assert paired(d, "higher", seed=1) == paired(d, "higher", seed=1)
-    assert paired(d, "higher", seed=1).low != paired(d, "higher", seed=2).low
-
-
 # ----------------------------------------------------------------- properties
 
 # Steps of a grid, as stored differences are: rounding cannot make a tie or break one.
@@ -311,15 +296,14 @@ def test_bounds(data: tuple[list[float], list[str] | None], better: Literal["hig
     assert e.harm is not None
     assert 0 <= e.benefit <= e.wins / e.n
     assert 0 <= e.harm <= e.losses / e.n
-    known = [value is not None for value in (e.low, e.high, e.t_low, e.t_high, e.p)]
-    assert known == [len(set(clusters or range(len(d)))) > 1] * 5
-    if e.p is None or e.low is None or e.high is None or e.t_low is None or e.t_high is None or e.delta is None:
-        return
+    assert e.improved <= e.changed <= e.units == len(set(clusters or range(len(d))))
+    assert [value is not None for value in (e.low, e.high)] == [e.units > 1] * 2
+    assert e.p is not None
     assert 0 < e.p <= 1
+    if e.low is None or e.high is None or e.delta is None:
+        return
     slack = 1e-12 * max(map(abs, d))
-    assert min(d) - slack <= e.low <= e.high <= max(d) + slack
-    assert e.t_low - slack <= e.delta <= e.t_high + slack
-    assert e.needed is None or 2 <= e.needed <= stats.MOST_NEEDED
+    assert e.low - slack <= e.delta <= e.high + slack
 
 
 @few
@@ -338,10 +322,10 @@ def test_order_does_not_matter(data: tuple[list[float], list[str] | None], rando
 def test_turning_the_sign_turns_the_answer(d: list[float], also_better: bool) -> None:
     straight = paired(d, "higher")
     turned = paired([-x for x in d], "lower" if also_better else "higher")
-    for one, other in (("low", "high"), ("t_low", "t_high"), ("high", "low"), ("t_high", "t_low")):
+    for one, other in (("low", "high"), ("high", "low")):
         end = getattr(turned, other)
         assert getattr(straight, one) == (None if end is None else pytest.approx(-end, rel=1e-9, abs=1e-9))
-    for name in ("p", "needed", "detectable", "ties"):
+    for name in ("p", "changed", "ties"):
         assert getattr(straight, name) == pytest.approx(getattr(turned, name))
     wins = (turned.wins, turned.losses) if also_better else (turned.losses, turned.wins)
     assert (straight.wins, straight.losses) == wins
@@ -354,9 +338,9 @@ def test_the_unit_does_not_matter(data: tuple[list[float], list[str] | None], po
     unit = 2.0**power
     plain = paired(d, "lower", clusters=clusters, floor=1.0)
     scaled = paired([x * unit for x in d], "lower", clusters=clusters, floor=unit)
-    for name in ("p", "effect", "needed", "wins", "losses", "ties", "benefit", "harm"):
+    for name in ("p", "effect", "changed", "improved", "wins", "losses", "ties", "benefit", "harm"):
         assert getattr(scaled, name) == pytest.approx(getattr(plain, name))
-    for name in ("delta", "median", "low", "high", "t_low", "t_high", "detectable"):
+    for name in ("delta", "delta_changed", "median", "low", "high"):
         value = getattr(plain, name)
         assert getattr(scaled, name) == (None if value is None else pytest.approx(value * unit))
 
@@ -400,9 +384,7 @@ def test_no_effect_is_no_finding(n: int, zeros: float) -> None:
         d = rng.standard_t(3, n) * (rng.random(n) >= zeros)
         alarms += (paired(d, "higher").p or 0) <= 0.05
     share, slack = chance(alarms)
-    assert share <= 0.05 + slack
-    if n == 60:  # in few cases, the few possible values of p leave less than 5 %
-        assert share >= 0.05 - slack - 0.005
+    assert share <= 0.05 + slack  # below it, since a count has few possible values of p
 
 
 @pytest.mark.slow
@@ -415,29 +397,27 @@ def test_holm_keeps_the_whole_run_honest() -> None:
         family += min(q for q in stats.holm(p) if q is not None) <= 0.05
     share, slack = chance(family, runs)
     assert share <= 0.05 + slack
-    assert alone / runs > 0.35, "without it, one of twelve tests is a finding every other time"
+    assert alone / runs > 0.3, "without it, one of twelve tests is a finding in every third run"
 
 
 def coverage(draw: Callable[[np.random.Generator], Array], truth: float, clusters: list[str] | None = None) -> Effect:
-    """Shares of RUNS whose intervals hold the truth, as (low: BCa, t_low: t), and of p ≤ 0.05, in an Effect."""
+    """Shares of RUNS whose intervals hold the truth (as low) and of p ≤ 0.05, in an Effect."""
     rng = np.random.default_rng(30)
-    bca = t = small = 0
+    held = small = 0
     for _ in range(RUNS):
         e = paired(draw(rng), "higher", clusters=clusters)
         assert e.low is not None
         assert e.high is not None
-        assert e.t_low is not None
-        assert e.t_high is not None
-        bca += e.low <= truth <= e.high
-        t += e.t_low <= truth <= e.t_high
+        held += e.low <= truth <= e.high
         small += (e.p or 0) <= 0.05
-    return Effect(RUNS, low=bca / RUNS, t_low=t / RUNS, p=small / RUNS)
+    return Effect(RUNS, low=held / RUNS, p=small / RUNS)
 
 
-NORMAL, SKEWED, HEAVY, CALM = "normal", "exponential", "heavy tails", "seven of ten left alone"
+NORMAL, SKEWED, LOGNORMAL, HEAVY, CALM = "normal", "exponential", "lognormal", "heavy", "seven of ten left alone"
 DRAWS: dict[str, tuple[Callable[[np.random.Generator, int], Array], float]] = {
     NORMAL: (lambda rng, n: rng.normal(size=n), 0.0),
     SKEWED: (lambda rng, n: rng.exponential(size=n), 1.0),
+    LOGNORMAL: (lambda rng, n: rng.lognormal(size=n), math.exp(0.5)),
     HEAVY: (lambda rng, n: rng.standard_t(3, n), 0.0),
     CALM: (lambda rng, n: rng.normal(0.3, 1, n) * (rng.random(n) < 0.3), 0.09),
 }
@@ -445,22 +425,19 @@ DRAWS: dict[str, tuple[Callable[[np.random.Generator, int], Array], float]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "n", "t", "bca"),
+    ("kind", "shares"),
     [
-        (NORMAL, 10, 0.95, 0.90),
-        (NORMAL, 20, 0.95, 0.93),
-        (NORMAL, 200, 0.95, 0.95),
-        (SKEWED, 20, 0.91, 0.90),
-        (SKEWED, 200, 0.945, 0.95),
-        (HEAVY, 20, 0.95, 0.88),
-        (CALM, 100, 0.95, 0.925),
+        (NORMAL, (0.95, 0.95, 0.95)),
+        (SKEWED, (0.90, 0.92, 0.93)),
+        (LOGNORMAL, (0.84, 0.87, 0.90)),
+        (HEAVY, (0.96, 0.95, 0.96)),
+        (CALM, (0.86, 0.92, 0.94)),
     ],
 )
-def test_intervals_cover_what_the_docstring_says(kind: str, n: int, t: float, bca: float) -> None:
+def test_intervals_cover_what_the_docstring_says(kind: str, shares: tuple[float, ...]) -> None:
     draw, truth = DRAWS[kind]
-    found = coverage(lambda rng: draw(rng, n), truth)
-    assert found.t_low == pytest.approx(t, abs=0.02)
-    assert found.low == pytest.approx(bca, abs=0.02)
+    for n, share in zip((10, 20, 50), shares, strict=True):
+        assert coverage(lambda rng, n=n: draw(rng, n), truth).low == pytest.approx(share, abs=0.02)  # type: ignore[misc]
 
 
 @pytest.mark.slow
@@ -471,40 +448,31 @@ def test_persons_are_the_unit_where_cases_are_not_independent() -> None:
         return np.asarray(np.repeat(rng.normal(size=30), sizes) + rng.normal(size=sum(sizes)))
 
     by_person, naive = coverage(draw, 0.0, persons(sizes)), coverage(draw, 0.0)
-    assert by_person.t_low == pytest.approx(0.95, abs=0.02)
-    assert by_person.low == pytest.approx(0.93, abs=0.02)
-    assert by_person.p == pytest.approx(0.05, abs=chance(0)[1])
-    assert naive.t_low is not None
+    assert by_person.low == pytest.approx(0.95, abs=0.02)
+    assert by_person.p is not None
+    assert by_person.p <= 0.05 + chance(0)[1]
     assert naive.low is not None
     assert naive.p is not None
-    assert max(naive.t_low, naive.low) < 0.8
-    assert naive.p > 0.2
+    assert naive.low < 0.8
+    assert naive.p > 0.15
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("n", [6, 25])
-def test_what_is_detectable_is_found_as_often_as_promised(n: int) -> None:
-    known = np.random.default_rng(40).normal(size=n)
-    promised = paired((known - known.mean()) / known.std(ddof=1), "higher").detectable
-    assert promised is not None
-    rng = np.random.default_rng(41)
-    found = [paired(rng.normal(promised, 1, n), "higher") for _ in range(RUNS)]
-    by_t = np.mean([e.t_low is not None and e.t_high is not None and (e.t_low > 0 or e.t_high < 0) for e in found])
-    slack = 4 * math.sqrt(0.8 * 0.2 / RUNS)
-    assert by_t == pytest.approx(stats.POWER, abs=slack)
-    if n == 25:  # the rank test loses little on normal differences, and with six cases needs all of them alike
-        assert np.mean([(e.p or 0) <= 0.05 for e in found]) == pytest.approx(stats.POWER, abs=slack + 0.02)
-
-
-@pytest.mark.slow
-def test_as_many_cases_as_needed_find_the_difference() -> None:
-    pilot = sample(40, 50)
-    pilot += 0.4 * pilot.std(ddof=1) - pilot.mean()
-    needed = paired(pilot, "higher").needed
-    assert needed == 52
-    rng = np.random.default_rng(51)
-    small = [(paired(rng.normal(0.4, 1, needed), "higher").p or 0) <= 0.05 for _ in range(RUNS)]
-    assert np.mean(small) == pytest.approx(stats.POWER, abs=0.05)
+@pytest.mark.parametrize(
+    ("units", "changed", "improved", "tests"), [(20, 18, 15, 1), (20, 3, 3, 15), (40, 30, 20, 15), (12, 12, 12, 90)]
+)
+def test_a_claim_succeeds_at_needed_as_often_as_promised(units: int, changed: int, improved: int, tests: int) -> None:
+    """In runs of as many cases as `needed`, whose other tests all find nothing."""
+    level = stats.ALPHA / tests
+    needed = signs.needed(units, changed, improved, level)
+    assert needed is not None
+    rng, runs = np.random.default_rng(52), 1000
+    shown = 0
+    for _ in range(runs):
+        way = np.where(rng.random(needed) < improved / changed, 1.0, -1.0)
+        e = paired(way * rng.exponential(size=needed) * (rng.random(needed) < changed / units), "higher")
+        adjusted = stats.holm([e.p, *[1.0] * (tests - 1)])[0]
+        shown += adjusted is not None and adjusted < stats.ALPHA and 2 * e.improved > e.changed
+    assert shown / runs >= signs.POWER - 3 * math.sqrt(0.8 * 0.2 / runs)
 
 
 # ------------------------------------------------- shares, correlations

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
 from conftest import draw_face
-from fsrbench import config, images, plugins, stats, subjects
+from fsrbench import config, images, plugins, signs, stats, subjects
 from fsrbench.errors import InputError
 from fsrbench.results import Numbers
 from fsrbench.subjects import Evaluation, Role, Subject
@@ -69,6 +70,11 @@ def effects(summary: Mapping[str, Any]) -> dict[tuple[str, str, str], dict[str, 
     }
 
 
+def against(summary: Mapping[str, Any], family: str, metric: str, arm: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = summary["families"][family][metric]["against"].get(arm, {})
+    return found
+
+
 def write_table(path: Path, *lines: str) -> Path:
     path.write_text("\n".join(("case,cluster", *lines)) + "\n", encoding="utf-8")
     return path
@@ -113,18 +119,86 @@ def test_holm_over_contenders_and_controls_of_the_whole_run() -> None:
     summary = summarise(evaluation(), Numbers(scores()))
     found = effects(summary)
     tested = {key: entry for key, entry in found.items() if ROLES[key[2]] in ("contender", "control")}
-    assert len(tested) == summary["statistics"]["tests"] == 8
-    expected = multipletests([entry["p"] for entry in tested.values()], method="holm")[1]
-    assert [entry["p_adjusted"] for entry in tested.values()] == pytest.approx(list(expected), rel=1e-5)
+    pairs = [rival for key in found if key[2] == "lvlm" for rival in against(summary, *key).values()]
+    every = [*tested.values(), *pairs]
+    assert (len(tested), len(pairs), summary["statistics"]["tests"]) == (8, 8, 16)
+    expected = multipletests([entry["p"] for entry in every], method="holm")[1]
+    assert [entry["p_adjusted"] for entry in every] == pytest.approx(list(expected), rel=1e-5)
+    assert [entry["shown"] for entry in every] == [p < 0.05 for p in expected]
+    assert {entry["shown"] for entry in every} == {True, False}
     yardsticks = [entry for key, entry in found.items() if key not in tested]
     assert all(entry["p"] is not None and entry["p_adjusted"] is None for entry in yardsticks)
+    assert not any(entry["shown"] for entry in yardsticks)
+
+
+def test_a_contender_is_set_against_every_control_case_by_case() -> None:
+    numbers = Numbers(scores())
+    summary = summarise(evaluation(), numbers)
+    found = against(summary, "general", "lpips", "lvlm")
+    assert list(found) == ["heuristic", "rerun"], "not the oracle, which saw the reference"
+    lvlm, other = (numbers.values("general", "lpips", arm) for arm in ("lvlm", "heuristic"))
+    d = [lvlm[case] - other[case] for case in lvlm]
+    assert found["heuristic"]["delta"] == pytest.approx(np.mean(d), abs=2e-6)
+    worse = sum(value > 0 for value in d)
+    assert (found["heuristic"]["changed"], found["heuristic"]["improved"]) == (24, 24 - worse)
+    assert found["heuristic"]["p"] == pytest.approx(binomtest(worse, 24).pvalue, rel=1e-5)
+    assert against(summary, "general", "lpips", "heuristic") == {}
+
+
+def test_a_control_that_changed_nothing_is_pure_and_not_tested_twice() -> None:
+    pure = {(s.family, s.metric, s.case): s.value for s in scores() if s.arm == "pure"}
+    still = [replace(s, value=pure[s.family, s.metric, s.case]) if s.arm == "rerun" else s for s in scores()]
+    summary = summarise(evaluation(), Numbers(still))
+    assert list(against(summary, "general", "psnr", "lvlm")) == ["heuristic"]
+    assert summary["statistics"]["tests"] == 12
+
+
+def test_what_it_takes_to_show_something_is_said_with_each_test() -> None:
+    found = effects(summarise(evaluation(), Numbers(scores())))
+    shown, open_ = found["general", "psnr", "lvlm"], found["general", "psnr", "heuristic"]
+    assert (shown["shown"], open_["shown"]) == (True, False)
+    for entry in (shown, open_):
+        most = max(entry["improved"], entry["changed"] - entry["improved"])
+        assert entry["shown"] == (most >= entry["majority"])
+        assert entry["least"] <= entry["changed"] == entry["units"] == 24
+        level = stats.ALPHA / 16
+        assert entry["needed"] == signs.needed(24, 24, entry["improved"], level)
+    assert found["general", "psnr", "oracle"]["least"] is None
+
+
+def test_the_mean_of_the_changed_stands_beside_the_mean_of_all() -> None:
+    pure = {(s.family, s.metric, s.case): s.value for s in scores() if s.arm == "pure"}
+    moved = {CASES[2]: 0.3, CASES[5]: 0.1, CASES[7]: -0.1}
+    some = [
+        replace(s, value=round((pure[s.family, s.metric, s.case] or 0) + moved.get(s.case, 0.0), 6))
+        if s.arm == "lvlm"
+        else s
+        for s in scores()
+    ]
+    found = effects(summarise(evaluation(), Numbers(some)))["general", "psnr", "lvlm"]
+    assert (found["delta"], found["delta_changed"]) == (pytest.approx(0.3 / 24, abs=2e-6), pytest.approx(0.1, abs=2e-6))
+    assert (found["units"], found["changed"], found["improved"], found["majority"]) == (24, 3, 2, None)
+    assert found["p"] == 1.0
+
+
+def test_a_case_that_makes_a_mean_is_named() -> None:
+    wild = [
+        replace(s, value=70.0) if (s.case, s.arm, s.metric, s.family) == (CASES[3], "lvlm", "lpips", "blind") else s
+        for s in scores()
+    ]
+    found = effects(summarise(evaluation(), Numbers(wild)))
+    made = {key: entry["outlier"]["case"] for key, entry in found.items() if entry["outlier"]}
+    assert made == {("blind", "lpips", "lvlm"): CASES[3]}
+    outlier = found["blind", "lpips", "lvlm"]["outlier"]
+    assert outlier["delta"] > 30
+    assert 0.3 < outlier["without"] < 0.7
 
 
 def test_a_small_p_keeps_its_digits() -> None:
     cases = [f"{number:03d}" for number in range(200)]
     found = effects(summarise(evaluation(cases=cases), Numbers(scores(cases))))["general", "psnr", "lvlm"]
     assert 0 < found["p"] < 1e-20
-    assert 0 < found["p_adjusted"] < 1e-19
+    assert 0 < found["p_adjusted"] < 1e-18
     assert found["p"] == float(f"{found['p']:.6g}")
 
 
@@ -152,10 +226,11 @@ def test_few_cases_make_a_summary_that_json_can_hold(cases: int) -> None:
     summary = summarise(evaluation(cases=some), Numbers(numbers), [Failure("general", "x", "pure", "gone")])
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
     known = {entry["p"] is not None for key, entry in effects(summary).items() if key[1] == "psnr"}
-    assert known <= {cases == 2}
+    assert known <= {cases > 0}
     nothing = effects(summary).get(("general", "lpips", "lvlm"), {})
     assert {nothing.get(name) for name in ("pure", "mean", "delta", "low", "p", "p_adjusted", "harm")} == {None}
-    assert summary["statistics"]["tests"] == (4 if cases == 2 else 0)
+    assert summary["statistics"]["tests"] == (8 if cases else 0)
+    assert not any(entry["shown"] for entry in effects(summary).values())
 
 
 def test_no_negative_zero() -> None:
@@ -179,9 +254,9 @@ def test_pictures_of_one_person_count_as_one(tmp_path: Path) -> None:
     deltas = numbers.deltas("general", "psnr", "lvlm")
     expected = stats.paired(list(deltas.values()), "higher", clusters=[people[case] for case in deltas])
     found = effects(summary)["general", "psnr", "lvlm"]
-    for name in ("low", "t_low", "p", "detectable"):
+    for name in ("low", "high", "p", "units", "changed", "improved"):
         assert found[name] == pytest.approx(getattr(expected, name), abs=2e-6)
-    assert found["p"] == 2 / 2**6
+    assert (found["units"], found["p"]) == (6, 2 / 2**6)
     assert (summary["statistics"]["clusters"], summary["notes"]) == (6, [])
     plain = summarise(evaluation(), numbers)
     assert plain["statistics"]["clusters"] is None

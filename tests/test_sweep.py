@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -16,6 +17,7 @@ from unittest.mock import ANY
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from conftest import draw_face
 from fsrbench import (
@@ -411,6 +413,11 @@ def test_the_table_says_what_the_summary_says(faces: tuple[Path, Path], tmp_path
     assert "| general · bicubic | 100 | 1 | 3 |" in text
     assert "rerun (noise floor)" in text
     assert "Holm over the 8 tests" in text
+    assert not any(entry["shown"] for row in found["points"] for entry in row["metrics"].values()), "three cases"
+    out = Console(file=StringIO(), width=200)
+    out.print(sweep_views.terminal(found))
+    assert "*" not in out.file.getvalue().split("shown)")[1], "nothing is starred at n = 3"  # type: ignore[attr-defined]
+    assert "**" not in text
     assert sweep_views.terminal(found).row_count == 1 + 5
 
 
@@ -427,10 +434,13 @@ def made_up(axes: dict[str, list[Any]], families: int = 1) -> dict[str, Any]:
             "metrics": {
                 "psnr": {
                     "delta": 0.1 * n - 0.2,
-                    **dict.fromkeys(("low", "t_low"), 0.1 * n - 0.4),
-                    **dict.fromkeys(("high", "t_high"), 0.1 * n),
+                    "low": 0.1 * n - 0.4,
+                    "high": 0.1 * n,
+                    "shown": n % 2 == 1,
+                    "changed": 9,
+                    "improved": 9,
                 },
-                "niqe": {"delta": None, "low": None, "high": None},
+                "niqe": {"delta": None, "low": None, "high": None, "shown": False},
             },
         }
         for f in range(families)

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from fsrbench import findings, plugins, tables, wording
+from fsrbench.report import overview
 from fsrbench.results import Numbers
 from fsrbench.subjects import Evaluation, Subject
 from fsrbench.summary import summarise
@@ -20,7 +21,12 @@ from fsrbench.values import PURE, Score
 PAIRS = Mapping[str, Sequence[float | None]]
 
 
-def summary(arms: Mapping[str, PAIRS], pure: PAIRS, roles: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def summary(
+    arms: Mapping[str, PAIRS],
+    pure: PAIRS,
+    roles: Mapping[str, Any] | None = None,
+    people: Mapping[int, str] | None = None,
+) -> dict[str, Any]:
     """A summary of one family from made-up differences: arm → metric → the difference of every case."""
     scores, cases = [], range(len(next(iter(pure.values()))))
     for metric, values in pure.items():
@@ -39,6 +45,7 @@ def summary(arms: Mapping[str, PAIRS], pure: PAIRS, roles: Mapping[str, Any] | N
         marks={"oracle": "privileged: saw the reference", "rerun": "noise floor"},
         notes=("ArcFace was computed with toy.onnx.",),
         roles=dict.fromkeys(arms, "contender") | dict(roles or {}),
+        clusters=None if people is None else {f"c{n:03}": person for n, person in people.items()},
     )
     return summarise(what, Numbers(scores))
 
@@ -51,6 +58,8 @@ def spread(mean: float, sd: float, n: int) -> list[float]:
 
 
 FLAT = [30.0] * 40
+FIFTEEN = ("psnr", "ssim", "psnr_y", "ssim_y", "niqe")
+"""Metrics of three arms."""
 
 
 def test_a_row_holds_mean_difference_interval_and_p() -> None:
@@ -59,7 +68,8 @@ def test_a_row_holds_mean_difference_interval_and_p() -> None:
     text = tables.markdown(found)
     low, high = (wording.number(found, "psnr", entry[end], signed=True) for end in ("low", "high"))
     assert "| general · compact (embedded) | Pure FSR | 40 | **30.000** |" in text
-    assert f"| FSR+LVLM | 40 | 29.500<br>Δ −0.500<br>[{low}, {high}]<br>p < 0.001 |" in text
+    shares = f"{entry['improved']} better, {entry['changed'] - entry['improved']} worse"
+    assert f"| FSR+LVLM | 40 | 29.500<br>Δ −0.500<br>[{low}, {high}]<br>{shares}<br>p < 0.001 |" in text
     assert "ArcFace was computed with toy.onnx." in text
 
 
@@ -67,7 +77,7 @@ def test_a_better_mean_alone_is_not_bold() -> None:
     found = summary({"lvlm": {"psnr": spread(0.05, 2.0, 40)}}, {"psnr": FLAT})
     entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
     assert entry["delta"] > 0
-    assert not wording.shown(found, "psnr", entry)
+    assert (entry["shown"], wording.standing_out(found, "psnr", entry)) == (False, 0)
     assert "| 30.050<br>" in tables.markdown(found)
     assert "**3" not in tables.markdown(found)
 
@@ -158,29 +168,123 @@ def test_a_shown_difference_is_called_one() -> None:
     found = summary({"lvlm": {"psnr": spread(-0.5, 0.4, 40), "ssim": spread(0, 0.01, 40)}},
                     {"psnr": FLAT, "ssim": [0.8] * 40})  # fmt: skip
     text = findings.tell(found)["general"]
-    assert text.startswith("FSR+LVLM made PSNR worse by 0.500 dB (")
-    detectable = found["families"]["general"]["ssim"]["arms"]["lvlm"]["detectable"]
-    size = wording.number(found, "ssim", detectable)
-    assert "No difference could be shown in SSIM. In such a sample, a single unadjusted test has 80% power" in text
-    assert f"for a difference of {size} in SSIM." in text
+    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
+    low, high = (wording.number(found, "psnr", entry[end], signed=True) for end in ("low", "high"))
+    assert text.startswith(
+        f"FSR+LVLM made PSNR worse in {40 - entry['improved']} of 40 pictures, p < 0.001, on average by −0.500 dB "
+        f"(95 % interval {low} to {high}). p is corrected for 2 tests, intervals are not."
+    )
+    assert "No difference could be shown in SSIM: that takes 27 of 40 changed pictures going one way." in text
+    assert text.count("better") + text.count("worse") == 1
 
 
 def test_what_could_not_be_shown_is_not_called_absent() -> None:
     found = summary({"lvlm": {"psnr": spread(0.05, 2.0, 40)}}, {"psnr": FLAT})
     text = findings.tell(found)["general"]
-    assert text.startswith("No difference between FSR+LVLM and pure could be shown in PSNR on 40 cases. In such")
+    assert text.startswith("No difference between FSR+LVLM and pure could be shown in PSNR on 40 cases: that takes 27")
     assert "better" not in text
 
 
-def test_an_interval_without_its_test_is_a_hint() -> None:
+def test_an_interval_that_leaves_zero_is_no_claim() -> None:
+    """Five of five became better, and the interval is far from zero: p is 0.06, and nothing is said of a direction."""
     found = summary({"lvlm": {"psnr": [0.1, 0.2, 0.15, 0.3, 0.22]}}, {"psnr": FLAT[:5]})
-    assert found["families"]["general"]["psnr"]["arms"]["lvlm"]["p_adjusted"] > 0.05
-    assert findings.tell(found)["general"].startswith("For FSR+LVLM there are hints, not proof after correction")
+    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
+    assert entry["low"] > 0
+    assert (entry["p_adjusted"], entry["shown"]) == (0.0625, False)
+    assert findings.tell(found)["general"] == (
+        "With 5 pictures and 1 test no difference between FSR+LVLM and pure can be shown: it takes at least 6."
+    )
+    assert "**3" not in tables.markdown(found)
+
+
+def test_nothing_stands_out_at_three_cases() -> None:
+    found = summary({"lvlm": {"psnr": [0.5, 0.6, 0.7]}}, {"psnr": FLAT[:3]})
+    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
+    assert (entry["p"], entry["shown"], wording.standing_out(found, "psnr", entry)) == (0.25, False, 0)
+    assert "**3" not in tables.markdown(found)
+    assert overview.found(found, "psnr", entry) == ""
+
+
+def test_where_the_mean_goes_the_other_way_the_sentence_says_so_and_nothing_is_bold() -> None:
+    found = summary({"lvlm": {"psnr": [0.1] * 18 + [-9.0, -8.0]}}, {"psnr": FLAT[:20]})
+    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
+    assert (entry["shown"], wording.claimed(entry), wording.standing_out(found, "psnr", entry)) == (True, 1, 0)
+    text = findings.tell(found)["general"]
+    assert "made PSNR better in 18 of 20 pictures, p < 0.001, but on average worse by 0.760 dB (95 % interval" in text
+    assert "since a few lost much." in text
+    assert "**3" not in tables.markdown(found)
+    assert overview.found(found, "psnr", entry) == ""
+
+
+def test_only_what_changed_is_counted() -> None:
+    """ "80 % power for 0.003 dB" was said of such a run."""
+    some = {"psnr": [0.1] * 3 + [0.0] * 17, "ssim": [0.01] * 15 + [-0.01] + [0.0] * 4}
+    found = summary({"lvlm": some}, {"psnr": FLAT[:20], "ssim": [0.8] * 20})
+    text = findings.tell(found)["general"]
+    assert "made SSIM better in 15 of 16 changed pictures (20 in all), p = 0.001" in text
+    assert "FSR+LVLM: only 3 pictures changed in PSNR: no difference can be shown, it takes at least 6." in text
+    assert "power" not in text
+    alone = findings.tell(summary({"lvlm": {"psnr": some["psnr"]}}, {"psnr": FLAT[:20]}))["general"]
+    assert alone == "FSR+LVLM: only 3 pictures changed: no difference can be shown, it takes at least 6."
+
+
+def test_too_few_cases_for_any_claim_are_said() -> None:
+    """Nine cases and fifteen tests: the smallest p that can be is 0.004, and fifteen times that is 0.06."""
+    arms = {arm: {m: spread(1.0, 0.1, 9) for m in FIFTEEN} for arm in ("lvlm", "other", "third")}
+    found = summary(arms, dict.fromkeys(FIFTEEN, FLAT[:9]))
+    text = findings.tell(found)["general"]
+    assert text.count("With 9 pictures and 15 tests no difference between") == 3
+    assert "it takes at least 10." in text
+    assert "better" not in text
+    ten = summary({a: {m: spread(1.0, 0.1, 10) for m in FIFTEEN} for a in arms}, dict.fromkeys(FIFTEEN, FLAT[:10]))
+    assert "made PSNR better in 10 of 10 pictures" in findings.tell(ten)["general"]
+
+
+def test_a_contender_beside_its_controls() -> None:
+    rng = np.random.default_rng(3)
+    arms = {"lvlm": 0.5, "random": 0.0, "heuristic": 0.5, "rerun": 0.0}
+    deltas = {arm: {"psnr": (mean + rng.normal(0, 0.1, 40)).tolist()} for arm, mean in arms.items()}
+    roles = {"random": "control", "heuristic": "control", "rerun": "floor"}
+    found = summary(deltas, {"psnr": FLAT}, roles)
+    text = findings.tell(found)["general"]
+    start = text.index("FSR+LVLM beside the controls: PSNR better than FSR+random in 40 of 40 pictures, p < 0.001")
+    assert "; no difference from FSR+heuristic could be shown." in text[start:]
+    assert text.count("beside the controls") == 1
+    table = tables.markdown(found).partition("## Against the controls")[2].partition("## How sure")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| general | FSR+LVLM")]
+    assert [row.split(" | ")[2] for row in rows] == ["FSR+heuristic", "FSR+random", "FSR+rerun"]
+    assert "**+0." in rows[1]
+    assert "**" not in rows[0]
+
+
+def test_a_mean_that_one_case_makes_is_marked_and_the_case_is_named() -> None:
+    found = summary({"lvlm": {"niqe": [*spread(-0.1, 0.2, 19), 43.0]}}, {"niqe": [6.0] * 20})
+    text = tables.markdown(found)
+    assert "Δ +2.055 ‡<br>" in text
+    assert "- general, FSR+LVLM: c019 makes Δ NIQE (+43.000); −0.100 without it" in text
+    assert "‡" not in tables.markdown(summary({"lvlm": {"niqe": spread(-0.1, 0.2, 20)}}, {"niqe": [6.0] * 20}))
+
+
+def test_what_it_takes_stands_with_the_evidence() -> None:
+    some = {"psnr": [0.1] * 14 + [-0.1] * 4 + [0.0] * 2, "ssim": [0.01] * 3 + [0.0] * 17}
+    found = summary({"lvlm": some}, {"psnr": FLAT[:20], "ssim": [0.8] * 20})
+    rows = [line for line in tables.markdown(found).splitlines() if line.startswith("| general | FSR+LVLM | ")]
+    psnr, ssim = (row.strip("| ").split(" | ") for row in rows)
+    needed = found["families"]["general"]["psnr"]["arms"]["lvlm"]["needed"]
+    assert (psnr[4], psnr[5], psnr[-2], psnr[-1]) == ("18 of 20", "+0.056", "15 of 18", str(needed))
+    assert (ssim[4], ssim[5], ssim[-2]) == ("3 of 20", "+0.0100", "≥7 changed")
+
+
+def test_persons_are_what_is_counted_where_they_are_known() -> None:
+    found = summary(
+        {"lvlm": {"psnr": spread(0.5, 0.1, 40)}}, {"psnr": FLAT}, people={n: f"p{n // 2}" for n in range(40)}
+    )
+    assert "made PSNR better in 20 of 20 persons, p < 0.001" in findings.tell(found)["general"]
 
 
 def test_lower_is_better_where_the_metric_says_so() -> None:
     found = summary({"lvlm": {"niqe": spread(-0.5, 0.2, 40)}}, {"niqe": [6.0] * 40})
-    assert "NIQE better by 0.500" in findings.tell(found)["general"]
+    assert "NIQE better in 40 of 40 pictures, p < 0.001, on average by −0.500 (" in findings.tell(found)["general"]
 
 
 def test_an_arm_that_did_nothing_is_not_called_equal_by_luck() -> None:

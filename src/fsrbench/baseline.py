@@ -23,6 +23,9 @@ from fsrbench.values import PURE, to_json
 
 MAX_BYTES = 100_000_000
 """Bytes of a summary."""
+READ = (2, FORMAT)
+"""Formats that can be compared: what is compared means the same in all of them, but that the interval of a delta was a
+bootstrap's in format 2. It matters where that is the tolerance, and nowhere else."""
 PRINTABLE = r"^[^\p{Cc}\x{FFFE}\x{FFFF}]*$"
 """Text that may go to a terminal and into XML as it is."""
 Number: TypeAlias = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
@@ -201,8 +204,9 @@ def read(path: Path, cure: str) -> Baseline:
         raise InputError(f"{file} is not a summary ({_first(error)}). {cure}") from None
     if "families" not in head:
         raise InputError(f"{file} is not a summary: it holds no families. {cure}")
-    if head.get("format") != FORMAT:
-        raise InputError(f"{file} has format {head.get('format')!r:.40}; {FORMAT} can be compared. {cure}")
+    if head.get("format") not in READ:
+        known = " and ".join(map(str, READ))
+        raise InputError(f"{file} has format {head.get('format')!r:.40}; {known} can be compared. {cure}")
     try:
         found = _shape().validate_json(raw, strict=True)
     except ValidationError as error:

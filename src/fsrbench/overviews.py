@@ -40,7 +40,7 @@ def headroom_markdown(found: Mapping[str, Any]) -> str:
         "# Headroom",
         found["privileged"],
         f"Objective: {found['metrics'][found['objective']]['label']}. Δ is the mean paired difference, oracle − pure, "
-        "with its 95 % interval (BCa bootstrap).",
+        "with its 95 % t-interval, which is not adjusted.",
         _table(gains, left=2),
         "## Knobs that carry it",
         "Share of the cases in which the oracle turned the knob, its mean gain there, and what the knob gained alone.",

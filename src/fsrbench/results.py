@@ -1,7 +1,7 @@
 """A finished evaluation as one value: what was compared, its numbers, its summary. Plots and the report take it.
 
-A paired difference is arm − pure for the cases that have both numbers; this is the only place that forms it. What
-plots ask of trails is here in short, from one reading.
+A paired difference is arm − pure (or arm − another arm) for the cases that have both numbers; this is the only place
+that forms it. What plots ask of trails is here in short, from one reading.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Numbers:
         """Case → number; a case without one is absent."""
         return self._values.get((family, metric, arm), {})
 
-    def deltas(self, family: str, metric: str, arm: str) -> dict[str, float]:
-        """Case → arm − pure."""
-        pure, own = self.values(family, metric, PURE), self.values(family, metric, arm)
+    def deltas(self, family: str, metric: str, arm: str, base: str = PURE) -> dict[str, float]:
+        """Case → arm − pure, or − another arm."""
+        pure, own = self.values(family, metric, base), self.values(family, metric, arm)
         return {case: _difference(value, pure[case]) for case, value in own.items() if case in pure}
 
     def delta(self, family: str, metric: str, arm: str, case: str) -> float | None:

@@ -13,30 +13,36 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
-from fsrbench import stats
+from fsrbench import signs, stats
 from fsrbench.results import Numbers
-from fsrbench.subjects import Evaluation, Subject
+from fsrbench.subjects import Evaluation, Role, Subject
 from fsrbench.values import PURE, Failure, Trail, Usage
 
-FORMAT = 2
+FORMAT = 3
 TESTED = ("contender", "control")
 """Roles whose tests are adjusted together. Noise floor and headroom are yardsticks: nothing is claimed of them."""
+RIVALS = ("control", "floor")
+"""Roles that a contender is set against, case by case."""
+AGAINST = (
+    "n", "delta", "low", "high", "units", "changed", "improved", "p", "p_adjusted", "shown", "least", "majority",
+    "needed",
+)  # fmt: skip
+"""What is kept of such a comparison."""
 
 
 def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = ()) -> dict[str, Any]:
     """Family means, paired effects and counts. An effect rests on the cases that have both numbers.
 
-    Tests of TESTED roles are adjusted together over all families and metrics; an arm that changed nothing has p = 1
-    and counts as a test.
+    Tests of TESTED roles against pure, and of contenders against RIVALS, are adjusted together over all families and
+    metrics; an arm that changed nothing has p = 1 and counts as a test.
     """
     names = sorted({s.family for s in what.subjects} | {f.family for f in failures})
     persons = persons_of(what)
     families = {family: _family(family, what, numbers, persons) for family in names}
-    tests = [entry for arm, entry in _entries(families) if what.roles.get(arm) in TESTED]
-    for entry, p in zip(tests, stats.holm([entry["p"] for entry in tests]), strict=True):
-        entry["p_adjusted"] = _probability(p)
+    tests = [*_tests(families, what.roles)]
+    _judge(tests)
     return {
         "format": FORMAT,
         "metrics": {
@@ -47,8 +53,8 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
         "inputs": _inputs(what),
         "statistics": {
             "level": stats.LEVEL,
-            "power": stats.POWER,
-            "resamples": stats.RESAMPLES,
+            "alpha": stats.ALPHA,
+            "power": signs.POWER,
             "tests": sum(entry["p"] is not None for entry in tests),
             "clusters": len(set(persons.values())) if persons else None,
         },
@@ -60,11 +66,36 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
     }
 
 
-def _entries(families: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every effect with its arm."""
+def _tests(families: Mapping[str, Any], roles: Mapping[str, Role]) -> Iterator[dict[str, Any]]:
+    """Every comparison that something may be claimed of."""
     for metrics in families.values():
         for entry in metrics.values():
-            yield from entry["arms"].items()
+            yield from (effect for arm, effect in entry["arms"].items() if roles.get(arm) in TESTED)
+            yield from (effect for rivals in entry["against"].values() for effect in rivals.values())
+
+
+def _judge(tests: Sequence[dict[str, Any]]) -> None:
+    """What is shown, by all tests together: the only place that says so. Beside it, what it would take.
+
+    `least` and `majority` are of this run, with the other tests as they came out; `needed` is for another one with as
+    many tests, whatever becomes of those.
+    """
+    chances = [test["p"] for test in tests]
+    count = sum(p is not None for p in chances)
+    for test, p, level in zip(tests, stats.holm(chances), stats.levels(chances), strict=True):
+        if p is None or level is None:
+            continue
+        test["p_adjusted"], test["shown"] = _probability(p), p < stats.ALPHA
+        test["least"], test["majority"] = signs.least(level), signs.majority(test["changed"], level)
+        test["needed"] = _needed(test, count)
+
+
+def _needed(test: Mapping[str, Any], tests: int) -> int | None:
+    """Cases that show the majority seen: as many to a person, and as many changed, as here."""
+    if not test["changed"]:
+        return None
+    units = signs.needed(test["units"], test["changed"], test["improved"], stats.ALPHA / tests)
+    return None if units is None else -(-units * int(test["n"]) // int(test["units"]))
 
 
 def persons_of(what: Evaluation) -> dict[str, str] | None:
@@ -87,6 +118,7 @@ def _alone(what: Evaluation, most: int = 5) -> Iterator[str]:
 def _family(family: str, what: Evaluation, numbers: Numbers, persons: Mapping[str, str] | None) -> dict[str, Any]:
     cases = sum(s.family == family for s in what.subjects)
     arms = sorted({arm for s in what.subjects if s.family == family for arm in s.variants if arm != PURE})
+    contenders, rivals = ([a for a in arms if what.roles.get(a) in roles] for roles in (("contender",), RIVALS))
     missing: dict[str, set[str]] = {}
     for s in numbers.scores:
         if s.family == family and s.value is None:
@@ -104,6 +136,7 @@ def _family(family: str, what: Evaluation, numbers: Numbers, persons: Mapping[st
             "pure_low": _rounded(low),
             "pure_high": _rounded(high),
             "arms": {arm: _arm(family, metric, arm, what, numbers, floor, persons) for arm in arms},
+            "against": {arm: _against(family, metric, arm, rivals, what, numbers, persons) for arm in contenders},
         }
     return found
 
@@ -117,13 +150,50 @@ def _arm(
     floor: float,
     persons: Mapping[str, str] | None,
 ) -> dict[str, Any]:
+    """One arm against pure."""
     pure, mine = numbers.values(family, metric, PURE), numbers.values(family, metric, arm)
     deltas = numbers.deltas(family, metric, arm)
-    better = what.metrics[metric].better
-    effect = stats.paired(list(deltas.values()), better, clusters=_members(deltas, persons), floor=floor)
-    found = {name: _rounded(value) if isinstance(value, float) else value for name, value in asdict(effect).items()}
+    found = _compared(deltas, what.metrics[metric].better, persons, floor)
     means = {"pure": _fmean(pure[case] for case in deltas), "mean": _fmean(mine[case] for case in deltas)}
-    return {"n": found.pop("n"), **means, **found, "p": _probability(effect.p), "p_adjusted": None}
+    return {"n": found.pop("n"), **means, **found, "outlier": _outlier(deltas, persons)}
+
+
+def _against(
+    family: str,
+    metric: str,
+    arm: str,
+    rivals: Sequence[str],
+    what: Evaluation,
+    numbers: Numbers,
+    persons: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """A contender against each rival. One that changed nothing is pure, against which it is tested already."""
+    found = {}
+    for rival in rivals:
+        if any(numbers.deltas(family, metric, rival).values()):
+            deltas = numbers.deltas(family, metric, arm, rival)
+            known = _compared(deltas, what.metrics[metric].better, persons, 0.0)
+            found[rival] = {key: known[key] for key in AGAINST}
+    return found
+
+
+def _compared(
+    deltas: Mapping[str, float], better: Literal["higher", "lower"], persons: Mapping[str, str] | None, floor: float
+) -> dict[str, Any]:
+    """An effect as it is stored, before it is judged: nothing is shown yet."""
+    effect = asdict(stats.paired(list(deltas.values()), better, clusters=_members(deltas, persons), floor=floor))
+    p = _probability(effect.pop("p"))
+    found = {name: _rounded(value) if isinstance(value, float) else value for name, value in effect.items()}
+    return {**found, "p": p, "p_adjusted": None, "shown": False, "least": None, "majority": None, "needed": None}
+
+
+def _outlier(deltas: Mapping[str, float], persons: Mapping[str, str] | None) -> dict[str, Any] | None:
+    """The case that makes a mean, with its difference and the mean without it; None where there is none."""
+    found = stats.outlier(list(deltas.values()), _members(deltas, persons))
+    if found is None:
+        return None
+    case = list(deltas)[found[0]]
+    return {"case": case, "delta": _rounded(deltas[case]), "without": _rounded(found[1])}
 
 
 def _members(cases: Iterable[str], persons: Mapping[str, str] | None) -> list[str] | None:

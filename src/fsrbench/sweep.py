@@ -20,11 +20,16 @@ from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
 from fsrbench.variants import Axis, Point
 
-FORMAT = 1
+FORMAT = 2
 CACHE = "audits-cache"
 """Folder of a sweep in which answers are kept, unless an arm names one of its own."""
-KEPT = ("n", "pure", "mean", "delta", "low", "high", "t_low", "t_high", "p", "p_adjusted", "harm", "benefit")
+KEPT = (
+    "n", "pure", "mean", "delta", "delta_changed", "low", "high", "units", "changed", "improved", "p", "p_adjusted",
+    "shown", "harm", "benefit",
+)  # fmt: skip
 """What a point shows of its effect on a metric."""
+COUNTED = ("n", "units", "changed", "improved", "shown")
+"""What of it is 0 where nothing could be measured, and not unknown."""
 
 
 def run(
@@ -151,7 +156,7 @@ def _rows(grid: Grid, folder: RunFolder, summary: Mapping[str, Any]) -> Iterator
 
 
 def _effect(found: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {key: found.get(key) if found else 0 if key == "n" else None for key in KEPT}
+    return {key: found.get(key) if found else 0 if key in COUNTED else None for key in KEPT}
 
 
 def _again(folder: RunFolder) -> dict[tuple[str, str], int]:

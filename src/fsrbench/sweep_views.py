@@ -21,9 +21,10 @@ Found = Mapping[str, Any]
 COUNTS = ("done", "failed", "invalid", "changed", "again")
 USAGE = ("requests", "tokens", "cost")
 READING = (
-    "Δ is the mean paired difference, point − pure, with its {level:.0%} interval (BCa bootstrap) and p, the Wilcoxon "
-    "signed-rank test adjusted by Holm over the {tests} tests of this sweep: the best of many points is partly luck, "
-    "and the adjustment allows for that. Bold: the interval and the t-interval, which are not adjusted, leave zero. "
+    "Δ is the mean paired difference, point − pure, with its {level:.0%} t-interval, which is not adjusted; then how "
+    "many pictures (persons) became better and worse, and p of the exact sign test of that, adjusted by Holm over the "
+    "{tests} tests of this sweep: the best of many points is partly luck, and the adjustment allows for that. Bold: p "
+    "is below {alpha:.0%}, and the mean goes the way of the majority. "
     "Helped and harmed are the shares of cases that moved by more than the noise floor (by anything at all, where no "
     "rerun stands beside). Again: restorations made again. Requests, tokens and cost are what a point takes when it is "
     "run alone."
@@ -86,13 +87,13 @@ def markdown(found: Found) -> str:
 
 
 def terminal(found: Found) -> Table:
-    """The same rows for a terminal, a line each: differences, starred where the interval leaves zero."""
+    """The same rows for a terminal, a line each: differences, starred where the difference is shown."""
     from rich.table import Table
     from rich.text import Text
 
     metrics, asked = list(found["metrics"]), bool(found["alone"]["requests"])
     alike = _alike(found)
-    table = Table(title="Sweep: point − pure (* its interval leaves zero)", header_style="bold")
+    table = Table(title="Sweep: point − pure (* shown)", header_style="bold")
     table.add_column(", ".join(alike))
     for title in ("n", *(wording.heading(found, m) for m in metrics), "again", *(["asked"] if asked else [])):
         table.add_column(title, justify="right")
@@ -110,7 +111,7 @@ def terminal(found: Found) -> Table:
 
 
 def _star(found: Found, metric: str, row: Found) -> str:
-    return "*" if wording.shown(found, metric, row["metrics"][metric]) else " "
+    return "*" if wording.standing_out(found, metric, row["metrics"][metric]) else " "
 
 
 def lines_below(found: Found) -> Iterator[str]:
@@ -188,10 +189,10 @@ def _cell(found: Found, metric: str, row: Found) -> str:
     if delta == "n/a":
         return delta
     entry = row["metrics"][metric]
-    parts.append(wording.p_value(entry["p_adjusted"]))
+    parts += [wording.shares(entry), wording.p_value(entry["p_adjusted"])]
     parts.append(f"helped {entry['benefit']:.0%}, harmed {entry['harm']:.0%}")
     parts.append(f"n = {entry['n']}" if entry["n"] != row["done"] else "")
-    bold = "**" if wording.shown(found, metric, entry) else ""
+    bold = "**" if wording.standing_out(found, metric, entry) else ""
     return "<br>".join([f"{bold}{delta}{bold}", *filter(None, parts)])
 
 

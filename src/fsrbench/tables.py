@@ -1,8 +1,8 @@
 """The numbers of a summary as people read them: `summary.md` and a table for the terminal.
 
 Layout follows the paper's tables 4 and 5: a family's pure row, under it one row for each arm, with the
-paired difference, its interval and its adjusted p below every mean. What is missing is shown as n/a, and why
-stands below. What the numbers come to in words is `findings.py`'s.
+paired difference, its interval, how many pictures went which way and the adjusted p of that below every mean. What is
+missing is shown as n/a, and why stands below. What the numbers come to in words is `findings.py`'s.
 """
 
 from __future__ import annotations
@@ -29,23 +29,31 @@ class Cell:
     mean: str
     """The mean, with the cases it rests on where they are fewer than the row's."""
     best: bool = False
-    """The better of the two, and the interval leaves zero."""
+    """The better of the two, and that is shown."""
     delta: str = ""
     """The paired difference."""
     low: str = ""
     """Lower end of its interval."""
     high: str = ""
     """Upper end of it."""
+    shares: str = ""
+    """`17 better, 2 worse`."""
     p: str = ""
     """`p = 0.031`."""
 
 
 READING = (
     "Below an arm's mean stands Δ, the mean paired difference arm − pure over the cases that have both numbers, with "
-    "its {level:.0%} interval (BCa bootstrap) and p, the Wilcoxon signed-rank test adjusted by Holm over the {tests} "
-    "tests of this run; a noise floor and an arm that saw the reference are yardsticks and are not tested. Bold is the "
-    "better of the two only where this interval and the t-interval, which are not adjusted, leave zero. n counts the "
-    "finished cases of a row; a cell that rests on fewer of them says so: [n=…]."
+    "its {level:.0%} t-interval, an estimate that is not adjusted; then how many pictures (persons, where it is known "
+    "who is who) became better and worse, and p of the exact sign test of these two numbers, adjusted by Holm over the "
+    "{tests} tests of this run. A difference is *shown* where that p is below {alpha:.0%}; the same rule makes a mean "
+    "bold, fills a sign in a plot and calls something better in a sentence. Bold is the better of the two means where "
+    "that is shown and the mean goes the same way as the majority. A noise floor and an arm that saw the reference are "
+    "yardsticks and are not tested. n counts the finished cases of a row; a cell that rests on fewer of them says so: "
+    "[n=…]."
+)
+_OUTLIER = (
+    "‡ One case makes this mean: without it (or its person), the mean lies outside the interval that all others give."
 )
 
 
@@ -64,8 +72,12 @@ def markdown(summary: Summary) -> str:
     if second:
         parts += ["## Perceptual and identity metrics", _table(summary, second)]
     parts.append(READING.format(**summary["statistics"]))
+    if made := list(outliers(summary)):
+        parts.append("\n".join([_OUTLIER, "", *(f"- {wording.escape(line)}" for line in made)]))
+    if rivals := _against(summary):
+        parts += ["## Against the controls", rivals, _AGAINST]
     if evidence := _evidence(summary):
-        parts += ["## How sure", evidence, _EVIDENCE.format(power=summary["statistics"]["power"])]
+        parts += ["## How sure", evidence, _EVIDENCE.format(**summary["statistics"])]
     parts += ["## What happened to the cases", _counts(summary)]
     lacking = [wording.escape(line) for line in missing(summary)]
     if lacking:
@@ -116,7 +128,7 @@ def _table(summary: Summary, names: Sequence[str]) -> str:
 def _written(cell: Cell) -> str:
     """A cell for Markdown."""
     parts = [f"**{cell.mean}**" if cell.best else cell.mean, cell.delta]
-    parts += [f"[{cell.low}, {cell.high}]" if cell.low else "", cell.p]
+    parts += [f"[{cell.low}, {cell.high}]" if cell.low else "", cell.shares, cell.p]
     return "<br>".join(part for part in parts if part)
 
 
@@ -136,8 +148,7 @@ def _rows(summary: Summary, names: Sequence[str]) -> Iterator[tuple[str, list[tu
 def _pure_cell(summary: Summary, metric: str, entry: Mapping[str, Any], cases: int) -> Cell:
     """Pure is the better one only where there is one arm to be better than."""
     others = list(entry["arms"].values())
-    worse = len(others) == 1 and wording.better(summary, metric, others[0]["delta"]) == -1
-    best = worse and wording.shown(summary, metric, others[0])
+    best = len(others) == 1 and wording.standing_out(summary, metric, others[0]) == -1
     return Cell(wording.number(summary, metric, entry["pure"]) + _fewer(entry["n"], cases), best)
 
 
@@ -148,9 +159,10 @@ def _arm_cell(summary: Summary, metric: str, entry: Mapping[str, Any], done: int
     delta = f"Δ {wording.number(summary, metric, entry['delta'], signed=True)}"
     if entry["ties"] == entry["n"]:
         return Cell(mean, delta=f"{delta}, equal")
-    best = wording.shown(summary, metric, entry) and wording.better(summary, metric, entry["delta"]) == 1
+    best = wording.standing_out(summary, metric, entry) == 1
     low, high = wording.interval(summary, metric, entry) or ("", "")
-    return Cell(mean, best, delta, low, high, wording.p_value(entry["p_adjusted"]))
+    chance = wording.p_value(entry["p_adjusted"])
+    return Cell(mean, best, delta + wording.outlier(entry), low, high, wording.shares(entry), chance)
 
 
 def _fewer(n: int, row: int) -> str:
@@ -170,31 +182,69 @@ def _cases(summary: Summary) -> str:
     return " ".join(parts)
 
 
+def outliers(summary: Summary) -> Iterator[str]:
+    """A line for each mean that one case makes: which case, and the mean without it."""
+    for family, metrics in summary["families"].items():
+        for name, entry in metrics.items():
+            for arm in wording.arms(summary, family):
+                if made := entry["arms"][arm]["outlier"]:
+                    label = f"{family}, {wording.arm_name(summary, arm, marked=False)}"
+                    own, rest = (wording.number(summary, name, made[key], signed=True) for key in ("delta", "without"))
+                    what = f"Δ {summary['metrics'][name]['label']}"
+                    yield f"{label}: {made['case']} makes {what} ({own}); {rest} without it"
+
+
+_AGAINST = (
+    "Δ is the mean paired difference between the contender and a control, case by case, with its interval; p as above. "
+    "Bold is a difference that is shown. A control that changed nothing is pure, and stands above."
+)
+
+
+def _against(summary: Summary) -> str:
+    """A row for each pair of a contender and a control."""
+    names = list(summary["metrics"])
+    lines = [
+        "| "
+        + " | ".join(["Family", "Contender", "Control", *(wording.heading(summary, name) for name in names)])
+        + " |",
+        "|" + "---|" * 3 + "---:|" * len(names),
+    ]
+    for family, metrics in summary["families"].items():
+        pairs = dict.fromkeys((a, r) for e in metrics.values() for a, own in e["against"].items() for r in own)
+        for arm, rival in pairs:
+            cells = [_rival_cell(summary, name, metrics[name]["against"][arm].get(rival)) for name in names]
+            left = [family, *(wording.arm_name(summary, one, marked=False) for one in (arm, rival))]
+            lines.append("| " + " | ".join([*map(wording.escape, left), *cells]) + " |")
+    return "\n".join(lines) if len(lines) > 2 else ""
+
+
+def _rival_cell(summary: Summary, metric: str, entry: Mapping[str, Any] | None) -> str:
+    if entry is None or entry["delta"] is None:
+        return "n/a" if entry else ""
+    bold = "**" if wording.standing_out(summary, metric, entry) else ""
+    band = wording.interval(summary, metric, entry)
+    parts = [f"{bold}{wording.number(summary, metric, entry['delta'], signed=True)}{bold}"]
+    parts += [f"[{band[0]}, {band[1]}]" if band else "", wording.shares(entry), wording.p_value(entry["p_adjusted"])]
+    return "<br>".join(part for part in parts if part)
+
+
 _EVIDENCE = (
+    "Changed are the pictures (persons) whose number is another one, and Δ changed is the mean over those cases. "
     "Better and worse are shares of the cases that moved by more than the noise floor: what 95 % of the cases of the "
     "arm `rerun` stay below; where it was not run (n/a), any move counts. Effect is the mean difference over its "
-    "standard deviation (d_z). Detectable is the smallest mean difference that one t-test at 5 %, not adjusted for the "
-    "others, finds with {power:.0%} power in a sample of this size and spread; needed are the cases that it takes if "
-    "the difference seen is the true one."
+    "standard deviation (d_z). To show is how many of the changed would have to go one way for p below {alpha:.0%} "
+    "here, or the fewest changed with which that could be; needed are the cases with which the majority seen would be "
+    "shown with {power:.0%} power, if it is the true one, by the sign test at {alpha:.0%} ÷ {tests} tests."
 )
+_HEAD = (
+    "Family", "Variant", "Metric", "n", "changed", "Δ changed", "median Δ", "better", "worse", "floor", "effect",
+    "to show", "needed",
+)  # fmt: skip
 
 
 def _evidence(summary: Summary) -> str:
     """A row for each family, arm and metric that was tested and moved."""
-    head = [
-        "Family",
-        "Variant",
-        "Metric",
-        "n",
-        "median Δ",
-        "better",
-        "worse",
-        "floor",
-        "effect",
-        "detectable",
-        "needed",
-    ]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * 3 + "---:|" * (len(head) - 3)]
+    lines = ["| " + " | ".join(_HEAD) + " |", "|" + "---|" * 3 + "---:|" * (len(_HEAD) - 3)]
     for family, metrics in summary["families"].items():
         for arm in wording.arms(summary, family):
             for name, entry in metrics.items():
@@ -207,16 +257,17 @@ def _evidence(summary: Summary) -> str:
 
 
 def _evidence_cells(summary: Summary, metric: str, found: Mapping[str, Any]) -> list[str]:
-    effect = "" if found["effect"] is None else f"{found['effect']:+.2f}".replace("-", "−")
     return [
         summary["metrics"][metric]["label"],
         str(found["n"]),
+        f"{found['changed']} of {found['units']}",
+        wording.number(summary, metric, found["delta_changed"], signed=True),
         wording.number(summary, metric, found["median"], signed=True),
         f"{found['benefit']:.0%}",
         f"{found['harm']:.0%}",
         wording.floor(summary, metric, found),
-        effect,
-        "" if found["detectable"] is None else wording.number(summary, metric, found["detectable"]),
+        "" if found["effect"] is None else f"{found['effect']:+.2f}".replace("-", "−"),
+        wording.to_show(found),
         "" if found["needed"] is None else f"{found['needed']:,}",
     ]
 

@@ -38,16 +38,42 @@ def better(summary: Summary, metric: str, delta: float | None) -> int:
     return 1 if (delta > 0) == (about["better"] == "higher") else -1
 
 
-def shown(summary: Summary, metric: str, entry: Mapping[str, Any]) -> bool:
-    """Do an effect's intervals leave zero, by more than what the printed digits hide?
+def claimed(entry: Mapping[str, Any]) -> int:
+    """Which way most of the changed units went, if that is shown: 1 better, -1 worse; 0 where nothing is."""
+    return 0 if not entry["shown"] else 1 if 2 * entry["improved"] > entry["changed"] else -1
 
-    Both of them: with few cases the bootstrap's is too narrow, and with skewed ones the t-interval may be.
+
+def standing_out(summary: Summary, metric: str, entry: Mapping[str, Any]) -> int:
+    """How a mean stands out, wherever it shows (bold, star, filled, coloured): 1 better, -1 worse, 0 not at all.
+
+    It does where a difference is shown and the mean goes the way of the majority by more than its digits hide.
     """
-    if entry["low"] is None:
-        return False
-    digits = summary["metrics"][metric]["digits"]
-    low, high, t_low, t_high = (round(entry[end], digits) for end in ("low", "high", "t_low", "t_high"))
-    return bool(min(low, t_low) > 0 or max(high, t_high) < 0)
+    way = claimed(entry)
+    return way if way == better(summary, metric, entry["delta"]) else 0
+
+
+def outlier(entry: Mapping[str, Any]) -> str:
+    """The mark beside a mean that one case makes."""
+    return " ‡" if entry["outlier"] else ""
+
+
+def units(summary: Summary, n: int) -> str:
+    """`3 pictures`: what a claim counts; persons where it is known who is who."""
+    return count(n, "person" if summary["statistics"]["clusters"] else "picture")
+
+
+def shares(entry: Mapping[str, Any]) -> str:
+    """`17 better, 2 worse`: how many units went which way; nothing where none changed."""
+    worse = entry["changed"] - entry["improved"]
+    return f"{entry['improved']:,} better, {worse:,} worse" if entry["changed"] else ""
+
+
+def to_show(entry: Mapping[str, Any]) -> str:
+    """`17 of 19`: what a claim takes; `≥10 changed` where too few changed for any; n/a where nothing is tested."""
+    if entry["least"] is None:
+        return "n/a"
+    most = entry["majority"]
+    return f"≥{entry['least']:,} changed" if most is None else f"{most:,} of {entry['changed']:,}"
 
 
 def interval(summary: Summary, metric: str, entry: Mapping[str, Any]) -> tuple[str, str] | None:

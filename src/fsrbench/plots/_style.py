@@ -255,7 +255,7 @@ def delta_axis(ax: Axes, reach: float, digits: int, *, better: str, vertical: bo
 
 
 def effect(ax: Axes, y: float, found: tuple[float, float | None, float | None], role: str, *, sure: bool) -> None:
-    """A mean with the ends of its interval; the sign is filled only where the interval leaves zero."""
+    """A mean with the ends of its interval; the sign is filled only where a difference is shown."""
     (mean, low, high), colour = found, ROLES[role]
     if low is not None and high is not None:
         ax.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle="butt", gid="interval")

@@ -37,8 +37,8 @@ def figure(results: Results) -> Figure | None:
     caption = _data.caption(
         results,
         shown,
-        "Mean paired difference, arm − pure, with its 95 % BCa bootstrap interval; right of every zero line is better.",
-        "Filled: that interval and the t-interval, which are not adjusted for the number of tests, leave zero.",
+        "Mean paired difference, arm − pure, with its 95 % t-interval (not adjusted); right of a zero line is better.",
+        "Filled: shown, that is, p is below 5 % and the mean goes the way of most cases.",
         *_tested(results),
         _data.floor_sentence(results),
         *(["Bands show it, for single cases: means move by less."] if _floors(results) else []),
@@ -59,9 +59,13 @@ def _tested(results: Results) -> Iterator[str]:
     known = results.summary["statistics"]
     if known["tests"]:
         yield (
-            f"p: Wilcoxon signed-rank, adjusted by Holm over all {known['tests']} tests of contenders and controls; "
-            "nothing is claimed of noise floor and headroom (–)."
+            "p: exact sign test (how many of the changed became better), adjusted by Holm over all "
+            f"{known['tests']} tests of contenders and controls; nothing is claimed of noise floor and headroom (–)."
         )
+    if any(
+        arm["outlier"] for m in results.summary["families"].values() for e in m.values() for arm in e["arms"].values()
+    ):
+        yield "‡: one case makes this mean; summary.md says which."
     if known["clusters"]:
         yield f"Pictures of one person count together ({known['clusters']:,} persons)."
 
@@ -117,7 +121,7 @@ def _panel(
     for number, line in enumerate(lines):
         if isinstance(line, Row):
             ax.plot([0, 0], [number - 0.5, number + 0.5], color=_style.INK, linewidth=0.9, zorder=1)
-            sure = wording.shown(results.summary, metric, entries[line])
+            sure = bool(wording.standing_out(results.summary, metric, entries[line]))
             _effect(ax, number, line.role, entries[line], sure=sure)
             words = _beside(line, entries[line]) + (
                 f" n={entries[line]['n']:,}" if _fewer(results, line, metric) else ""
@@ -126,8 +130,9 @@ def _panel(
 
 
 def _beside(row: Row, entry: Mapping[str, Any]) -> str:
-    """The adjusted p; nothing is tested for yardsticks."""
-    return "–" if row.role not in TESTED and entry["n"] else wording.chance(entry["p_adjusted"])
+    """The adjusted p, and the mark of a mean that one case makes; nothing is tested for yardsticks."""
+    chance = "–" if row.role not in TESTED and entry["n"] else wording.chance(entry["p_adjusted"])
+    return chance + wording.outlier(entry)
 
 
 def _entry(results: Results, row: Row, metric: str) -> Mapping[str, Any]:

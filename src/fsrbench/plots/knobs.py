@@ -61,9 +61,9 @@ def figure(results: Results) -> Figure | None:
         "Turned: the knob does not stand at its default when the arm has finished.",
         "Values: along the knob's whole range (its ends in brackets), height how often, against the most frequent; "
         "the tick is the default.",
-        "Mean difference, arm − pure, of the cases in which it was turned, with its 95 % t-interval (filled: it leaves "
-        "zero; without a bar: one case). Other knobs may have been turned with it, and no case was chosen at random: "
-        "this shows where a knob was used, not what it does.",
+        "Mean difference, arm − pure, of the cases in which it was turned, with its 95 % t-interval (without a "
+        "bar: one case). No sign is filled: nothing is tested here. Other knobs may have been turned with it, and no "
+        "case was chosen at random: this shows where a knob was used, not what it does.",
     )
     sheet = _style.sheet(QUESTION, caption, TOP + PITCH * len(lines) + 0.62)
     sheet.legend(0.15, [row.role for row in shown])
@@ -190,8 +190,7 @@ def _effects(
             words = wording.number(results.summary, metric, mean, signed=True)
             sheet.text(right + 0.1, TOP + PITCH * (number + 0.5), words, fontsize=_style.SMALL)
             if mean is not None:
-                sure = wording.shown(results.summary, metric, {"low": low, "high": high, "t_low": low, "t_high": high})
-                _style.effect(ax, number, (mean, low, high), line.row.role, sure=sure)
+                _style.effect(ax, number, (mean, low, high), line.row.role, sure=False)
 
 
 def _mean(use: Use) -> tuple[float | None, float | None, float | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fsrbench.plots import _data, _grid, _style
@@ -31,11 +31,12 @@ def figure(results: Results) -> Figure | None:
         shown,
         "A dot is a case: across, the score (0–100) of the arm's first audit, which is of the pure picture; upward, "
         "that picture's number (better is up on every axis), and last the difference that the arm then made, arm − "
-        "pure.",
+        "pure, of the cases that ended with another picture.",
         _data.correlation_sentence(
             results, "above zero where a higher score goes with a better picture (last column: with a larger gain)"
         ),
         *_left_out({row: found for row, found in scores.items() if row not in shown}),
+        *_standing(results, shown, scores),
     )
     names = [_data.heading(results, m) if delta else _data.heading(results, m)[2:] for m, delta in columns]
     made = _grid.grid(
@@ -50,12 +51,12 @@ def figure(results: Results) -> Figure | None:
     words = dict(zip(clouds, said, strict=True))
     for (r, c), cloud in clouds.items():
         x, y = cloud.x, cloud.y
-        if not x:
-            made.empty(r, c, "n/a: no numbers")
-            continue
         metric, delta = columns[c]
         if delta and not any(y):
             made.empty(r, c, "no case moved")
+            continue
+        if not x:
+            made.empty(r, c, "n/a: no numbers")
             continue
         about = _data.metrics(results)[metric]
         made.say(r, c, words[r, c])
@@ -85,8 +86,27 @@ def _left_out(constant: Mapping[Row, Mapping[str, float]]) -> Iterator[str]:
         yield f"Left out, since every case got the same score: {', '.join(said)}."
 
 
-def _cloud(results: Results, row: Row, scores: dict[str, float], metric: str, *, delta: bool) -> _data.Cloud:
+def _standing(results: Results, shown: Sequence[Row], scores: Mapping[Row, Mapping[str, float]]) -> Iterator[str]:
+    """How many cases the last column leaves out: their difference is zero by rule, whatever the score knew."""
+    left = [len(scores[row]) - len(_ended(results, row, scores[row])) for row in shown]
+    if any(left):
+        cases = ", ".join(
+            f"{n:,} of {len(scores[row]):,} ({row.name} on {row.family})"
+            for row, n in zip(shown, left, strict=True)
+            if n
+        )
+        yield f"Left out of the last column, since pure stood and the difference is zero by rule: {cases}."
+
+
+def _ended(results: Results, row: Row, scores: Mapping[str, float]) -> dict[str, float]:
+    """Scores of the cases that ended with another picture than pure's."""
+    courses = _data.courses(results, row)
+    return {case: score for case, score in scores.items() if courses[case].ended == "changed"}
+
+
+def _cloud(results: Results, row: Row, scores: Mapping[str, float], metric: str, *, delta: bool) -> _data.Cloud:
     """Scores and numbers of the cases that have both."""
     if delta:
-        return _data.Cloud.of(scores, results.numbers.deltas(row.family, metric, row.arm))
+        deltas = results.numbers.deltas(row.family, metric, row.arm)
+        return _data.Cloud.of(_ended(results, row, scores), deltas)
     return _data.Cloud.of(scores, results.numbers.values(row.family, metric, PURE))

@@ -79,8 +79,8 @@ def _value(row: Row, varied: _Varied) -> str:
 def _caption(found: Found, *more: str) -> list[str]:
     tests = found["statistics"]["tests"]
     return [
-        "Mean paired difference, point − pure, with its 95 % BCa bootstrap interval. Filled: it leaves zero, so does "
-        "the t-interval.",
+        "Mean paired difference, point − pure, with its 95 % t-interval, which is not adjusted. Filled: shown, the "
+        "adjusted p of the exact sign test is below 5 %.",
         *more,
         f"{len(found['points'])} points, {tests} tests: the best of many is partly luck; adjusted p stand in sweep.md.",
     ]
@@ -172,7 +172,7 @@ def _panel(ax: Axes, found: Found, rows: Sequence[Row], metric: str, across: _Va
             for row in rows
             if series is None or _value(row, series) == value
         ]
-        sure = {x: wording.shown(found, metric, effect) for x, effect in placed}
+        sure = {x: bool(wording.standing_out(found, metric, effect)) for x, effect in placed}
         _line(ax, sorted(placed, key=lambda one: one[0]), sure, look, joined=across.numbers is not None)
     ax.set_xlim(min(at) - 0.5 * step, max(at) + 0.5 * step)
     _ticks(ax, at, across)
@@ -213,7 +213,7 @@ def _line(
 
 
 def _mean(ax: Axes, x: float, y: float, look: tuple[str, str], *, filled: bool) -> None:
-    """A mean, filled where its interval leaves zero by more than the table's digits hide."""
+    """A mean, filled where it stands out."""
     ax.plot(
         [x], [y], marker=look[1], color=look[0], markersize=7, markeredgewidth=1.4, linestyle="", gid="mean", zorder=3,
         markerfacecolor=look[0] if filled else "white",
@@ -286,4 +286,4 @@ def _column(ax: Axes, found: Found, lines: Sequence[str | Row], metric: str) -> 
             continue
         if effect["low"] is not None:
             ax.plot([effect["low"], effect["high"]], [y, y], color=LOOKS[0][0], linewidth=1.6, gid="interval")
-        _mean(ax, effect["delta"], y, LOOKS[0][:2], filled=wording.shown(found, metric, effect))
+        _mean(ax, effect["delta"], y, LOOKS[0][:2], filled=bool(wording.standing_out(found, metric, effect)))

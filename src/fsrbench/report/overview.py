@@ -49,6 +49,7 @@ def page(results: Results, entries: Sequence[Entry], plots: Sequence[Plot], scri
         inputs=summary["inputs"],
         notes=summary["notes"],
         missing=list(tables.missing(summary)),
+        outliers=list(tables.outliers(summary)),
         failed=[(e.family, e.case, title(arm), why) for e in entries for arm, why in e.failed.items()],
     )
 
@@ -99,8 +100,9 @@ def _cell(summary: Summary, family: str, metric: str, effect: Mapping[str, Any],
     return {
         "known": effect["delta"] is not None,
         "mean": wording.number(summary, metric, effect["mean"]),
-        "delta": wording.number(summary, metric, effect["delta"], signed=True),
+        "delta": wording.number(summary, metric, effect["delta"], signed=True) + wording.outlier(effect),
         "interval": "equal" if equal else _between(summary, metric, effect["low"], effect["high"], signed=True),
+        "shares": wording.shares(effect),
         "p": "" if equal else wording.p_value(effect["p_adjusted"]),
         "n": f"n={effect['n']}" if effect["n"] not in (0, done) else "",
         "found": found(summary, metric, effect),
@@ -109,10 +111,8 @@ def _cell(summary: Summary, family: str, metric: str, effect: Mapping[str, Any],
 
 
 def found(summary: Summary, metric: str, effect: Mapping[str, Any]) -> str:
-    """`better` or `worse` where the interval leaves zero; empty where nothing can be said."""
-    if not wording.shown(summary, metric, effect):
-        return ""
-    return {1: "better", 0: "", -1: "worse"}[wording.better(summary, metric, effect["delta"])]
+    """`better` or `worse` where a mean stands out; empty where nothing can be said."""
+    return {1: "better", 0: "", -1: "worse"}[wording.standing_out(summary, metric, effect)]
 
 
 def _drawn(summary: Summary, family: str, metric: str, effect: Mapping[str, Any]) -> dict[str, float] | None:
@@ -143,10 +143,11 @@ def _detail(summary: Summary, metric: str, effect: Mapping[str, Any]) -> list[st
     return [
         wording.heading(summary, metric),
         str(effect["n"]),
+        f"{effect['changed']} of {effect['units']}",
         told("delta", signed=True),
+        told("delta_changed", signed=True),
         told("median", signed=True),
         _between(summary, metric, effect["low"], effect["high"], signed=True) or "n/a",
-        _between(summary, metric, effect["t_low"], effect["t_high"], signed=True) or "n/a",
         wording.chance(effect["p"]),
         wording.chance(effect["p_adjusted"]),
         plain("effect", ".2f"),
@@ -154,7 +155,7 @@ def _detail(summary: Summary, metric: str, effect: Mapping[str, Any]) -> list[st
         wording.floor(summary, metric, effect),
         plain("benefit", ".0%"),
         plain("harm", ".0%"),
-        told("detectable"),
+        wording.to_show(effect),
         "n/a" if effect["needed"] is None else str(effect["needed"]),
     ]
 
