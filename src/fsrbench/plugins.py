@@ -162,6 +162,25 @@ class Comparer(Protocol):
         """Choose between two, without knowing which is which."""
 
 
+@runtime_checkable
+class Remote(Protocol):
+    """An opened auditor that asks somebody over a network, who may not be there, or not be who was meant."""
+
+    @property
+    def whom(self) -> str:
+        """Who is asked, in words; arms that ask the same one are tried out once."""
+
+    def __call__(self, question: Question) -> Answer:
+        """Judge one restoration."""
+
+    def preflight(self) -> None:
+        """Ask one small question before any work is done. AuditorUnreachable where nothing came of it, with a cure
+        where that is the user's to mend."""
+
+    def check(self) -> None:
+        """AuditorUnreachable where it was given up: nothing need be prepared for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Auditor:
     """Somebody who looks at a restoration and says what they think of it."""

@@ -91,6 +91,18 @@ class Dialogue:
         replies = [self._record(c, problem, cached=False) for c, problem in zip(completions, problems, strict=True)]
         return Asked(said, problems[-1], replies, _usage(completions, started))
 
+    def preflight(self, content: list[dict[str, Any]], schema: Mapping[str, Any], seconds: float) -> Completion | None:
+        """One question that must be answered soon, and only once: None where the cache has its answer."""
+        server = self.chat.server
+        asked = {"base_url": server.base_url, "model": server.model, "content": content, "schema": schema}
+        if self.cache and self.cache.find(asked):
+            return None
+        messages = [{"role": "user", "content": content}]
+        found = self._scrubbed(self.chat.ask(messages, schema, 0, time.monotonic() + seconds, attempts=1))
+        if self.cache:
+            self.cache.keep(asked, [found])
+        return found
+
     def _worth_keeping(self, said: T | None) -> bool:
         return said is not None or (self.cache is not None and self.cache.unusable)
 
