@@ -196,6 +196,8 @@ class Auditor:
     """May look at the reference: an upper bound, never a contender. Marked wherever it shows."""
     control: bool = False
     """Is there to be compared with: what a contender must beat to be worth anything."""
+    compares: bool = False
+    """Is what it opens to a `Comparer`? Then it can be followed under policy guarded."""
     takes: tuple[Common, ...] = ()
     """Those it has of the settings that options of the command line, sweeps and a crew of workers set for an arm."""
     handling: tuple[str, ...] = ()

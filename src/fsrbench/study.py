@@ -55,7 +55,9 @@ def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Pa
     with executor(settings, machine, folder, workers) as crew, folder.locked():
         described = record.describe(settings, machine, (lr, hr), unit.asked(settings) if audited else {})
         study = record.join(folder.started(), described, out)
-        waiting = {f: [c for c in cases[:limit] if unit.missing(folder, f, c, settings.arms)] for f in settings.families}
+        waiting = {
+            f: [c for c in cases[:limit] if unit.missing(folder, f, c, settings.arms)] for f in settings.families
+        }
         if unasked := unit.unasked(folder, waiting, [name for name, arm in settings.arms.items() if arm.auditor]):
             crew.preflight(unasked)
         folder.write_study(study)

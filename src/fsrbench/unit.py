@@ -121,8 +121,8 @@ def preflight(auditors: Mapping[str, Callable[[Question], Answer]], arms: Iterab
         except AuditorUnreachable as error:
             if error.cure:
                 raise SettingsError(
-                    f"Arm {name}: {error}. {error.cure} Nothing was restored; the arm's setting preflight: false leaves "
-                    "this question out."
+                    f"Arm {name}: {error}. {error.cure} Nothing was restored; the arm's setting preflight: false "
+                    "leaves this question out."
                 ) from None
             log.warning(f"Arm {name}: {error}. That may pass, so the run goes on.")
 

@@ -43,7 +43,7 @@ def shown(summary: Summary, metric: str, entry: Mapping[str, Any]) -> bool:
 
     Both of them: with few cases the bootstrap's is too narrow, and with skewed ones the t-interval may be.
     """
-    if entry["low"] is None:
+    if entry["low"] is None or entry.get("void"):
         return False
     digits = summary["metrics"][metric]["digits"]
     low, high, t_low, t_high = (round(entry[end], digits) for end in ("low", "high", "t_low", "t_high"))

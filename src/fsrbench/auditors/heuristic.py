@@ -181,5 +181,8 @@ def _reason(measured: Mapping[str, float | None], tags: tuple[str, ...], consist
 
 
 AUDITOR = Auditor(
-    "signal processing: blockiness, ringing, oversharpening and colour shift; needs no model", _open, control=True
+    "signal processing: blockiness, ringing, oversharpening and colour shift; needs no model",
+    _open,
+    control=True,
+    compares=True,
 )

@@ -7,7 +7,8 @@ Reads the arm's settings and opens it, or says what is missing. What is asked is
 - `timeout`: seconds for one request; `attempts`, `backoff`: retries; `deadline`: seconds for one question in all
 - `preflight`: one small question with a picture before a run's first case, so that a wrong address, key or model costs
   no restoration; true unless it says false
-- `give_up`: failures in a row that asking again cannot mend (key, model, refused), after which the arm is left; 0: never
+- `give_up`: failures in a row that asking again cannot mend (key, model, refused) before nobody is asked any more; 0:
+  no such limit
 - `concurrency`: requests in flight at most; fewer while the server answers 429
 - `prices`: model → {input, output}, money per million tokens; `max_cost`: money that one command may spend on the arm
 - `cache`: a folder; a question that was answered usably is not sent again
@@ -143,9 +144,10 @@ def _key(chosen: Mapping[str, Any], base_url: str | None, lacking: str) -> str:
             return NO_KEY
     if not key:
         raise SettingsError(
-            f"{lacking + ' Nor is there a' if lacking else 'There is no'} key for the LVLM: {source} is empty or not set. Set OPENAI_API_KEY, or name another variable "
-            "in the arm's api_key_env or a file in api_key_file; for a server of your own that needs no key, name it "
-            "with --base-url URL, the arm's base_url or OPENAI_BASE_URL."
+            f"{lacking + ' Nor is there a' if lacking else 'There is no'} key for the LVLM: {source} is empty or not "
+            "set. Set OPENAI_API_KEY, or name another variable in the arm's api_key_env or a file in api_key_file; for "
+            "a server of your own that needs no key, name it with --base-url URL, the arm's base_url or "
+            "OPENAI_BASE_URL."
         )
     if not key.isascii() or not key.isprintable() or " " in key:
         raise SettingsError(f"What is in {source} is no key: it holds spaces or characters that no key has.")
@@ -155,6 +157,7 @@ def _key(chosen: Mapping[str, Any], base_url: str | None, lacking: str) -> str:
 AUDITOR = Auditor(
     "a vision-language model behind any OpenAI-compatible server",
     _open,
+    compares=True,
     takes=("base_url", "model", "concurrency", "max_cost", "cache", "cache_unusable"),
     handling=(
         "concurrency", "max_cost", "prices", "cache", "cache_unusable", "timeout", "deadline", "attempts", "backoff",

@@ -158,4 +158,6 @@ def _audit(stored: Mapping[str, Any]) -> Audit:
     return Audit(**{**fields, "usage": Usage(**stored["usage"])})
 
 
-AUDITOR = Auditor("answers from a finished run's records, without its model and without a network", _open)
+AUDITOR = Auditor(
+    "answers from a finished run's records, without its model and without a network", _open, compares=True
+)

@@ -100,11 +100,15 @@ def _cell(summary: Summary, family: str, metric: str, effect: Mapping[str, Any],
         "known": effect["delta"] is not None,
         "mean": wording.number(summary, metric, effect["mean"]),
         "delta": wording.number(summary, metric, effect["delta"], signed=True),
-        "interval": "equal" if equal else _between(summary, metric, effect["low"], effect["high"], signed=True),
-        "p": "" if equal else wording.p_value(effect["p_adjusted"]),
+        "interval": "no finding"
+        if effect.get("void")
+        else "equal"
+        if equal
+        else _between(summary, metric, effect["low"], effect["high"], signed=True),
+        "p": "" if equal or effect.get("void") else wording.p_value(effect["p_adjusted"]),
         "n": f"n={effect['n']}" if effect["n"] not in (0, done) else "",
         "found": found(summary, metric, effect),
-        "drawn": None if equal else _drawn(summary, family, metric, effect),
+        "drawn": None if equal or effect.get("void") else _drawn(summary, family, metric, effect),
     }
 
 
