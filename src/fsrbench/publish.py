@@ -14,7 +14,20 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from fsrbench import __version__, evaluate, execute, findings, images, panels, plots, png, report, subjects, tables
+from fsrbench import (
+    __version__,
+    evaluate,
+    execute,
+    findings,
+    images,
+    imprint,
+    panels,
+    plots,
+    png,
+    report,
+    subjects,
+    tables,
+)
 from fsrbench import scores as scorefile
 from fsrbench import summary as summarising
 from fsrbench.config import Settings
@@ -198,7 +211,8 @@ def _draw_panels(
     def inputs(subject: Subject) -> str:
         marks = {arm: what.marks.get(arm) for arm in subject.variants}
         content = cases.content[subject.family, subject.case]
-        return hashlib.sha256(repr((about, content, marks, what.labels.get(subject.family))).encode()).hexdigest()
+        run = imprint.short(summary, subject.variants)
+        return hashlib.sha256(repr((about, content, marks, what.labels.get(subject.family), run)).encode()).hexdigest()
 
     def draw(job: tuple[int, str]) -> tuple[str, str, Path | None]:
         subject, made_of = what.subjects[job[0]], job[1]

@@ -211,9 +211,10 @@ class RunFolder:
             raise StoreError(f"{path} cannot be read ({error}). Delete it: it is kept for reading only.") from None
         return found
 
-    def exchanges(self, arm: str, family: str = "*") -> Iterator[dict[str, Any]]:
-        """All kept exchanges of an arm, in one family or in all."""
-        for path in sorted((self.root / "audits").glob(f"{family}/{arm}/*.json")):
+    def exchanges(self, arm: str, family: str = "*", most: int | None = None) -> Iterator[dict[str, Any]]:
+        """Kept exchanges of an arm, in one family or in all: every one, or so many, spread evenly."""
+        paths = sorted((self.root / "audits").glob(f"{family}/{arm}/*.json"))
+        for path in paths[:: max(1, -(-len(paths) // most))] if most else paths:
             try:
                 yield json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, overload
 
-from fsrbench import csvfile, degrade, images, plugins
+from fsrbench import csvfile, degrade, images, plugins, provenance
 from fsrbench.config import Limits, Settings
 from fsrbench.errors import FsrbenchError, InputError, SettingsError, StoreError
 from fsrbench.plugins import Auditor, Metric
@@ -133,6 +133,8 @@ class Evaluation:
     """Arm → samples in which it was shown spoilt pictures, and those in which it noticed."""
     dead_knobs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Family → knobs that move no pixel on its backend."""
+    run: provenance.Provenance | None = None
+    """What was run; None for plain folders, of which nothing is known."""
 
 
 def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Evaluation:
@@ -163,6 +165,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         limits=settings.limits,
         canaries=canaries,
         dead_knobs=study["dead_knobs"],
+        run=provenance.of_run(folder, study, made_with, found.labels),
     )
 
 

@@ -45,6 +45,7 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
             n: {"label": m.label, "better": m.better, "digits": m.digits, "unit": m.unit}
             for n, m in what.metrics.items()
         },
+        "run": asdict(what.run) if what.run is not None else None,
         "models": what.labels,
         "inputs": _inputs(what),
         "statistics": {

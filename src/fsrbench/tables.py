@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import caveats, wording
+from fsrbench import caveats, imprint, wording
 from fsrbench.summary import TESTED
 from fsrbench.wording import Summary
 
@@ -59,6 +59,8 @@ def markdown(summary: Summary) -> str:
         parts += [
             "\n".join(f"- **{wording.escape(family)}**: {wording.escape(text)}" for family, text in found.items())
         ]
+    if run := [f"- {wording.escape(what)}: {wording.escape(text)}" for what, text in imprint.lines(summary)]:
+        parts += ["## What was run", "\n".join(run)]
     if first:
         parts += ["## Distortion metrics", _table(summary, first)]
     if second:

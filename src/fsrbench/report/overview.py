@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from fsrbench import __version__, tables, wording
+from fsrbench import __version__, imprint, tables, wording
 from fsrbench.report.cases import Entry, title
 from fsrbench.report.pictures import Plot
 from fsrbench.report.table import standin
@@ -47,6 +47,8 @@ def page(results: Results, entries: Sequence[Entry], plots: Sequence[Plot], scri
         counts=list(_counts(summary)),
         statistics=summary["statistics"],
         inputs=summary["inputs"],
+        imprint=imprint.short(summary),
+        run=list(imprint.lines(summary)),
         notes=summary["notes"],
         missing=list(tables.missing(summary)),
         failed=[(e.family, e.case, title(arm), why) for e in entries for arm, why in e.failed.items()],
