@@ -1,7 +1,7 @@
 """The command line. Each command parses, calls one function, prints, exits; nothing is computed here.
 
-Exit status: 0 done; 1 `check` found a regression; 2 wrong usage or settings; 3 finished, but some cases failed;
-130 interrupted, and the same command goes on.
+Exit status: 0 done; 1 `check` found a regression; 2 wrong usage or settings; 3 finished, but some cases failed or an
+arm's replies were mostly unusable; 130 interrupted, and the same command goes on.
 """
 
 from __future__ import annotations
