@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from conftest import ROOT, draw_face
 from fsrbench import images
+from fsrbench.cli import app
+from fsrbench.errors import SettingsError
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PLAIN = ["--set", "families.general.backend=bicubic", "--set", "metrics=psnr,ssim"]
@@ -208,3 +211,19 @@ def test_concurrency_and_cost_reach_the_arm() -> None:
     changed = config.with_options(settings, concurrency=16, max_cost=2.5)
     assert changed.arms["lvlm"].settings == {"concurrency": 16, "max_cost": 2.5}
     assert changed.arms["heuristic"].settings == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", "--arm", "heuristic", "--lvlm-model", "m"], "--lvlm-model is for an arm that asks a model"),
+        (["run", "--policy", "guard"], "Did you mean guarded"),
+        (["run", "--arm", "heuristic", "--no-evaluate", "--json"], "Give one of the two"),
+        (["degrade", "--from", "x.csv", "--recipe", "bsrgan"], "leave these options out"),
+        (["headroom", "--run", "x", "--lr", "y"], "leave --hr and --lr out"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(words: list[str], told: str) -> None:
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, SettingsError)
+    assert told in str(done.exception)

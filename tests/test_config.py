@@ -143,6 +143,48 @@ def test_options_reach_the_arms_that_take_them() -> None:
         config.with_options(chosen, base_url=None, model=None, policy="strict")
 
 
+@pytest.mark.parametrize("arms", [(), ("lvlm",), ("rerun",)])
+def test_a_policy_with_a_slip_in_it_is_refused_with_the_nearest_name(arms: tuple[str, ...]) -> None:
+    with pytest.raises(SettingsError, match=r"no policy 'guard'\. Did you mean guarded\? Known: paper, guarded"):
+        config.with_options(config.with_arms(config.load(None)[0], arms), policy="guard")
+
+
+def test_a_policy_holds_for_the_arms_that_can_follow_it_and_says_which() -> None:
+    chosen = config.with_arms(config.load(None)[0], ["lvlm", "rerun", "random", "heuristic", "oracle"])
+    changed = config.with_options(chosen, policy="guarded")
+    assert {name for name, arm in changed.arms.items() if arm.policy == "guarded"} == {"lvlm", "random", "heuristic"}
+    assert config.followed(changed, "guarded") == (
+        "Policy guarded holds for heuristic, lvlm, random; oracle (paper) cannot compare two pictures and stays as it "
+        "is; rerun asks nobody."
+    )
+    assert config.followed(config.with_options(config.with_arms(chosen, ["lvlm"]), policy="paper"), "paper") == ""
+    for arms in ([], ["rerun"], ["rerun", "oracle"]):
+        with pytest.raises(SettingsError, match="--policy guarded is for arms that can follow it"):
+            config.with_options(config.with_arms(chosen, arms), policy="guarded")
+
+
+@pytest.mark.parametrize("auditor", plugins.names("auditors"))
+def test_whoever_is_said_to_compare_does(auditor: str, tmp_path: Path) -> None:
+    declared = plugins.load("auditors", auditor)
+    own: dict[str, object] = {"openai": {"base_url": "http://127.0.0.1:1/v1", "model": "m"}}.get(auditor, {})
+    if auditor == "replay":
+        (tmp_path / "study.yaml").write_text("settings: {arms: {a: {auditor: random}}}", encoding="utf-8")
+        own = {"run": str(tmp_path)}
+    if auditor == "scripted":
+        own = {"score": 50}
+    assert isinstance(declared.open(own, plugins.Machine()), plugins.Comparer) == declared.compares
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("base_url", "http://127.0.0.1:1/v1"), ("model", "m"), ("concurrency", 4), ("max_cost", 1.0)],
+)
+def test_an_option_that_no_arm_takes_is_refused(option: str, value: object) -> None:
+    chosen = config.with_arms(config.load(None)[0], ["heuristic"])
+    with pytest.raises(SettingsError, match=f"{config.FLAGS[option]} is for an arm that asks a model.*--lvlm"):  # type: ignore[index]
+        config.with_options(chosen, **{option: value})  # type: ignore[arg-type]
+
+
 def test_an_auditor_of_the_user_says_which_options_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One new file, no list to edit: options, cases in flight, a sweep's cache and a crew's shares ask the plugin."""
     plugin = tmp_path / "plugins" / "auditors" / "mine_over_the_net.py"
@@ -156,7 +198,9 @@ def test_an_auditor_of_the_user_says_which_options_it_takes(tmp_path: Path, monk
     monkeypatch.setattr(auditors, "__path__", [*auditors.__path__])
     chosen = config.with_arms(config.load(None)[0], ["mine_over_the_net", "heuristic"])
     assert chosen.in_flight() == 4 * plugins.CONCURRENCY
-    changed = config.with_options(chosen, base_url="http://127.0.0.1:1/v1", model="m", concurrency=6, max_cost=3.0)
+    with pytest.raises(SettingsError, match="--base-url is for an arm that asks a model"):
+        config.with_options(chosen, base_url="http://127.0.0.1:1/v1")
+    changed = config.with_options(chosen, concurrency=6, max_cost=3.0)
     assert changed.arms["mine_over_the_net"].settings == {"concurrency": 6, "max_cost": 3.0}
     assert changed.arms["heuristic"].settings == {}
     assert changed.in_flight() == 24

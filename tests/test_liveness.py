@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import config, images, liveness, overviews, plugins, preview, prompts, study
+from fsrbench import config, images, liveness, overviews, plugins, preview, prompts, study, weights
 from fsrbench.errors import BadOutput, InputError, Unavailable
 from fsrbench.plugins import Knob, Machine, Output
 from fsrbench.restore import Pipeline
@@ -180,6 +180,22 @@ def test_a_prompt_is_what_a_run_sends(faces: tuple[Path, Path], tmp_path: Path, 
     assert prompts.read(family).text[:40] in text
     assert found["pictures"][-1]["sha256"] in text
     assert '"additionalProperties": false' in text
+
+
+def test_a_prompt_and_a_list_of_knobs_download_nothing(
+    faces: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FSRBENCH_OFFLINE")
+    monkeypatch.setenv("FSRBENCH_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr(weights, "download", lambda *_: pytest.fail("it downloads"))
+    settings = config.load(None, ["families.general.backend=bicubic"])[0]
+    found = preview.question(settings, Machine(), "general", faces[0])
+    assert list(found["missing"]) == ["detector", "identity", "lpips"]
+    said = overviews.prompt(found)
+    assert "LPIPS to the input: the files are not on this machine, and nothing is downloaded to print a prompt" in said
+    assert "fsrbench weights --download det_10g.onnx --download w600k_r50.onnx --download alexnet" in said
+    told = preview.knobs(config.with_families(settings, ["general"]), Machine(), *faces, limit=1)
+    assert any(note.startswith("ArcFace: ") and "--download" in note for note in told["notes"])
 
 
 def test_a_prompt_without_a_picture_says_so(faces: tuple[Path, Path], tmp_path: Path) -> None:

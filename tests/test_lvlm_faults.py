@@ -181,6 +181,7 @@ def test_three_hundred_audits_at_thirty_percent_faults(tmp_path: Path, monkeypat
         arm = {
             "auditor": "openai", "base_url": url, "model": "vlm", "attempts": 3, "backoff": 0.01, "timeout": 1.5,
             "concurrency": WORKERS, "prices": {"vlm": {"input": 1, "output": 1}}, "max_cost": 100,
+            "preflight": False,  # its server fails by the picture that is sent: what is counted here are audits
         }  # fmt: skip
         settings, _ = config.load(None, ["families.general.backend=bicubic", f"arms.lvlm={json.dumps(arm)}"])
         settings = config.with_arms(config.with_families(settings, ["general"]), ["lvlm"])
@@ -224,6 +225,7 @@ def test_a_run_that_has_spent_its_money_goes_on_with_more(tmp_path: Path, monkey
     def run(url: str, **changed: Any) -> study.Outcome:
         price = {"vlm": {"input": 1000, "output": 0}}  # one reply of 1000 tokens costs 1
         arm = {"auditor": "openai", "base_url": url, "model": "vlm", "prices": price, "max_cost": 2, **changed}
+        arm["preflight"] = False  # counted in test_preflight.py
         settings, _ = config.load(None, ["families.general.backend=bicubic", f"arms.lvlm={json.dumps(arm)}"])
         settings = config.with_arms(config.with_families(settings, ["general"]), ["lvlm"])
         return study.run(settings, Machine(offline=True), tmp_path / "lr", None, tmp_path / "out")

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -256,6 +257,31 @@ def test_what_could_not_be_had_is_asked_for_once_in_a_process(server: Server, mo
     server.script = []
     weights.download(weights.TABLE[NAME])  # asked for by name, it is tried again, and then it is there
     assert weights.locate(NAME).official
+
+
+def test_what_a_run_can_do_without_is_not_tried_again_by_the_next_command(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.script = ["404"] * 9
+    with pytest.raises(WeightsError, match="answered 404"):
+        weights.locate(NAME, optional=True)
+    monkeypatch.setattr(weights, "_FAILED", {})  # another process
+    with pytest.raises(WeightsError, match=r"answered 404.*This was 0 min ago.*after an hour"):
+        weights.locate(NAME, optional=True)
+    assert len(server.asked) == 1
+    with pytest.raises(WeightsError):  # what a run cannot do without is tried each time
+        weights.locate(NAME)
+    assert len(server.asked) == 2
+    note = weights.cache() / f"{NAME}.failed"
+    os.utime(note, (0, 0))  # long ago
+    monkeypatch.setattr(weights, "_FAILED", {})
+    with pytest.raises(WeightsError):
+        weights.locate(NAME, optional=True)
+    assert len(server.asked) == 3
+    server.script = []
+    monkeypatch.setattr(weights, "_FAILED", {})
+    assert weights.locate(NAME).official
+    assert not note.exists()
 
 
 def test_mirror_replaces_the_folder(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

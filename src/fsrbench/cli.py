@@ -1,7 +1,7 @@
 """The command line. Each command parses, calls one function, prints, exits; nothing is computed here.
 
-Exit status: 0 done; 1 `check` found a regression; 2 wrong usage or settings; 3 finished, but some cases failed;
-130 interrupted, and the same command goes on.
+Exit status: 0 done; 1 `check` found a regression; 2 wrong usage or settings; 3 finished, but some cases failed or an
+arm's replies were mostly unusable; 130 interrupted, and the same command goes on.
 """
 
 from __future__ import annotations
@@ -53,12 +53,13 @@ def demo(
     from fsrbench import config
     from fsrbench import demo as demonstration
 
-    machine = console.machine(config.load(None)[0], device, options.Precision.fp32, offline=True)
+    settings = config.load(None)[0]
+    machine = console.machine(settings, device, options.Precision.fp32, offline=True)
     typer.echo(f"Writing to {out}", err=True)
     with console.interruptible(), console.progress() as track:
         outcome, summary = demonstration.run(out, machine, workers, track)
     console.show(summary, out, as_json=False)
-    console.finish(outcome)
+    console.finish(outcome, settings)
 
 
 @app.command(short_help="Make low-resolution faces from high-resolution ones.")
@@ -79,6 +80,8 @@ def degrade(
     """
     from fsrbench import degrade as degrading
 
+    if table is not None and (recipe, scale, hr_size, seed) != ("paper", 4, 512, 0):
+        raise SettingsError("--from takes recipe, scale, size and seed from its table: leave these options out.")
     with console.interruptible(), console.progress() as track:
         report = degrading.degrade(
             hr, lr, recipe=recipe, scale=scale, hr_size=hr_size, seed=seed, workers=workers, table=table, track=track
@@ -146,6 +149,10 @@ def run(
         settings, base_url=base_url, model=lvlm_model, policy=policy, concurrency=concurrency, max_cost=max_cost
     )
     folder = out or options.OUTPUTS / names.of(lr.resolve().name, f"-{settings.models}-seed{settings.seed}")
+    if policy is not None and (told := configuring.followed(settings, policy)):
+        typer.echo(told, err=True)
+    if no_evaluate and as_json:
+        raise SettingsError("--json prints the summary, which --no-evaluate leaves out. Give one of the two.")
     typer.echo(f"Writing to {folder}", err=True)
     references = console.references(hr)
     summary = None
@@ -161,7 +168,7 @@ def run(
             summary = publish.run(outcome.folder, measuring, workers or options.WORKERS, track)
     if summary is not None:
         console.show(summary, folder, as_json)
-    console.finish(outcome)
+    console.finish(outcome, settings)
 
 
 @app.command(short_help="Measure saved pictures: a run's, or plain folders.")

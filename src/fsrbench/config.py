@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -23,6 +23,12 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """What a family or an arm may be called: it becomes a folder."""
 TAKEN = (PURE, "trails", "audits", "plots", "report", "inputs", "outputs")
 """Names that stand for something else in a run's folder."""
+
+
+FLAGS: dict[plugins.Common, str] = {
+    "base_url": "--base-url", "model": "--lvlm-model", "concurrency": "--concurrency", "max_cost": "--max-cost",
+}  # fmt: skip
+"""Options of the command line, by the setting of an auditor that they stand for."""
 
 
 class _Model(BaseModel):
@@ -90,6 +96,12 @@ class Arm(BaseModel):
         """The auditor's own settings."""
         return dict(self.model_extra or {})
 
+    def follows(self, policy: str) -> bool:
+        """Can it be run under a policy? Guarded asks its auditor to compare two pictures."""
+        if self.auditor is None:
+            return False
+        return policy != "guarded" or bool(plugins.load("auditors", self.auditor).compares)
+
     def takes(self, setting: plugins.Common) -> bool:
         """Is this one of its auditor's settings?"""
         return self.auditor is not None and setting in plugins.load("auditors", self.auditor).takes
@@ -110,6 +122,7 @@ class Limits(_Model):
     max_reply: int = Field(default=MAX_REPLY, ge=200, le=2_000_000)
     max_reason: int = Field(default=MAX_REASON, ge=1, le=100_000)
     max_seconds: float | None = Field(default=3600, gt=0, allow_inf_nan=False)
+    max_invalid: float = Field(default=0.5, ge=0, le=1)
 
     def of_pictures(self) -> dict[str, int]:
         """Those on an input picture, as `images.read` takes them."""
@@ -231,19 +244,48 @@ def with_options(
     concurrency: int | None = None,
     max_cost: float | None = None,
 ) -> Settings:
-    """Command-line options over the arms: the policy for all, everything else for those whose auditor takes it."""
+    """Command-line options over the arms: the policy for those that can follow it, the others for those that take them.
+
+    An option that no arm takes is refused: whoever gave it meant something by it.
+    """
     lvlm: dict[plugins.Common, Any] = {
         "base_url": base_url, "model": model, "concurrency": concurrency, "max_cost": max_cost,
     }  # fmt: skip
+    lvlm = {key: value for key, value in lvlm.items() if value is not None}
+    for key in lvlm:
+        if not any(arm.takes(key) for arm in settings.arms.values()):
+            raise SettingsError(f"{FLAGS[key]} is for an arm that asks a model, and no arm here takes it: add --lvlm.")
+    if policy is not None:
+        _known_policy(settings, policy)
     arms = {}
     for name, arm in settings.arms.items():
-        asked: dict[str, Any] = {key: value for key, value in lvlm.items() if arm.takes(key)}
-        over = {key: value for key, value in {**asked, "policy": policy}.items() if value is not None}
+        over: dict[str, Any] = {key: value for key, value in lvlm.items() if arm.takes(key)}
+        over |= {"policy": policy} if policy is not None and arm.follows(policy) else {}
         try:
             arms[name] = Arm.model_validate({**arm.model_dump(), **over})
         except ValidationError as error:
             raise SettingsError(_sentence(error.errors()[0], None, {})) from None
     return settings.model_copy(update={"arms": arms})
+
+
+def _known_policy(settings: Settings, policy: str) -> None:
+    """Refuse a policy that does not exist, or that no arm can be run under."""
+    known = get_args(Arm.model_fields["policy"].annotation)
+    if policy not in known:
+        raise SettingsError(f"--policy: there is no policy {policy!r}.{near(policy, known)} Known: {', '.join(known)}.")
+    if not any(arm.follows(policy) for arm in settings.arms.values()):
+        there = f"those of this run cannot: {', '.join(settings.arms)}" if settings.arms else "this run has none"
+        raise SettingsError(f"--policy {policy} is for arms that can follow it, and {there}. Add --lvlm or an --arm.")
+
+
+def followed(settings: Settings, policy: str) -> str:
+    """Which arms an option --policy holds for and which it leaves alone, in a line; empty where it holds for all."""
+    yes = [name for name, arm in settings.arms.items() if arm.follows(policy)]
+    no = [f"{name} ({arm.policy})" for name, arm in settings.arms.items() if arm.auditor and name not in yes]
+    none = [name for name, arm in settings.arms.items() if not arm.auditor]
+    kept = [f"{', '.join(no)} cannot compare two pictures and stays as it is"] if no else []
+    kept += [f"{', '.join(none)} asks nobody"] if none else []
+    return f"Policy {policy} holds for {', '.join(yes)}; {'; '.join(kept)}." if kept else ""
 
 
 def with_knobs(settings: Settings, family: str, names: Iterable[str]) -> Settings:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from fsrbench.workshop import Executor
 
 Item = TypeVar("Item")
+TOLD = 10
+"""Reasons for failures that are told; all of them are in the run's failures.csv."""
 
 
 def changes(given: Iterable[str] | None, seed: int | None, models: options.Models | None) -> list[str]:
@@ -139,23 +141,32 @@ def show(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(summary))
         return
-    from fsrbench import tables
+    from fsrbench import caveats, tables
 
     show_table(tables.terminal(summary))
     for line in tables.missing(summary):
         typer.echo(f"n/a: {line}", err=True)
+    for line in caveats.lines(summary):
+        typer.echo(f"unusable: {line}", err=True)
     for line in summary["notes"]:
         typer.echo(f"note: {line}", err=True)
     typer.echo(f"Open {folder / 'report' / 'index.html'}; the tables are in {folder / 'summary.md'}", err=True)
 
 
-def finish(outcome: Outcome) -> None:
-    """Say what failed; status 3 if anything is missing."""
+def finish(outcome: Outcome, settings: Settings) -> None:
+    """Say what failed, once for each reason; status 3 if anything is missing, or an arm's replies were of no use."""
+    from fsrbench import mishaps, summary
+
     if outcome.stopped:
         typer.echo(f"Stopped: {outcome.stopped}", err=True)
-    for failure in outcome.failures[:10]:
-        typer.echo(f"failed: {failure.family} {failure.case} {failure.arm}: {failure.why}", err=True)
+    groups = mishaps.grouped(outcome.failures)
+    for group in groups[:TOLD]:
+        typer.echo(f"failed: {group}", err=True)
     if outcome.failures:
         typer.echo(f"{len(outcome.failures)} failed; all of them in {outcome.folder.root / 'failures.csv'}", err=True)
-    if outcome.failures or outcome.stopped:
+    void = summary.void_arms(outcome.folder.trails(), settings.limits.max_invalid)
+    if void:
+        share = f"{settings.limits.max_invalid:.0%} or more of the replies could not be used (limits.max_invalid)"
+        typer.echo(f"No finding: {share}: {', '.join(void)}. Their records are in audits/.", err=True)
+    if outcome.failures or outcome.stopped or void:
         raise typer.Exit(3)

@@ -48,12 +48,14 @@ class BadOutput(FsrbenchError):
 class AuditorUnreachable(FsrbenchError):
     """An auditor gave no reply at all after its bounded retries: the arm has failed for this case.
 
-    `exchanges` are those of the case's earlier rounds, which came back and are kept for reading.
+    `exchanges` are those of the case's earlier rounds, which came back and are kept for reading. `cure` says what the
+    user can mend; it is empty for what may pass by itself.
     """
 
-    def __init__(self, text: str, exchanges: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(self, text: str, exchanges: Sequence[Mapping[str, Any]] = (), *, cure: str = "") -> None:
         super().__init__(text)
         self.exchanges = exchanges
+        self.cure = cure
 
 
 class TookTooLong(FsrbenchError):

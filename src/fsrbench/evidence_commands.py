@@ -199,4 +199,4 @@ def sweep(
         for line in sweep_views.lines_below(found[0]):
             typer.echo(line, err=True)
         typer.echo(f"Look at {folder / 'sweep.md'} and {folder / 'plots' / 'sweep.png'}", err=True)
-    console.finish(outcome)
+    console.finish(outcome, plan.settings)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Affine: TypeAlias = "NDArray[np.float64]"
 
 Box: TypeAlias = tuple[int, int, int, int]
+DETECTOR = "det_10g.onnx"
+"""The official detector, by its name in the table of `weights.py`."""
 
 _FFHQ_512 = np.array(
     [
@@ -123,7 +125,7 @@ def open_detector(machine: Machine) -> Detector:
     """Open the detector that the settings name, or the official one; WeightsError, with the cure, if it is absent."""
     from fsrbench import weights
 
-    path = weights.locate("det_10g.onnx", explicit=machine.detector, offline=machine.offline).path
+    path = weights.locate(DETECTOR, explicit=machine.detector, offline=machine.offline, optional=True).path
     network = open_onnx(path, machine)
     if getattr(network, "taskname", None) != "detection" or not network.use_kps:
         raise WeightsError(f"{path} is no face detector with five landmarks (SCRFD). Set faces.detector to one.")

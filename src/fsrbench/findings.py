@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fsrbench import wording
+from fsrbench import caveats, wording
 from fsrbench.wording import Summary
 
 VERBS = {1: "better", -1: "worse"}
@@ -32,7 +32,12 @@ def _sentences(summary: Summary, family: str) -> Iterator[str]:
     if not tested and not failed:
         yield "Nothing was set against the pipeline alone; run an arm, e.g. --lvlm or --arm heuristic."
     for arm in tested:
-        yield from _arm(summary, family, arm)
+        if not caveats.void(summary, family, arm):
+            yield from _arm(summary, family, arm)
+    for arm in summary["counts"][family]["arms"]:
+        yield from caveats.of_arm(summary, family, arm)
+    yield from caveats.of_family(summary, family)
+    tested = [arm for arm in tested if not caveats.void(summary, family, arm)]
     metrics = summary["families"][family]
     for arm in tested:
         yield from _against(summary, arm, {m: e["against"].get(arm, {}) for m, e in metrics.items()})

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SETS = {"paper": "the paper's", "deep": "with the deeper hooks"}
 """What the sets of knobs are called."""
+MEASURED = {"detector": "landmarks of the face", "identity": "likeness to the input", "lpips": "LPIPS to the input"}
+"""What is measured with each instrument that needs a file."""
 _CAUGHT = (
     "Caught is the arm's mean difference over the oracle's, on the same cases. It is as unsure as that difference: "
     "where its interval holds zero, nothing is known to have been caught."
@@ -186,4 +188,18 @@ def prompt(found: Mapping[str, Any]) -> str:
         f"--- prompt ({found['family']}, case {found['case']}, {found['model']}) ---\n{found['prompt']}\n"
         f"--- pictures, each after its label ---\n{pictures}\n\n"
         f"--- JSON schema of a reply ---\n{json.dumps(found['schema'], ensure_ascii=False, indent=2)}"
+        + _unmeasured(found["missing"])
+    )
+
+
+def _unmeasured(missing: Mapping[str, list[str]]) -> str:
+    """What is not in the prompt since its files are not here."""
+    if not missing:
+        return ""
+    files = " ".join(f"--download {name}" for name in dict.fromkeys(f for own in missing.values() for f in own))
+    what = ", ".join(MEASURED[name] for name in missing)
+    return (
+        f"\n\n--- not measured here ---\n{what}: the files are not on this machine, and nothing is downloaded to print "
+        "a prompt. A run downloads them, unless it is --offline, and its prompt has more numbers. To see them here: "
+        f"fsrbench weights {files}"
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsrbench import drawing, faces, images, inputs, wording
+from fsrbench import drawing, faces, images, imprint, inputs, wording
 from fsrbench.drawing import BETTER, FAINT, GAP, INK, MARKED, WORSE, Page, Span
 from fsrbench.errors import FsrbenchError
 from fsrbench.subjects import Evaluation, Subject
@@ -78,6 +78,8 @@ def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: S
     y = _caption(page, y, wide, subject, scores, summary)
     if _aligned(columns):
         notes.append(PLACES)
+    if run := imprint.short(summary, subject.variants):
+        notes.append(run)
     for line in notes:
         page.write(GAP, y, drawing.shorten(line, wide, 14), 14, FAINT)
         y += 22

@@ -182,6 +182,25 @@ def takes_back(ask: object) -> bool:
     return bool(getattr(ask, "takes_back", False))
 
 
+@runtime_checkable
+class Remote(Protocol):
+    """An opened auditor that asks somebody over a network, who may not be there, or not be who was meant."""
+
+    @property
+    def whom(self) -> str:
+        """Who is asked, in words; arms that ask the same one are tried out once."""
+
+    def __call__(self, question: Question) -> Answer:
+        """Judge one restoration."""
+
+    def preflight(self) -> None:
+        """Ask one small question before any work is done. AuditorUnreachable where nothing came of it, with a cure
+        where that is the user's to mend."""
+
+    def check(self) -> None:
+        """AuditorUnreachable where it was given up: nothing need be prepared for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Auditor:
     """Somebody who looks at a restoration and says what they think of it."""
@@ -197,6 +216,8 @@ class Auditor:
     """May look at the reference: an upper bound, never a contender. Marked wherever it shows."""
     control: bool = False
     """Is there to be compared with: what a contender must beat to be worth anything."""
+    compares: bool = False
+    """Is what it opens to a `Comparer`? Then it can be followed under policy guarded."""
     takes: tuple[Common, ...] = ()
     """Those it has of the settings that options of the command line, sweeps and a crew of workers set for an arm."""
     handling: tuple[str, ...] = ()

@@ -8,11 +8,11 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from fsrbench import config, evidence, execute, images, inputs, liveness, plugins, prompts, unit
+from fsrbench import config, evidence, execute, faces, images, inputs, liveness, plugins, prompts, unit
 from fsrbench.config import Settings
 from fsrbench.errors import FsrbenchError, InputError
 from fsrbench.plugins import Knob, Machine
@@ -40,7 +40,7 @@ def knobs(
     every = inputs.pair(lr, hr)[0] if lr is not None else []
     cases = every[:limit]
     notes: list[str] = [] if cases else ["No pictures were given, so no knob was tried. Name a folder with --lr."]
-    measures = _measures(machine, notes) if cases else {}
+    measures = _measures(replace(machine, offline=True), notes) if cases else {}  # no download to list knobs
     families = {}
     for family in track("knobs", settings.families, len(settings.families)):
         own = known(settings, family)
@@ -141,7 +141,11 @@ def _specimen(settings: Settings, family: str, case: Case) -> liveness.Specimen:
 
 
 def question(settings: Settings, machine: Machine, family: str, lr: Path, case: str | None = None) -> dict[str, Any]:
-    """What an LVLM would be sent in its first round about one case (the first where none is named), JSON-ready."""
+    """What an LVLM would be sent in its first round about one case (the first where none is named), JSON-ready.
+
+    Nothing is downloaded for it: what a run would measure with files that are not here stands in `missing`.
+    """
+    machine = replace(machine, offline=True)
     settings = config.with_families(settings, [family])
     settings = settings.model_copy(update={"arms": {"lvlm": config.Arm(auditor="openai")}})
     chosen = _choose(inputs.pair(lr, None)[0], case, lr)
@@ -168,7 +172,15 @@ def question(settings: Settings, machine: Machine, family: str, lr: Path, case: 
             for label, picture in zip(prompts.picture_labels(sent.evidence), shown, strict=True)
         ],
         "schema": sent.schema,
+        "missing": _missing(tools),
     }
+
+
+def _missing(tools: evidence.Tools) -> dict[str, list[str]]:
+    """What could not be measured here → the files that it takes, which a run downloads unless it is --offline."""
+    needed = {"detector": [faces.DETECTOR], "identity": [*plugins.load("metrics", "arcface").weights]}
+    needed["lpips"] = [*plugins.load("metrics", "lpips").weights]
+    return {name: files for name, files in needed.items() if not tools.available[name]}
 
 
 def _choose(cases: list[Case], name: str | None, lr: Path) -> Case:

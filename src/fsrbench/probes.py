@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from fsrbench import console, options
+from fsrbench.errors import SettingsError
 
 
 def headroom(
@@ -41,6 +42,8 @@ def headroom(
 
     own = console.changes(changes, seed, models)
     if run is not None:
+        if (hr, lr) != (options.HIGH, options.LOW):
+            raise SettingsError("--run takes the run's own pictures: leave --hr and --lr out.")
         plan = measuring.beside(run)
         settings = configuring.load(config, own)[0] if config or own else plan.settings
         plan = replace(plan, settings=settings)
@@ -111,7 +114,9 @@ def prompt(
     offline: options.Offline = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print exactly what an LVLM would be sent about a picture: the prompt, the pictures, the schema. Nothing is sent.
+    """Print exactly what an LVLM would be sent about a picture: the prompt, the pictures, the schema.
+
+    Nothing is sent and nothing is downloaded: what a run would measure with files that are not here is named.
 
     Example: fsrbench prompt --family blind
     """

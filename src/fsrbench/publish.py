@@ -21,6 +21,7 @@ from fsrbench import (
     execute,
     findings,
     images,
+    imprint,
     jsonfile,
     panels,
     plots,
@@ -211,7 +212,8 @@ def _draw_panels(
     def inputs(subject: Subject) -> str:
         marks = {arm: what.marks.get(arm) for arm in subject.variants}
         content = cases.content[subject.family, subject.case]
-        return hashlib.sha256(repr((about, content, marks, what.labels.get(subject.family))).encode()).hexdigest()
+        run = imprint.short(summary, subject.variants)
+        return hashlib.sha256(repr((about, content, marks, what.labels.get(subject.family), run)).encode()).hexdigest()
 
     def draw(job: tuple[int, str]) -> tuple[str, str, Path | None]:
         subject, made_of = what.subjects[job[0]], job[1]

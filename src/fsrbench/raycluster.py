@@ -125,6 +125,17 @@ class _Cluster:
     """Ray's reference to an `open` that is not answered yet → whose it is."""
     lost: int = 0
 
+    def preflight(self, arms: Sequence[str]) -> None:
+        """Have one worker ask, since keys and the way to a server are theirs; whoever replaces it, where it is lost."""
+        while True:
+            seat = self.seats[0]
+            reference = seat.actor.preflight.remote(list(arms))
+            if not self.ray.wait([reference], timeout=PATIENCE)[0]:
+                raise _no_place()
+            with suppress(_Lost):
+                self._hear(seat, reference)
+                return
+
     def open(self, family: str) -> Opened:
         """Have every worker open the family; go on as soon as the first one has."""
         self.family, self.opened, self.opening = family, [], {}
@@ -182,10 +193,7 @@ class _Cluster:
         """References of units that have come back; those who have opened the family meanwhile are ready."""
         done, _ = self.ray.wait([*self.opening, *flying], timeout=PATIENCE if not flying else None)
         if not done:
-            raise Unavailable(
-                f"The Ray cluster gave no worker a place within {PATIENCE:.0f} s: see 'ray status', or take fewer "
-                "--workers."
-            )
+            raise _no_place()
         for reference in [reference for reference in done if reference in self.opening]:
             self._let_in(self.opening.pop(reference), reference)
         return [reference for reference in done if reference in flying]
@@ -230,7 +238,8 @@ class _Cluster:
             raise Unavailable(f"{self.lost} workers were lost, the last one so: {_first_line(error)}")
         log.warning(f"A worker was lost ({_first_line(error)}); its units are done again.")
         self.seats.append(_Seat(self.hire()))
-        self._ask_to_open(self.seats[-1])
+        if self.family:
+            self._ask_to_open(self.seats[-1])
 
     def _hear(self, seat: _Seat, reference: Any) -> Any:
         """An answer, its files stored; _Lost where the worker is, and somebody else is on the way."""
@@ -356,6 +365,12 @@ def _nodes(ray: Any) -> list[tuple[int, int]]:
 
 def _absolute(case: Case) -> Case:
     return Case(case.id, case.lr.absolute(), case.hr and case.hr.absolute())
+
+
+def _no_place() -> Unavailable:
+    return Unavailable(
+        f"The Ray cluster gave no worker a place within {PATIENCE:.0f} s: see 'ray status', or take fewer --workers."
+    )
 
 
 def _gone(attempts: int, error: Exception) -> str:

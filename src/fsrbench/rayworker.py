@@ -57,6 +57,10 @@ class Worker:
         self._shop: Workshop | None = None
         self._turn = threading.Lock()
 
+    def preflight(self, arms: Sequence[str]) -> Reply:
+        """Ask whether auditors answer."""
+        return self._reply(lambda shop: shop.preflight(arms))
+
     def open(self, family: str) -> Reply:
         """Open a family."""
         return self._reply(lambda shop: shop.open(family))

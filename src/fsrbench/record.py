@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def describe(
     for name in settings.arms:
         plain["arms"][name]["limits"] = settings.limits_of(name).model_dump()
     return {
+        "started": today(),
         "fsrbench": __version__,
         "inputs": {"lr": lr.absolute().as_posix(), "hr": hr.absolute().as_posix() if hr else None},
         "settings": plain,
@@ -66,7 +68,8 @@ def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> d
             + "\n".join(f"  {line}" for line in differing)
             + "\nUse another --out, or the settings of the run."
         )
-    joined = {**new, "settings": dict(new["settings"])}
+    started = new["started"] if old is None else old.get("started", "")  # an older version's run is not begun today
+    joined = {**new, "started": started, "settings": dict(new["settings"])}
     for part in PARTS:  # sorted: in whatever order they were added
         whole, one, other = (joined, before, new)
         if part in new["settings"]:
@@ -110,6 +113,11 @@ def _differences(was: Mapping[str, Any], now: Mapping[str, Any], place: str = ""
             yield from _differences(one, other, where)
         elif one != other:
             yield f"{where}: {one!r} there, {other!r} now"
+
+
+def today() -> str:
+    """The day, in UTC. No time of day: runs of one day are alike to the last byte."""
+    return datetime.now(UTC).date().isoformat()
 
 
 @functools.cache

@@ -42,6 +42,17 @@ CHOICE_FIELDS = ("preferred", "confidence", "reason")
 Preferred: TypeAlias = Literal["first", "second", "neither"]
 
 
+REFUSED, EMPTY, CUT, ODD = "refused", "empty reply", "cut off at the token limit", "unusable"
+"""What the sentence on a reply that cannot be used begins with: what kind of unusable it is."""
+_KINDS = {REFUSED: "refused", EMPTY: "empty", CUT: "cut off at the token limit"}
+
+
+def kind(problem: str) -> str:
+    """What was wrong with a reply, in a few words, from the sentence that is kept of it."""
+    short = next((words for start, words in _KINDS.items() if problem.startswith(start)), "")
+    return short or ("not JSON" if "JSON" in problem else "not in the form that was asked for")
+
+
 class Unusable(ValueError):
     """The reply cannot be used; the text says why, in words that also go to the model with the request to repair."""
 

@@ -225,9 +225,10 @@ class RunFolder:
         except FileNotFoundError:
             return None
 
-    def exchanges(self, arm: str, family: str = "*") -> Iterator[dict[str, Any]]:
-        """All kept exchanges of an arm, in one family or in all."""
-        for path in sorted((self.root / "audits").glob(f"{family}/{arm}/*.json")):
+    def exchanges(self, arm: str, family: str = "*", most: int | None = None) -> Iterator[dict[str, Any]]:
+        """Kept exchanges of an arm, in one family or in all: every one, or so many, spread evenly."""
+        paths = sorted((self.root / "audits").glob(f"{family}/{arm}/*.json"))
+        for path in paths[:: max(1, -(-len(paths) // most))] if most else paths:
             yield jsonfile.read(path, shapes.exchange(), READ_ONLY)
 
     def _exchange_file(self, family: str, arm: str, case: str, number: int) -> Path:

@@ -55,10 +55,15 @@ def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Pa
     stopped = ""
     with executor(settings, machine, folder, workers) as crew, folder.locked():
         described = record.describe(settings, machine, (lr, hr), unit.asked(settings) if audited else {})
-        study = folder.write_study(record.join(folder.started(), described, out))
+        study = record.join(folder.started(), described, out)
+        waiting = {
+            f: [c for c in cases[:limit] if unit.missing(folder, f, c, settings.arms)] for f in settings.families
+        }
+        if unasked := unit.unasked(folder, waiting, [name for name, arm in settings.arms.items() if arm.auditor]):
+            crew.preflight(unasked)
+        folder.write_study(study)
         try:
-            for family in settings.families:
-                todo = [case for case in cases[:limit] if unit.missing(folder, family, case, settings.arms)]
+            for family, todo in waiting.items():
                 if not todo:
                     continue
                 try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
-from fsrbench import config, csvfile, degrade, images, liveness, plugins
+from fsrbench import config, csvfile, degrade, images, liveness, plugins, provenance
 from fsrbench.config import Limits, Settings
 from fsrbench.errors import FsrbenchError, InputError, SettingsError, StoreError
 from fsrbench.plugins import Auditor, Metric
@@ -133,7 +133,13 @@ class Evaluation:
     hr_size: int = 512
     """Size to which references are standardised."""
     limits: Limits = field(default_factory=Limits)
-    """Bounds on what is read."""
+    """Bounds on what is read, and on the share of replies that may be unusable."""
+    canaries: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Arm → samples in which it was shown spoilt pictures, and those in which it noticed."""
+    dead_knobs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Family → knobs that move no pixel on its backend."""
+    run: provenance.Provenance | None = None
+    """What was run; None for plain folders, of which nothing is known."""
 
 
 def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Evaluation:
@@ -150,17 +156,21 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         raise InputError(f"{folder.root} holds no finished case. Run fsrbench run --out {folder.root} again.")
     degraded, unknown = _degraded(lr, found.cases)
     roles = {arm: _role(settings, arm) for arm in settings.arms}
+    canaries = dict(_canaries(folder, settings))
     return Evaluation(
         found,
         load_metrics(settings.metrics),
         found.labels,
         marks={arm: MARKS[role] for arm, role in roles.items() if role in MARKS},
-        notes=(*_notes(settings), *_assumed(study), *_dead(study), *_canaries(folder, settings), *unknown),
+        notes=(*_notes(settings), *_assumed(study), *_dead(study), *_looked(canaries), *unknown),
         roles=roles,
         degraded=degraded,
         clusters=read_clusters(settings.clusters, found.cases),
         hr_size=settings.hr_size,
         limits=settings.limits,
+        canaries=canaries,
+        dead_knobs=study["dead_knobs"],
+        run=provenance.of_run(folder, study, made_with, found.labels),
     )
 
 
@@ -319,15 +329,19 @@ def _dead(study: Mapping[str, Any]) -> Iterator[str]:
             yield f"Dead knobs, which move no pixel on the {family} backend: {', '.join(names)}."
 
 
-def _canaries(folder: RunFolder, settings: Settings) -> Iterator[str]:
-    """Did an LVLM that was shown spoilt pictures among the real ones look at them?"""
+def _canaries(folder: RunFolder, settings: Settings) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Of an LVLM that was shown spoilt pictures among the real ones: how often, and how often it noticed."""
     for arm, chosen in settings.arms.items():
         if not chosen.settings.get("canary"):
             continue
         shown = [e["canary"] for e in folder.exchanges(arm) if e.get("canary", {}).get("looking") is not None]
-        looked = sum(canary["looking"] for canary in shown)
-        verdict = ": it is not looking at the pictures" if shown and looked * 2 < len(shown) else ""
-        yield f"{arm} scored spoilt pictures clearly below the real one in {looked} of {len(shown)} samples{verdict}."
+        yield arm, (len(shown), sum(canary["looking"] for canary in shown))
+
+
+def _looked(canaries: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+    for arm, (shown, looked) in canaries.items():
+        verdict = ": it is not looking at the pictures" if shown and looked * 2 < shown else ""
+        yield f"{arm} scored spoilt pictures clearly below the real one in {looked} of {shown} samples{verdict}."
 
 
 def _notes(settings: Settings) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from itertools import groupby
 from statistics import fmean
 from typing import Any, Literal
 
-from fsrbench import signs, stats
+from fsrbench import mishaps, signs, stats
 from fsrbench.results import Numbers
 from fsrbench.subjects import Evaluation, Role, Subject
 from fsrbench.values import PURE, Failure, Trail, Usage
@@ -41,6 +41,8 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
     names = sorted({s.family for s in what.subjects} | {f.family for f in failures})
     persons = persons_of(what)
     families = {family: _family(family, what, numbers, persons) for family in names}
+    counts = {family: _counts(family, what.subjects, failures, what.limits.max_invalid) for family in families}
+    _void(families, counts)
     tests = [*_tests(families, what.roles)]
     _judge(tests)
     return {
@@ -49,6 +51,7 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
             n: {"label": m.label, "better": m.better, "digits": m.digits, "unit": m.unit}
             for n, m in what.metrics.items()
         },
+        "run": asdict(what.run) if what.run is not None else None,
         "models": what.labels,
         "inputs": _inputs(what),
         "statistics": {
@@ -62,8 +65,24 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
         "roles": what.roles,
         "marks": what.marks,
         "notes": [*what.notes, *_alone(what)],
-        "counts": {family: _counts(family, what.subjects, failures) for family in families},
+        "canaries": {arm: {"shown": shown, "looked": looked} for arm, (shown, looked) in what.canaries.items()},
+        "dead_knobs": {family: list(names) for family, names in what.dead_knobs.items()},
+        "counts": counts,
+        "failures": [str(group) for group in mishaps.grouped(failures)],
     }
+
+
+def _void(families: Mapping[str, Any], counts: Mapping[str, Any]) -> None:
+    """Mark the effects of arms whose replies were mostly unusable: nothing is claimed of them, and none is tested."""
+    for family, metrics in families.items():
+        void = {arm for arm, counted in counts[family]["arms"].items() if counted["void"]}
+        for entry in metrics.values():
+            for arm, effect in entry["arms"].items():
+                effect["void"] = arm in void
+                effect["p"] = None if arm in void else effect["p"]
+            for arm, rivals in entry["against"].items():
+                for rival, effect in rivals.items():
+                    effect["p"] = None if {arm, rival} & void else effect["p"]
 
 
 def _tests(families: Mapping[str, Any], roles: Mapping[str, Role]) -> Iterator[dict[str, Any]]:
@@ -259,7 +278,7 @@ def _probability(p: float | None) -> float | None:
 # --------------------------------------------------------------------- counts
 
 
-def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Failure]) -> dict[str, Any]:
+def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Failure], share: float) -> dict[str, Any]:
     """What became of the cases, arm by arm: nothing that failed or could not be used hides in a mean."""
     failed = Counter(f.arm for f in failures if f.family == family)
     cases, arms = 0, {arm: _Tally() for arm in failed if arm != PURE}
@@ -273,8 +292,17 @@ def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Failure
     return {
         "cases": cases,
         "failed": failed[PURE],
-        "arms": {arm: {**counted.told(), "failed": failed[arm]} for arm, counted in sorted(arms.items())},
+        "arms": {arm: {**counted.told(share), "failed": failed[arm]} for arm, counted in sorted(arms.items())},
     }
+
+
+def void_arms(trails: Iterable[Trail], share: float) -> list[str]:
+    """`blind lvlm`, of each arm whose replies were mostly unusable, told from trails alone."""
+    tallies: dict[str, _Tally] = {}
+    for trail in trails:
+        for arm in trail.arms:
+            tallies.setdefault(f"{trail.family} {arm}", _Tally()).add(arm, trail)
+    return [name for name, tally in tallies.items() if tally.told(share)["void"]]
 
 
 @dataclass(slots=True)
@@ -289,6 +317,10 @@ class _Tally:
     """Cases that ended with another picture than pure's."""
     audits: int = 0
     """Audits for which something was sent."""
+    replies: int = 0
+    """Audits, whoever made them."""
+    unusable: Counter[str] = field(default_factory=Counter)
+    """Those of them that could not be used, by what was wrong."""
     usage: Usage = field(default_factory=lambda: Usage(cost=0.0))
     """What they cost together; the money is unknown where that of one is."""
 
@@ -302,14 +334,19 @@ class _Tally:
         self.invalid += any(audit.status == "invalid" for audit in audits)
         self.changed += trail.final(arm).sha256 != trail.pure.sha256
         self.audits += len(sent)
+        self.replies += len(audits)
+        self.unusable += mishaps.unusable(audits)
         self.usage = sum(sent, self.usage)
 
-    def told(self) -> dict[str, Any]:
-        """As the summary has it."""
+    def told(self, share: float) -> dict[str, Any]:
+        """As the summary has it; void is an arm of whose replies this share or more could not be used."""
         cost = self.usage.cost if self.audits else None
         return {
             "done": self.done,
             "invalid": self.invalid,
+            "replies": self.replies,
+            "unusable": dict(self.unusable.most_common()),
+            "void": mishaps.mostly_unusable(self.replies, self.unusable, share),
             "changed": self.changed,
             "requests": self.usage.requests,
             "tokens": self.usage.prompt_tokens + self.usage.completion_tokens,

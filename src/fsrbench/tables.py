@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import wording
+from fsrbench import caveats, imprint, wording
 from fsrbench.summary import TESTED
 from fsrbench.wording import Summary
 
@@ -67,6 +67,8 @@ def markdown(summary: Summary) -> str:
         parts += [
             "\n".join(f"- **{wording.escape(family)}**: {wording.escape(text)}" for family, text in found.items())
         ]
+    if run := [f"- {wording.escape(what)}: {wording.escape(text)}" for what, text in imprint.lines(summary)]:
+        parts += ["## What was run", "\n".join(run)]
     if first:
         parts += ["## Distortion metrics", _table(summary, first)]
     if second:
@@ -78,7 +80,7 @@ def markdown(summary: Summary) -> str:
         parts += ["## Against the controls", rivals, _AGAINST]
     if evidence := _evidence(summary):
         parts += ["## How sure", evidence, _EVIDENCE.format(**summary["statistics"])]
-    parts += ["## What happened to the cases", _counts(summary)]
+    parts += ["## What happened to the cases", _counts(summary), *_mishaps(summary)]
     lacking = [wording.escape(line) for line in missing(summary)]
     if lacking:
         parts += ["## Not available", "\n".join(f"- {line}" for line in lacking)]
@@ -141,7 +143,8 @@ def _rows(summary: Summary, names: Sequence[str]) -> Iterator[tuple[str, list[tu
         for arm in wording.arms(summary, family):
             done = counts["arms"][arm]["done"]
             cells = [_arm_cell(summary, name, metrics[name]["arms"][arm], done) for name in names]
-            rows.append((wording.arm_name(summary, arm), done, cells))
+            unusable = _unusable(counts["arms"][arm])
+            rows.append((wording.arm_name(summary, arm) + unusable, done, cells))
         yield wording.family_name(summary, family), rows
 
 
@@ -157,12 +160,20 @@ def _arm_cell(summary: Summary, metric: str, entry: Mapping[str, Any], done: int
         return Cell("n/a")
     mean = wording.number(summary, metric, entry["mean"]) + _fewer(entry["n"], done)
     delta = f"Δ {wording.number(summary, metric, entry['delta'], signed=True)}"
+    if entry.get("void"):
+        return Cell(mean, delta="no finding")
     if entry["ties"] == entry["n"]:
         return Cell(mean, delta=f"{delta}, equal")
     best = wording.standing_out(summary, metric, entry) == 1
     low, high = wording.interval(summary, metric, entry) or ("", "")
     chance = wording.p_value(entry["p_adjusted"])
     return Cell(mean, best, delta + wording.outlier(entry), low, high, wording.shares(entry), chance)
+
+
+def _unusable(counts: Mapping[str, Any]) -> str:
+    """What is said beside an arm's name where some of its replies could not be used."""
+    bad = sum(counts.get("unusable", {}).values())
+    return f" ({bad:,} of {counts['replies']:,} replies unusable)" if bad else ""
 
 
 def _fewer(n: int, row: int) -> str:
@@ -286,6 +297,13 @@ def _counts(summary: Summary) -> str:
                 f"| {wording.escape(family)} | {wording.escape(arm)} | " + " | ".join(map(str, numbers)) + " |"
             )
     return "\n".join(lines)
+
+
+def _mishaps(summary: Summary) -> Iterator[str]:
+    """Below the counts: which replies could not be used, and what failed for which reason."""
+    lines = [*caveats.lines(summary), *(f"failed: {group}" for group in summary.get("failures", ()))]
+    if lines:
+        yield "\n".join(f"- {wording.escape(line)}" for line in lines)
 
 
 def missing(summary: Summary) -> Iterator[str]:

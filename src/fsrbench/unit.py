@@ -7,6 +7,7 @@ user can mend ends as a `Failure` and lets the other cases go on; a bug keeps it
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,7 +17,14 @@ from typing import TypeAlias
 from fsrbench import choice, execute, images, inputs, liveness, networks, plugins, png, policy, prompts
 from fsrbench.config import Settings
 from fsrbench.downloads import sha256
-from fsrbench.errors import CostLimitReached, FsrbenchError, SettingsError, StoreError, sentence
+from fsrbench.errors import (
+    AuditorUnreachable,
+    CostLimitReached,
+    FsrbenchError,
+    SettingsError,
+    StoreError,
+    sentence,
+)
 from fsrbench.liveness import Trial
 from fsrbench.plugins import Machine
 from fsrbench.restore import BATCH, Picture, Pipeline
@@ -37,6 +45,7 @@ from fsrbench.values import (
     derive_seed,
 )
 
+log = logging.getLogger("fsrbench")
 Outcome: TypeAlias = tuple[str, list[Failure]]
 """What came of one unit: its case's id, and what failed."""
 
@@ -106,6 +115,44 @@ def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Q
             raise type(error)(f"Arm {name}: {error}") from None
         shared[key] = opened[name]
     return opened
+
+
+def preflight(auditors: Mapping[str, Callable[[Question], Answer]], arms: Iterable[str]) -> None:
+    """Ask whoever is asked over a network one small question, before any work is done.
+
+    What the user must mend is a SettingsError with the cure; what may pass by itself is said, and the run goes on.
+    """
+    tried: set[str] = set()
+    for name in arms:
+        ask = auditors.get(name)
+        if not isinstance(ask, plugins.Remote) or ask.whom in tried:
+            continue
+        tried.add(ask.whom)
+        try:
+            ask.preflight()
+        except AuditorUnreachable as error:
+            if error.cure:
+                raise SettingsError(
+                    f"Arm {name}: {error}. {error.cure} Nothing was restored; the arm's setting preflight: false "
+                    "leaves this question out."
+                ) from None
+            log.warning(f"Arm {name}: {error}. That may pass, so the run goes on.")
+
+
+def unasked(folder: RunFolder, todo: Mapping[str, Sequence[Case]], arms: Iterable[str]) -> list[str]:
+    """Those of the arms that have a case before them which they have not done."""
+    waiting, found = list(arms), list[str]()
+    for family, cases in todo.items():
+        for case in cases:
+            if not waiting:
+                return found
+            try:
+                trail = folder.trail(family, case.id)
+            except StoreError:
+                continue
+            found += [arm for arm in waiting if trail is None or arm not in trail.arms]
+            waiting = [arm for arm in waiting if arm not in found]
+    return found
 
 
 def open_family(

@@ -11,11 +11,13 @@ Environment: FSRBENCH_WEIGHTS (a folder), FSRBENCH_CACHE (instead of the platfor
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import logging
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -147,6 +149,8 @@ TABLE: dict[str, Weight] = {w.name: w for w in _ROWS}
 """Every file that fsrbench may ask for. What ships inside other packages (LPIPS's linear layers) is not here."""
 
 
+AGAIN = 3600.0
+"""Seconds before a failed download of something that a run can do without is tried again."""
 _FAILED: dict[tuple[str, Path], str] = {}
 """Downloads that did not work out in this process, and why."""
 
@@ -155,9 +159,17 @@ _FAILED: dict[tuple[str, Path], str] = {}
 
 
 def locate(
-    name: str, *, explicit: Path | None = None, offline: bool = False, progress: Progress | None = None
+    name: str,
+    *,
+    explicit: Path | None = None,
+    offline: bool = False,
+    optional: bool = False,
+    progress: Progress | None = None,
 ) -> Found:
-    """The file behind a name of the table, downloaded if it must and may be; `progress` hears bytes done and all."""
+    """The file behind a name of the table, downloaded if it must and may be; `progress` hears bytes done and all.
+
+    What a run can do without (`optional`) is not tried again for a while where the last attempt failed.
+    """
     weight = _known(name)
     if explicit is not None:
         return identify(explicit)
@@ -168,18 +180,44 @@ def locate(
     if cached.is_file():
         return _trusted(weight, cached)
     if weight.member_of is not None:
-        archive = locate(weight.member_of, offline=offline, progress=progress)
+        archive = locate(weight.member_of, offline=offline, optional=optional, progress=progress)
         return _trusted(weight, _extract(weight, archive.path))
     if offline or os.environ.get("FSRBENCH_OFFLINE"):
         raise WeightsError(f"{name} is not on this machine, and downloads are forbidden (offline). {_cure(weight)}")
     source = (url(weight), cache())
     if source in _FAILED:  # five tools that want one file need not each wait for the same dead end
         raise WeightsError(_FAILED[source])
+    if optional and (lately := _failed_lately(weight)):
+        raise WeightsError(lately)
     try:
         return _trusted(weight, download(weight, progress))
     except WeightsError as error:
         _FAILED[source] = str(error)
+        _remember(weight, str(error))
         raise
+
+
+def _failed_lately(weight: Weight) -> str:
+    """What an attempt of this or another command came to less than AGAIN ago; empty where there was none."""
+    note = _note(weight)
+    try:
+        age = time.time() - note.stat().st_mtime
+        address, _, told = note.read_text(encoding="utf-8").partition("\n")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    if address != url(weight) or not 0 <= age < AGAIN:
+        return ""
+    return f"{told} (This was {age / 60:.0f} min ago. What a run can do without is tried again after an hour.)"
+
+
+def _remember(weight: Weight, told: str) -> None:
+    with contextlib.suppress(OSError):
+        _note(weight).write_text(f"{url(weight)}\n{told}", encoding="utf-8")
+
+
+def _note(weight: Weight) -> Path:
+    """Where a failed download is noted; it goes when one succeeds."""
+    return cache() / f"{weight.name}.failed"
 
 
 def identify(path: Path) -> Found:
@@ -301,6 +339,7 @@ def download(weight: Weight, progress: Progress | None = None) -> Path:
             if not target.is_file():  # another process may have fetched it while this one waited
                 wanted = downloads.Wanted(weight.name, url(weight), weight.bytes, weight.sha256, _cure(weight))
                 downloads.fetch(wanted, target, progress or (lambda _done, _all: None))
+                _note(weight).unlink(missing_ok=True)
     except OSError as error:
         raise WeightsError(f"{target} cannot be written: {error.strerror or error}.") from error
     return target

@@ -37,6 +37,9 @@ class Opened:
 class Crew(Protocol):
     """Those who do the work. A family is opened before its cases are worked on."""
 
+    def preflight(self, arms: Sequence[str]) -> None:
+        """Find out, before anything is opened, whether the auditors of these arms answer; SettingsError if not."""
+
     def open(self, family: str) -> Opened:
         """Load a family's network; WeightsError if its checkpoint cannot be used."""
 
@@ -65,6 +68,10 @@ class Workshop:
         self._look: evidence.Tools | None = None
         self._bench: Bench | None = None
         self._turn = Lock()
+
+    def preflight(self, arms: Sequence[str]) -> None:
+        """Ask the auditors of these arms one small question each, if they are asked over a network."""
+        unit.preflight(self._auditors, arms)
 
     def open(self, family: str) -> Opened:
         """Load a family's network, once, in place of the one before."""

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from fsrbench.auditors._limiter import Limiter, NoTurn
+from fsrbench.auditors._patience import Patience
 from fsrbench.auditors._price import Purse
-from fsrbench.auditors._wire import Completion, Failed, Refused, completion, from_status, parse_body, tokens
+from fsrbench.auditors._wire import ADDRESS, Completion, Failed, Refused, completion, from_status, parse_body, tokens
 from fsrbench.errors import AuditorUnreachable
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Server:
     """Seconds for everything that one question takes: waiting, retries, repair and repeats."""
     max_body: int
     """Bytes of one HTTP reply; more is cut off and counts as a failure of the server."""
+    give_up: int
+    """Failures in a row that asking again cannot mend, after which nothing more is asked; 0: never."""
 
     @property
     def shown(self) -> str:
@@ -88,6 +91,8 @@ class Dialect:
             if name in said and name not in self.left_out:
                 return dataclasses.replace(self, left_out=self.left_out | {name})
         about_format = any(word in said for word in ("response_format", "json", "schema", "structured", "grammar"))
+        if not about_format and any(word in said for word in ("image", "vision", "multimodal")):
+            return None  # the model takes no pictures, whatever form its reply has
         if self.format != FORMATS[-1] and (about_format or not format_works):
             return dataclasses.replace(self, format=FORMATS[FORMATS.index(self.format) + 1])
         return None
@@ -102,6 +107,7 @@ class Chat:
         self.server = server
         self._limiter = limiter
         self._purse = purse
+        self.patience = Patience(server.give_up)
         self._client: OpenAI = OpenAI(
             api_key=server.key, base_url=server.base_url, timeout=server.timeout, max_retries=0
         )
@@ -111,17 +117,26 @@ class Chat:
         self._format_works = False
         self._jitter = random.Random()  # decides on pauses only, never on a result
 
-    def ask(self, messages: list[dict[str, Any]], schema: Mapping[str, Any], seed: int, until: float) -> Completion:
-        """One reply, at the latest at `until` (of time.monotonic).
+    def ask(
+        self,
+        messages: list[dict[str, Any]],
+        schema: Mapping[str, Any],
+        seed: int,
+        until: float,
+        attempts: int | None = None,
+    ) -> Completion:
+        """One reply, at the latest at `until` (of time.monotonic), in the server's attempts or in so many.
 
         AuditorUnreachable after bounded retries, or at once where a retry cannot help; CostLimitReached when
         nothing more may be spent.
         """
         started, requests, failures, trouble = 0.0, 0, 0, "none was sent"
-        dialect = self._dialect
-        while failures < self.server.attempts:
+        dialect, attempts = self._dialect, attempts or self.server.attempts
+        last: Failed | None = None
+        while failures < attempts:
             try:
                 with self._limiter.turn(until) as token:
+                    self.patience.check()
                     self._purse.check()
                     started = started or time.monotonic()
                     requests += 1
@@ -133,27 +148,35 @@ class Chat:
             except Refused as error:
                 next_dialect = dialect.after(str(error), format_works=self._format_works)
                 if next_dialect is None:
-                    raise AuditorUnreachable(self._sentence(f"refused the request: {error}")) from None
+                    raise self._lost(f"refused the request: {error}", error) from None
                 dialect = next_dialect
             except Failed as error:
                 failures += 1
-                trouble = str(error)
+                trouble, last = str(error), error
                 if error.too_many:
                     self._limiter.shrink(token)
                 if error.final or (error.wait or 0) > MAX_WAIT:
                     break
                 if error.wait:
                     self._limiter.hold(error.wait)
-                if failures < self.server.attempts and not self._pause(failures, error.wait, until):
+                if failures < attempts and not self._pause(failures, error.wait, until):
                     trouble += f"; waiting longer would pass the {self.server.deadline:g} s of the setting deadline"
                     break
             else:
                 self._limiter.grow()
+                self.patience.answered()
                 with self._lock:
                     self._dialect, self._format_works = dialect, True
                 return completion(body, dialect.format, requests, time.monotonic() - started, cost)
         tries = f"gave no reply after {requests} request{'s' * (requests > 1)}; the last: "
-        raise AuditorUnreachable(self._sentence(tries + trouble))
+        raise self._lost(tries + trouble, last)
+
+    def _lost(self, what: str, error: Failed | Refused | None) -> AuditorUnreachable:
+        """Nothing was answered; remembered, where asking again cannot help."""
+        told = self._sentence(what)
+        if error is not None and error.final:
+            self.patience.failed(told)
+        return AuditorUnreachable(told, cure=error.cure if error is not None else "")
 
     def scrub(self, value: Any) -> Any:
         """The same JSON-ready value with the key, should a server have echoed it, blotted out."""
@@ -214,7 +237,9 @@ class Chat:
             raise from_status(error) from None
         except (openai.APIConnectionError, _transport_error()) as error:
             cause = error.__cause__ or error
-            raise Failed(f"the connection failed ({type(cause).__name__}: {cause})") from None
+            nobody = type(cause).__name__ in ("ConnectError", "UnsupportedProtocol")  # no name, no port, no TLS
+            told = f"the connection failed ({type(cause).__name__}: {cause})"
+            raise Failed(told, cure=ADDRESS if nobody else "") from None
         return parse_body(bytes(body))
 
 

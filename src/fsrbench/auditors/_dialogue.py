@@ -83,13 +83,25 @@ class Dialogue:
             completions.append(self._scrubbed(self.chat.ask(messages, schema, seed, until)))
             said, problem = _read(completions[-1], schema, read)
             problems.append(problem)
-            if problem.startswith("refused"):  # a refusal is an answer, and asking again would be pressing
+            if problem.startswith(reply.REFUSED):  # a refusal is an answer, and asking again would be pressing
                 break
             messages = [*messages, *_request_to_repair(completions[-1], problem, schema)]
         if self.cache and self._worth_keeping(said):
             self.cache.keep(asked, completions)
         replies = [self._record(c, problem, cached=False) for c, problem in zip(completions, problems, strict=True)]
         return Asked(said, problems[-1], replies, _usage(completions, started))
+
+    def preflight(self, content: list[dict[str, Any]], schema: Mapping[str, Any], seconds: float) -> Completion | None:
+        """One question that must be answered soon, and only once: None where the cache has its answer."""
+        server = self.chat.server
+        asked = {"base_url": server.base_url, "model": server.model, "content": content, "schema": schema}
+        if self.cache and self.cache.find(asked):
+            return None
+        messages = [{"role": "user", "content": content}]
+        found = self._scrubbed(self.chat.ask(messages, schema, 0, time.monotonic() + seconds, attempts=1))
+        if self.cache:
+            self.cache.keep(asked, [found])
+        return found
 
     def _worth_keeping(self, said: T | None) -> bool:
         return said is not None or (self.cache is not None and self.cache.unusable)
@@ -111,20 +123,20 @@ def _read(
 ) -> tuple[T | None, str]:
     """The fields, or what kind of unusable it is."""
     if completion.refusal:
-        return None, f"refused: {completion.refusal[:300]}"
+        return None, f"{reply.REFUSED}: {completion.refusal[:300]}"
     if completion.finish_reason == "content_filter":
-        return None, "refused: the server's content filter stopped the reply"
+        return None, f"{reply.REFUSED}: the server's content filter stopped the reply"
     if not completion.text.strip():
         cut = " (the token limit was used up before any text: raise max_tokens)" * (
             completion.finish_reason == "length"
         )
-        return None, f"empty reply{cut}"
+        return None, f"{reply.EMPTY}{cut}"
     try:
         return read(completion.text, schema), ""
     except reply.Unusable as error:
         if completion.finish_reason == "length":
-            return None, f"cut off at the token limit (setting max_tokens): {error}"
-        return None, f"unusable: {error}"
+            return None, f"{reply.CUT} (setting max_tokens): {error}"
+        return None, f"{reply.ODD}: {error}"
 
 
 def _request_to_repair(completion: Completion, problem: str, schema: Mapping[str, Any]) -> list[dict[str, Any]]:

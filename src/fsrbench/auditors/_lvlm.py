@@ -14,22 +14,41 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from fsrbench import choice, images, prompts, reply
 from fsrbench.auditors import _canary
 from fsrbench.auditors._dialogue import Asked, Dialogue
+from fsrbench.auditors._wire import PICTURES
 from fsrbench.errors import AuditorUnreachable, CostLimitReached
 from fsrbench.values import Answer, Audit, Comparison, Evidence, Image, Preference, Question, Usage, derive_seed
 
 SEEDS = 2**31
 """Servers take seeds below this."""
 FREE = Usage(cost=0.0)
+SOON = 30.0
+"""Seconds for the question before the first case; a server that is not done by then may be loading its model."""
+PATCH = 64
+"""Side of the picture of that question: models exist that take none below 28 pixels."""
+BLIND = "no picture"
+COLOUR = (
+    "Before pictures of faces are sent, a test. What colour is the picture below? Answer with one JSON object, "
+    f'{{"colour": …}}: red, green or blue; or "{BLIND}" if none came with this text.'
+)
+COLOURS = {
+    "type": "object",
+    "properties": {"colour": {"type": "string", "enum": ["red", "green", "blue", BLIND]}},
+    "required": ["colour"],
+    "additionalProperties": False,
+}
+"""The schema of its reply."""
 Shown = list[tuple[str, Image]]
 """Label and picture, in the order that the prompt announces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lvlm:
-    """An opened auditor; satisfies `plugins.Comparer`."""
+    """An opened auditor; satisfies `plugins.Comparer` and `plugins.Remote`."""
 
     dialogue: Dialogue
     """The server, and what it once said."""
@@ -39,6 +58,32 @@ class Lvlm:
     """How often each question is asked."""
     canary: int
     """One case in so many is also shown canaries; 0 for none."""
+    tried_out: bool
+    """Is it asked one small question before a run's first case?"""
+
+    @property
+    def whom(self) -> str:
+        """The server and the model."""
+        server = self.dialogue.chat.server
+        return f"{server.shown}, model {server.model}"
+
+    def preflight(self) -> None:
+        """Ask for the colour of a small picture. What is answered hardly matters, that anything is does."""
+        if not self.tried_out:
+            return
+        picture = np.zeros((PATCH, PATCH, 3), np.float32)
+        picture[..., 0] = 1
+        try:
+            found = self.dialogue.preflight(_content(COLOUR, [("The picture:", picture)]), COLOURS, SOON)
+        except CostLimitReached:
+            return  # the run comes to that itself, and goes on without this arm's next case
+        said = found.text.lower() if found is not None else ""
+        if BLIND in said and "red" not in said:
+            raise AuditorUnreachable(f"{self.whom}, was sent a picture and says that there is none", cure=PICTURES)
+
+    def check(self) -> None:
+        """AuditorUnreachable, before anything is prepared, where nothing more is asked."""
+        self.dialogue.chat.patience.check()
 
     def __call__(self, question: Question) -> Answer:
         """Judge one restoration, by the reply of median score where it is asked for several times."""

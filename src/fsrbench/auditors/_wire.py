@@ -18,6 +18,22 @@ RETRIED = (408, 409, 425, 429)
 """Statuses besides 5xx after which the same request may succeed."""
 TOO_MANY = 429
 """The status that asks for fewer requests."""
+ADDRESS = (
+    "Check that a server is running there, and the address: --base-url, the arm's base_url or OPENAI_BASE_URL; many "
+    "end in /v1."
+)
+"""The cure where nothing that speaks this protocol was found."""
+KEY = "Check the key: OPENAI_API_KEY, or what the arm's api_key_env or api_key_file names."
+"""The cure where the key is at fault."""
+MODEL = (
+    "Check the model's name (--lvlm-model, the arm's model or FSRBENCH_LVLM_MODEL) and the address (--base-url; many "
+    "end in /v1)."
+)
+"""The cure where the address or the model is not known."""
+PICTURES = "Check the model's name, and that it is a model that takes pictures."
+"""The cure where a question with pictures is turned down."""
+CREDIT = "Check the account's credit and limits with whoever runs the server."
+"""The cure where the account may ask no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +65,16 @@ class Completion:
 class Refused(Exception):
     """The server turned the request down as it is; the text is its message."""
 
+    final = True
+    cure = PICTURES
+
 
 class Failed(Exception):
     """This attempt brought no reply."""
 
-    def __init__(self, what: str, wait: float | None = None, *, final: bool = False, too_many: bool = False) -> None:
+    def __init__(
+        self, what: str, wait: float | None = None, *, final: bool = False, too_many: bool = False, cure: str = ""
+    ) -> None:
         super().__init__(what)
         self.wait = wait
         """Seconds that the server asked to wait."""
@@ -61,6 +82,8 @@ class Failed(Exception):
         """True where another attempt cannot help."""
         self.too_many = too_many
         """True where the server asks for fewer requests."""
+        self.cure = cure
+        """What the user can mend; empty for what may pass by itself."""
 
 
 def from_status(error: Any) -> Refused | Failed:
@@ -70,15 +93,17 @@ def from_status(error: Any) -> Refused | Failed:
     if status in REFUSED:
         return Refused(f"{status}: {told}")
     if status in (401, 403):
-        return Failed(f"{status}, the key is missing or not accepted: {told}", final=True)
+        return Failed(f"{status}, the key is missing or not accepted: {told}", final=True, cure=KEY)
     if status == 404:
-        return Failed(f"404, there is no such model or address (many end in /v1): {told}", final=True)
+        return Failed(f"404, there is no such model or address (many end in /v1): {told}", final=True, cure=MODEL)
     again = status in RETRIED or status >= 500
+    spent = status == 402 or error.code == "insufficient_quota"
     return Failed(
         f"{status}: {told}",
         retry_after(error.response.headers),
-        final=not again or error.code == "insufficient_quota",
+        final=not again or spent,
         too_many=status == TOO_MANY,
+        cure=CREDIT if spent else "" if again else ADDRESS,
     )
 
 
@@ -101,7 +126,8 @@ def parse_body(body: bytes) -> dict[str, Any]:
         value = json.loads(body)
     except (ValueError, RecursionError):
         start = body[:60].decode("utf-8", "replace")
-        raise Failed(f"it answered with something that is not JSON: {start!r} (is the address right?)") from None
+        told = f"it answered with something that is not JSON: {start!r} (is the address right?)"
+        raise Failed(told, cure=ADDRESS) from None
     choices = value.get("choices") if isinstance(value, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         error = value.get("error") if isinstance(value, dict) else None

@@ -193,5 +193,8 @@ def _reason(reading: Reading, tags: tuple[str, ...]) -> str:
 
 
 AUDITOR = Auditor(
-    "signal processing: blockiness, ringing, oversharpening and colour shift; needs no model", _open, control=True
+    "signal processing: blockiness, ringing, oversharpening and colour shift; needs no model",
+    _open,
+    control=True,
+    compares=True,
 )

@@ -5,6 +5,10 @@ Reads the arm's settings and opens it, or says what is missing. What is asked is
 
 - `base_url`, `model`, `api_key_env` or `api_key_file`, `temperature`, `seed`, `max_tokens`: whom and what to ask
 - `timeout`: seconds for one request; `attempts`, `backoff`: retries; `deadline`: seconds for one question in all
+- `preflight`: one small question with a picture before a run's first case, so that a wrong address, key or model costs
+  no restoration; true unless it says false
+- `give_up`: failures in a row that asking again cannot mend (key, model, refused) before nobody is asked any more; 0:
+  no such limit
 - `concurrency`: requests in flight at most; fewer while the server answers 429
 - `prices`: model → {input, output}, money per million tokens; `max_cost`: money that one command may spend on the arm
 - `cache`: a folder; a question that was answered usably is not sent again
@@ -47,6 +51,8 @@ SETTINGS: dict[str, tuple[type, ...]] = {
     "attempts": (int,),
     "backoff": NUMBER,
     "deadline": NUMBER,
+    "preflight": (bool,),
+    "give_up": (int,),
     "concurrency": (int,),
     "prices": (dict,),
     "max_cost": NUMBER,
@@ -62,6 +68,7 @@ LEAST_BODY = 1_000_000
 """Bytes that any HTTP reply may have: a short limit is to refuse the auditor's words, not the server's."""
 MAX_KEY = 10_000
 """Bytes of a key's file."""
+NO_MODEL = "No LVLM is named. Give --lvlm-model NAME, the arm's setting model, or set FSRBENCH_LVLM_MODEL."
 NO_KEY = "none"
 """Sent to a server of one's own that needs no key."""
 
@@ -84,6 +91,7 @@ def _open(settings: Mapping[str, Any], machine: Machine) -> Lvlm:
         seed=chosen.get("seed"),
         repeat=_whole(chosen, "repeat", 1, 1, 20),
         canary=_whole(chosen, "canary", 0, 0, 1_000_000),
+        tried_out=chosen.get("preflight", True),
     )
 
 
@@ -91,15 +99,13 @@ def _server(chosen: Mapping[str, Any], bounds: Bounds) -> Server:
     """Where to ask, and how patiently."""
     base_url = chosen.get("base_url") or os.environ.get("OPENAI_BASE_URL") or None
     model = chosen.get("model") or os.environ.get("FSRBENCH_LVLM_MODEL")
-    key = _key(chosen, base_url)
+    key = _key(chosen, base_url, "" if model else NO_MODEL)
     if base_url is not None and (not base_url.startswith(("http://", "https://")) or "@" in base_url):
         raise SettingsError(
             "The LVLM server's address (base_url) must begin with http:// or https:// and hold no user or password."
         )
     if not model:
-        raise SettingsError(
-            "No LVLM is named. Give --lvlm-model NAME, the arm's setting model, or set FSRBENCH_LVLM_MODEL."
-        )
+        raise SettingsError(NO_MODEL)
     return Server(
         base_url=base_url,
         key=key,
@@ -111,6 +117,7 @@ def _server(chosen: Mapping[str, Any], bounds: Bounds) -> Server:
         backoff=_settings.bounded(chosen, "backoff", 1, 0, 60),
         deadline=_settings.bounded(chosen, "deadline", 600, 0.05, 86_400),
         max_body=max(LEAST_BODY, BODY * bounds.max_reply),
+        give_up=_whole(chosen, "give_up", 5, 0, 1_000_000),
     )
 
 
@@ -118,8 +125,11 @@ def _whole(chosen: Mapping[str, Any], name: str, default: int, low: int, high: i
     return round(_settings.bounded(chosen, name, default, low, high))
 
 
-def _key(chosen: Mapping[str, Any], base_url: str | None) -> str:
-    """The key from where the settings say; none is needed for a server that is named."""
+def _key(chosen: Mapping[str, Any], base_url: str | None, lacking: str) -> str:
+    """The key from where the settings say; none is needed for a server that is named.
+
+    Where there is none, what is `lacking` besides is said together with it.
+    """
     if "api_key_file" in chosen:
         try:
             key = images.read_bytes(Path(chosen["api_key_file"]).expanduser(), MAX_KEY).decode().strip()
@@ -134,9 +144,10 @@ def _key(chosen: Mapping[str, Any], base_url: str | None) -> str:
             return NO_KEY
     if not key:
         raise SettingsError(
-            f"There is no key for the LVLM: {source} is empty or not set. Set OPENAI_API_KEY, or name another variable "
-            "in the arm's api_key_env or a file in api_key_file; for a server of your own that needs no key, name it "
-            "with --base-url URL, the arm's base_url or OPENAI_BASE_URL."
+            f"{lacking + ' Nor is there a' if lacking else 'There is no'} key for the LVLM: {source} is empty or not "
+            "set. Set OPENAI_API_KEY, or name another variable in the arm's api_key_env or a file in api_key_file; for "
+            "a server of your own that needs no key, name it with --base-url URL, the arm's base_url or "
+            "OPENAI_BASE_URL."
         )
     if not key.isascii() or not key.isprintable() or " " in key:
         raise SettingsError(f"What is in {source} is no key: it holds spaces or characters that no key has.")
@@ -146,9 +157,10 @@ def _key(chosen: Mapping[str, Any], base_url: str | None) -> str:
 AUDITOR = Auditor(
     "a vision-language model behind any OpenAI-compatible server",
     _open,
+    compares=True,
     takes=("base_url", "model", "concurrency", "max_cost", "cache", "cache_unusable"),
     handling=(
         "concurrency", "max_cost", "prices", "cache", "cache_unusable", "timeout", "deadline", "attempts", "backoff",
-        "api_key_env", "api_key_file",
+        "api_key_env", "api_key_file", "preflight", "give_up",
     ),
 )  # fmt: skip

@@ -67,4 +67,6 @@ def _value(draw: random.Random, knob: Mapping[str, Any], current: KnobValue | No
     return draw.uniform(knob["minimum"], knob["maximum"])
 
 
-AUDITOR = Auditor("control: guesses, evenly over the allowed knobs, without looking at anything", _open, control=True)
+AUDITOR = Auditor(
+    "control: guesses, evenly over the allowed knobs, without looking at anything", _open, control=True, compares=True
+)

@@ -182,4 +182,6 @@ def _read(path: Path, shape: TypeAdapter[Stored]) -> Stored:
         raise AuditorUnreachable(str(error)) from None
 
 
-AUDITOR = Auditor("answers from a finished run's records, without its model and without a network", _open)
+AUDITOR = Auditor(
+    "answers from a finished run's records, without its model and without a network", _open, compares=True
+)

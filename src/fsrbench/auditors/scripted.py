@@ -114,4 +114,4 @@ def _select(question: Question, replies: list[Any] | dict[str, Any]) -> str | di
     return entry
 
 
-AUDITOR = Auditor("answers from a script in its settings: for tests and for reproducing", _open)
+AUDITOR = Auditor("answers from a script in its settings: for tests and for reproducing", _open, compares=True)

@@ -31,7 +31,7 @@ def _open(machine: Machine) -> Callable[[Sequence[Image], Image | None], list[fl
     """Load detector and recogniser; WeightsError, with the cure, if one is absent."""
     from fsrbench import faces, weights
 
-    path = weights.locate(_RECOGNISER, explicit=machine.recogniser, offline=machine.offline).path
+    path = weights.locate(_RECOGNISER, explicit=machine.recogniser, offline=machine.offline, optional=True).path
     detector = faces.open_detector(machine)
     recogniser = faces.open_onnx(path, machine)
     if getattr(recogniser, "taskname", None) != "recognition":

@@ -34,7 +34,7 @@ def _open(machine: Machine) -> Callable[[Sequence[Image], Image | None], list[fl
     """Load the network; WeightsError, with the cure, if the backbone is absent."""
     from fsrbench import weights
 
-    backbone = weights.locate(_BACKBONE, offline=machine.offline).path  # before torch is loaded in vain
+    backbone = weights.locate(_BACKBONE, offline=machine.offline, optional=True).path  # before torch is loaded in vain
 
     import torch
 

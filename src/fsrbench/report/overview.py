@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from fsrbench import __version__, tables, wording
+from fsrbench import __version__, imprint, tables, wording
 from fsrbench.report.cases import Entry, title
 from fsrbench.report.pictures import Plot
 from fsrbench.report.table import standin
@@ -47,6 +47,8 @@ def page(results: Results, entries: Sequence[Entry], plots: Sequence[Plot], scri
         counts=list(_counts(summary)),
         statistics=summary["statistics"],
         inputs=summary["inputs"],
+        imprint=imprint.short(summary),
+        run=list(imprint.lines(summary)),
         notes=summary["notes"],
         missing=list(tables.missing(summary)),
         outliers=list(tables.outliers(summary)),
@@ -101,12 +103,12 @@ def _cell(summary: Summary, family: str, metric: str, effect: Mapping[str, Any],
         "known": effect["delta"] is not None,
         "mean": wording.number(summary, metric, effect["mean"]),
         "delta": wording.number(summary, metric, effect["delta"], signed=True) + wording.outlier(effect),
-        "interval": "equal" if equal else _between(summary, metric, effect["low"], effect["high"], signed=True),
+        "interval": _spread(summary, metric, effect, equal),
         "shares": wording.shares(effect),
-        "p": "" if equal else wording.p_value(effect["p_adjusted"]),
+        "p": "" if equal or effect.get("void") else wording.p_value(effect["p_adjusted"]),
         "n": f"n={effect['n']}" if effect["n"] not in (0, done) else "",
         "found": found(summary, metric, effect),
-        "drawn": None if equal else _drawn(summary, family, metric, effect),
+        "drawn": None if equal or effect.get("void") else _drawn(summary, family, metric, effect),
     }
 
 
@@ -158,6 +160,13 @@ def _detail(summary: Summary, metric: str, effect: Mapping[str, Any]) -> list[st
         wording.to_show(effect),
         "n/a" if effect["needed"] is None else str(effect["needed"]),
     ]
+
+
+def _spread(summary: Summary, metric: str, effect: Mapping[str, Any], equal: bool) -> str:
+    """What stands below a difference: its interval, or why there is none."""
+    if effect.get("void"):
+        return "no finding"
+    return "equal" if equal else _between(summary, metric, effect["low"], effect["high"], signed=True)
 
 
 def _between(summary: Summary, metric: str, low: float | None, high: float | None, *, signed: bool = False) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from fsrbench import choice, plugins, policy, prompts
 from fsrbench.errors import AuditorUnreachable, TookTooLong
-from fsrbench.plugins import Comparer
+from fsrbench.plugins import Comparer, Remote
 from fsrbench.restore import Picture
 from fsrbench.supervise.steps import Situation, Step
 from fsrbench.values import Answer, Evidence, Image, Insight, Knobs, Question, derive_seed
@@ -51,6 +51,8 @@ class Supervisor:
 
     def _run(self, situation: Situation, steps: list[Step]) -> None:
         """Add the arm's rounds, one after another."""
+        if isinstance(self.ask, Remote):
+            self.ask.check()  # what was given up need not be shown evidence
         current = situation.pure
         retries = self.limits.retries
         while True:

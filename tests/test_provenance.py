@@ -1,0 +1,91 @@
+"""Who audited, with what and when: it stands wherever the numbers stand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import draw_face
+from fsrbench import __version__, config, images, imprint, publish, record, study, subjects
+from fsrbench.plugins import Machine
+from loopback import GOOD, Loopback, says
+
+FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
+PLAIN = ("families.general.backend=bicubic", "metrics=psnr", "hr_size=48", "seed=7")
+
+
+def go(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, *arms: str) -> tuple[study.Outcome, dict[str, Any]]:
+    """Two faces; server and model come from the environment, so that settings do not name them."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    monkeypatch.setenv("FSRBENCH_LVLM_MODEL", "tiny")
+    for number in range(2):
+        images.write(tmp_path / "hr" / f"face{number}.png", draw_face(48, number))
+        images.write(tmp_path / "lr" / f"face{number}.png", images.resize(draw_face(48, number), 12, 12))
+    settings = config.with_arms(config.with_families(config.load(None, PLAIN)[0], ["general"]), arms)
+    outcome = study.run(settings, Machine(offline=True), tmp_path / "lr", tmp_path / "hr", tmp_path / "out")
+    return outcome, publish.run(outcome.folder, Machine(offline=True), 1, lambda _title, items, _total: items)
+
+
+def test_it_stands_in_summary_report_and_panels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "today", lambda: "2031-05-06")
+    with Loopback(FINE) as server:
+        outcome, summary = go(tmp_path, server.url, monkeypatch, "lvlm", "rerun")
+    host, run = server.url.removeprefix("http://").removesuffix("/v1"), summary["run"]
+    assert run["arms"]["lvlm"] == {
+        "auditor": "openai", "policy": "paper", "models": ["tiny"], "hosts": [host], "answered": ["vlm-7b-really"],
+    }  # fmt: skip
+    assert run["arms"]["rerun"]["auditor"] is None
+    assert (run["started"], run["fsrbench"], run["seed"], run["device"]) == ("2031-05-06", __version__, 7, "cpu")
+    assert run["prompts"] == outcome.folder.study()["prompts"]
+    assert run["versions"]["numpy"] == record.version("numpy")
+    short = f"lvlm: tiny (it answers as vlm-7b-really) at {host}, policy paper · begun 2031-05-06 (UTC) · fsrbench"
+    assert imprint.short(summary).startswith(short)
+    text = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert "## What was run" in text
+    assert f"- Arm lvlm: auditor openai, model tiny (it answers as vlm-7b-really) at {host}, policy paper" in text
+    assert "- Arm rerun: nobody was asked" in text
+    page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
+    assert short in page
+    assert page.index(short) < page.index('class="card"')  # on the first page, above everything found
+
+
+def test_the_day_is_that_of_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "today", lambda: "2031-05-06")
+    with Loopback(FINE) as server:
+        outcome, first = go(tmp_path, server.url, monkeypatch, "lvlm")
+        monkeypatch.setattr(record, "today", lambda: "2031-05-09")
+        _, later = go(tmp_path, server.url, monkeypatch, "lvlm", "rerun")
+    assert (first["run"]["started"], later["run"]["started"]) == ("2031-05-06", "2031-05-06")
+    stored = yaml.safe_load(outcome.folder.study_file.read_text(encoding="utf-8"))
+    del stored["started"]  # a run of an earlier version: nobody knows when it was begun
+    outcome.folder.study_file.write_text(yaml.safe_dump(stored), encoding="utf-8")
+    _, old = go(tmp_path, server.url, monkeypatch, "lvlm", "rerun")
+    assert old["run"]["started"] == ""
+    assert "begun" not in imprint.short(old)
+
+
+def test_weights_say_whose_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images.write(tmp_path / "lr" / "a.png", draw_face(16, 0))
+    settings = config.with_families(config.load(None, ["metrics=psnr"])[0], ["general"])
+    settings = config.with_arms(settings, [])
+    outcome = study.run(settings, Machine(offline=True), tmp_path / "lr", None, tmp_path / "out")
+    run = subjects.of_run(outcome.folder, settings).run
+    assert run is not None
+    (file,) = run.families["general"].files
+    assert (file.name, file.source, len(file.sha256)) == ("general.safetensors", "embedded", 64)
+    assert (run.detector, run.recogniser, run.arms) == (None, None, {})
+
+
+def test_plain_folders_know_nothing_of_it(tmp_path: Path) -> None:
+    for folder in ("pure", "mine"):
+        images.write(tmp_path / folder / "a.png", draw_face(16, 0))
+    settings = config.load(None, ["metrics=psnr"])[0]
+    what = subjects.of_folders(None, {"pure": tmp_path / "pure", "mine": tmp_path / "mine"}, "x", settings)
+    assert what.run is None
+    assert imprint.short({"run": None}) == ""
+    assert list(imprint.lines({"run": None})) == []
