@@ -7,7 +7,6 @@ Exit status: 0 done; 1 `check` found a regression; 2 wrong usage or settings; 3 
 from __future__ import annotations
 
 import errno
-import io
 import json
 import logging
 import sys
@@ -255,9 +254,7 @@ def doctor(as_json: options.AsJson = False) -> None:
 
 def main() -> None:
     """Entry point: what a user can mend is one sentence and exit status 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to fail
+    console.guard()
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     logging.getLogger("fsrbench").setLevel(logging.INFO)
     try:

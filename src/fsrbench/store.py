@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from fsrbench import __version__, csvfile, images
+from fsrbench import __version__, csvfile, foreign, images
 from fsrbench.errors import StoreError
 from fsrbench.journal import Journal
 from fsrbench.values import PURE, Failure, Image, Restoration, Round, Trail, to_json
@@ -290,7 +290,7 @@ def read_made(path: Path, sha256: str) -> Image:
 
 def as_json(data: Any) -> bytes:
     """A file for programs, that people can read too."""
-    return (json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
+    return (foreign.as_json(data, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _parse(path: Path, data: bytes) -> Trail:
