@@ -33,6 +33,8 @@ MAX_WAIT = 120.0
 """Longest pause in seconds that a server may ask for; beyond it the question is given up for this time."""
 SENTENCE = 300
 """Characters of a server's own words in a sentence."""
+LOOKED_AT = 10_000
+"""Characters in which the key is looked for before that: it may lie across the place where they are cut."""
 FORMATS = ("json_schema", "json_object", "text")
 """From the strictest reply format to none."""
 
@@ -174,7 +176,7 @@ class Chat:
 
     def _told(self, error: Exception) -> str:
         """A server's words for a sentence: without the key first, then harmless, then cut."""
-        told: str = self.scrub(str(error))
+        told: str = self.scrub(str(error)[:LOOKED_AT])
         return foreign.line(told)[:SENTENCE]
 
     def _sentence(self, what: str) -> str:

@@ -28,7 +28,7 @@ WORDS = 65_536
 """Bytes that are kept of a body that comes with another status than success: it is only read for its sentence."""
 CHUNK = 65_536
 """Bytes that are read at once."""
-KEPT = ("retry-after", "location")
+KEPT = ("retry-after", "location", "content-encoding")
 """Headers that mean something here; nobody further up sees another one."""
 
 
@@ -244,12 +244,12 @@ class _Sealed(_Line):
 
 
 def _headers(raw: Any) -> dict[str, str]:
-    """Those that are used, the first of each name."""
+    """Those that are used, the first of each name, as ASCII: nothing else is a number, a date or an address."""
     found: dict[str, str] = {}
     for name, value in raw:
         text = name.decode("latin-1").lower()
-        if text in (*KEPT, "content-encoding"):
-            found.setdefault(text, value.decode("latin-1").strip())
+        if text in KEPT:
+            found.setdefault(text, value.decode("latin-1").encode("ascii", "replace").decode().strip())
     return found
 
 

@@ -143,7 +143,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
     choices = value.get("choices") if isinstance(value, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         error = value.get("error") if isinstance(value, dict) else None
-        raise Failed(f"it answered without a completion: {json.dumps(error, ensure_ascii=False)}")
+        raise Failed(f"it answered without a completion{f': {_trouble(body)[0]}' if error else ''}")
     return dict(value)
 
 
