@@ -114,7 +114,12 @@ def progress() -> Iterator[Track]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(file=_drawn_on(sys.stderr))
-    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description:>10}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
 
         def track(title: str, items: Iterable[Item], total: int) -> Iterable[Item]:
@@ -133,7 +138,7 @@ def download(name: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     console = Console(file=_drawn_on(sys.stderr))
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         task = bars.add_task(name, total=None)
         yield lambda done, whole: bars.update(task, completed=done, total=whole)
@@ -155,9 +160,9 @@ def show_table(table: Table) -> None:
     from rich.segment import Segment, Segments
 
     stream = _drawn_on(sys.stdout)
-    console = Console(file=stream)
+    console = Console(file=stream, markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(file=stream, width=120)
+        console = Console(file=stream, width=120, markup=False)
     drawn = console.render(table)
     console.print(Segments(Segment(foreign.harmless(piece.text), piece.style, piece.control) for piece in drawn))
 
