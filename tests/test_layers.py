@@ -14,7 +14,7 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "src" / "fsrbench"
 LAYERS = (
-    ("errors", "values", "plugins"),
+    ("errors", "values", "foreign", "plugins"),
     (
         "opening",
         "names",

@@ -7,7 +7,6 @@ arm's replies were mostly unusable; 130 interrupted, and the same command goes o
 from __future__ import annotations
 
 import errno
-import io
 import json
 import logging
 import sys
@@ -270,9 +269,7 @@ def doctor(as_json: options.AsJson = False) -> None:
 
 def main() -> None:
     """Entry point: what a user can mend is one sentence and exit status 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to fail
+    console.guard()
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     logging.getLogger("fsrbench").setLevel(logging.INFO)
     try:

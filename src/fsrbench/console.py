@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from fsrbench import interrupts, options
+from fsrbench import foreign, interrupts, options
 from fsrbench.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -28,6 +29,39 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 TOLD = 10
 """Reasons for failures that are told; all of them are in the run's failures.csv."""
+
+
+class Screen:
+    """A standard stream to which nothing goes that a terminal would obey: words of servers, files and settings too.
+
+    Set once, below everything that prints. What rich draws with goes past it, with its texts made harmless here.
+    """
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        stream.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to fail
+        self.below = stream
+
+    def write(self, text: str) -> int:
+        """Print."""
+        return self.below.write(foreign.harmless(text))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "buffer":  # whoever wrote bytes would go past it
+            raise AttributeError(name)
+        return getattr(self.below, name)
+
+
+def guard() -> None:
+    """Put a screen before standard output and standard error."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            setattr(sys, name, Screen(stream))
+
+
+def _drawn_on(stream: Any) -> Any:
+    """Where rich draws."""
+    return stream.below if isinstance(stream, Screen) else stream
 
 
 def changes(given: Iterable[str] | None, seed: int | None, models: options.Models | None) -> list[str]:
@@ -81,8 +115,13 @@ def progress() -> Iterator[Track]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(file=_drawn_on(sys.stderr))
+    columns = (
+        TextColumn("{task.description:>10}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
 
         def track(title: str, items: Iterable[Item], total: int) -> Iterable[Item]:
@@ -100,8 +139,8 @@ def download(name: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(file=_drawn_on(sys.stderr))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         task = bars.add_task(name, total=None)
         yield lambda done, whole: bars.update(task, completed=done, total=whole)
@@ -120,11 +159,14 @@ def interruptible() -> Iterator[None]:
 def show_table(table: Table) -> None:
     """Print a table as wide as the terminal, or wide enough to read where the output goes elsewhere."""
     from rich.console import Console
+    from rich.segment import Segment, Segments
 
-    console = Console()
+    stream = _drawn_on(sys.stdout)
+    console = Console(file=stream, markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=120)
-    console.print(table)
+        console = Console(file=stream, width=120, markup=False)
+    drawn = console.render(table)
+    console.print(Segments(Segment(foreign.harmless(piece.text), piece.style, piece.control) for piece in drawn))
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -1,7 +1,8 @@
 """Tables as CSV: written whole, read back as text.
 
 Words of an auditor end up in tables, and a spreadsheet must not take them for a formula: a text that begins
-like one gets a leading apostrophe, but for names, by which other tables are joined.
+like one gets a leading apostrophe, but for names, by which other tables are joined. Nor may a terminal in which a
+table is looked at obey them: control characters are replaced.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fsrbench import images
+from fsrbench import foreign, images
 from fsrbench.errors import StoreError
 
 NAMES = ("family", "case", "arm", "metric", "picture")
@@ -29,7 +30,7 @@ def write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)
         for row in rows:
-            writer.writerow([value if keep else _disarm(value) for keep, value in zip(plain, row, strict=True)])
+            writer.writerow([_written(value, keep) for keep, value in zip(plain, row, strict=True)])
         text.detach()
 
 
@@ -48,8 +49,12 @@ def read(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     return [{name: _arm(name, row[name] or "") for name in columns} for row in rows]
 
 
-def _disarm(value: object) -> object:
-    return "'" + value if isinstance(value, str) and value.startswith(FORMULA) else value
+def _written(value: object, plain: bool) -> object:
+    """A cell; a text holds nothing that a terminal obeys, and unless it is a name nothing that a spreadsheet does."""
+    if not isinstance(value, str):
+        return value
+    text = foreign.harmless(value)
+    return "'" + text if text.startswith(FORMULA) and not plain else text
 
 
 def _arm(column: str, text: str) -> str:

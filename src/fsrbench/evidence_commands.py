@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fsrbench import console, options
+from fsrbench import console, foreign, options
 from fsrbench.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def check(
         found = checking.check(run, baseline, checking.parse(tolerance or ()))
         status = found.status
         if as_json:
-            console.say(json.dumps(verdicts.as_json(found), ensure_ascii=False))
+            console.say(foreign.as_json(verdicts.as_json(found)))
         else:
             console.say("\n".join(verdicts.text(found, everything=everything)), err=bool(found.obstacles))
         if junit is not None:
@@ -193,7 +192,7 @@ def sweep(
         if any(True for _ in outcome.folder.trails()):
             publish.run(outcome.folder, machine, workers, track, also=tell)
     if found and as_json:
-        typer.echo(json.dumps(found[0], ensure_ascii=False))
+        typer.echo(foreign.as_json(found[0]))
     elif found:
         console.show_table(sweep_views.terminal(found[0]))
         for line in sweep_views.lines_below(found[0]):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import typer
 
-from fsrbench import console, options
+from fsrbench import console, foreign, options
 from fsrbench.errors import SettingsError
 
 
@@ -56,7 +55,7 @@ def headroom(
         found = measuring.run(plan, machine, out, limit=limit, workers=workers, track=track)
     overviews.write_headroom(found, out)
     if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False))
+        typer.echo(foreign.as_json(found))
     else:
         console.show_table(overviews.headroom_terminal(found))
         for line in overviews.headroom_lines(found):
@@ -96,7 +95,7 @@ def knobs(
     with console.interruptible(), console.progress() as track:
         found = preview.knobs(settings, machine, pictures, references, limit, track)
     if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False))
+        typer.echo(foreign.as_json(found))
         return
     for line in overviews.knobs(found):
         typer.echo(line)
@@ -127,7 +126,7 @@ def prompt(
     machine = console.machine(settings, device, options.Precision.fp32, offline)
     with console.interruptible():
         found = preview.question(settings, machine, family, lr, case)
-    typer.echo(json.dumps(found, ensure_ascii=False) if as_json else overviews.prompt(found))
+    typer.echo(foreign.as_json(found) if as_json else overviews.prompt(found))
 
 
 def _folder(named: Path, default: Path) -> Path | None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
+from fsrbench import foreign
 from fsrbench.values import TAGS, Bounds
 
 MAX_DEPTH = 8
@@ -338,9 +338,5 @@ def _hints(value: Any, schema: Mapping[str, Any], repairs: list[str]) -> dict[st
 
 def _clean(text: str, limit: int) -> str:
     """One printable line: no control or direction characters, no halves of surrogate pairs, cut at the limit."""
-    printable = "".join(" " if char in "\t\r\n" else char for char in text if char in "\t\r\n" or _printable(char))
+    printable = "".join(char for char in text if char.isspace() or foreign.printable(char))
     return " ".join(printable.split())[:limit]
-
-
-def _printable(char: str) -> bool:
-    return unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn")

@@ -7,7 +7,6 @@ holds is done, and resuming looks at trails only. One process at a time: the loc
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from fsrbench import __version__, csvfile, images, jsonfile, locks, names, shapes, yamlfile
+from fsrbench import __version__, csvfile, foreign, images, jsonfile, locks, names, shapes, yamlfile
 from fsrbench.errors import StoreError
 from fsrbench.journal import Journal
 from fsrbench.values import PURE, Failure, Image, Restoration, Round, Trail, to_json
@@ -305,7 +304,7 @@ def read_made(path: Path, sha256: str) -> Image:
 
 def as_json(data: Any) -> bytes:
     """A file for programs, that people can read too."""
-    return (json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
+    return (foreign.as_json(data, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _remove_unfinished(root: Path) -> None:

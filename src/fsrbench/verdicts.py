@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
+from fsrbench import foreign
 from fsrbench.check import CASES, Change, Check
 from fsrbench.values import to_json
 from fsrbench.wording import ARROWS, escape
@@ -96,7 +97,8 @@ def junit(found: Check) -> bytes:
         root.set(key, str(sum(total[key] for total in totals)))
     root.set("time", "0")
     ElementTree.indent(root, " ")
-    return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+    text = foreign.harmless(ElementTree.tostring(root, encoding="unicode"))  # XML has no control characters at all
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n".encode()
 
 
 def _outcome(case: ElementTree.Element, found: Check, group: Sequence[Change]) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fsrbench import foreign
+
 Summary = Mapping[str, Any]
 ARROWS = {"higher": "↑", "lower": "↓"}
 ORDER = ("contender", "control", "floor", "headroom")
@@ -134,7 +136,8 @@ def ordered(names: Iterable[str], roles: Mapping[str, str]) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """Text from outside, inside a Markdown table."""
+    """Text from outside, inside a Markdown table: one line, and nothing that Markdown or a terminal obeys."""
+    text = foreign.harmless(text)
     for mark in "\\|`*_[]":
         text = text.replace(mark, "\\" + mark)
     return text.replace("<", "&lt;").replace("\n", " ")

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fsrbench import images, jsonfile
+from fsrbench import foreign, images, jsonfile
 from fsrbench.auditors._wire import Completion
 from fsrbench.errors import SettingsError
 
@@ -54,7 +54,7 @@ class Cache:
         key = _hash(asked)
         stored = [dataclasses.asdict(completion) for completion in completions]
         entry = {"format": FORMAT, "key": key, "completions": stored, "sha256": _hash(stored)}
-        images.write_bytes(self._path(key), json.dumps(entry, ensure_ascii=False).encode())
+        images.write_bytes(self._path(key), foreign.as_json(entry).encode())
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.json"

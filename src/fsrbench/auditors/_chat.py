@@ -1,8 +1,8 @@
 """Chat completions over the `openai` client: one reply, however badly the server behaves, or AuditorUnreachable.
 
-Bounds the requests in flight and the money spent, retries with jitter, honours Retry-After, holds each request
-to a deadline by the clock (a server that drips one byte a second does not keep us), and finds out once which
-reply format and parameters the server takes. What is asked and what the reply means is left to the auditor.
+Bounds the requests in flight and the money spent, retries with jitter, honours Retry-After, finds out once which
+reply format and parameters the server takes, and blots the key out of what is told. Time and size of one exchange are
+bounded in `_exchange.py`; what is asked and what the reply means is left to the auditor.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from fsrbench import foreign
+from fsrbench.auditors._exchange import Exchanges
 from fsrbench.auditors._limiter import Limiter, NoTurn
 from fsrbench.auditors._patience import Patience
 from fsrbench.auditors._price import Purse
-from fsrbench.auditors._wire import ADDRESS, Completion, Failed, Refused, completion, from_status, parse_body, tokens
+from fsrbench.auditors._secret import Secret
+from fsrbench.auditors._wire import Completion, Failed, Refused, completion, from_status, parse_body, tokens
 from fsrbench.errors import AuditorUnreachable
 
 if TYPE_CHECKING:
@@ -29,8 +32,10 @@ if TYPE_CHECKING:
 
 MAX_WAIT = 120.0
 """Longest pause in seconds that a server may ask for; beyond it the question is given up for this time."""
-SECRET = 8
-"""Characters from which a key is blotted out wherever it turns up; shorter ones are words (`none`, `EMPTY`)."""
+SENTENCE = 300
+"""Characters of a server's own words in a sentence."""
+LOOKED_AT = 10_000
+"""Characters in which the key is looked for before that: it may lie across the place where they are cut."""
 FORMATS = ("json_schema", "json_object", "text")
 """From the strictest reply format to none."""
 
@@ -108,8 +113,17 @@ class Chat:
         self._limiter = limiter
         self._purse = purse
         self.patience = Patience(server.give_up)
+        self._secret = Secret(server.key)
+        library = _http_library()
         self._client: OpenAI = OpenAI(
-            api_key=server.key, base_url=server.base_url, timeout=server.timeout, max_retries=0
+            api_key=server.key,
+            base_url=server.base_url,
+            max_retries=0,
+            http_client=library.Client(
+                transport=Exchanges(library, server.max_body),
+                headers={"Accept-Encoding": "identity"},
+                follow_redirects=False,
+            ),
         )
         weakref.finalize(self, self._client.close)  # its own cycles would leave open connections to chance
         self._lock = threading.Lock()
@@ -148,11 +162,11 @@ class Chat:
             except Refused as error:
                 next_dialect = dialect.after(str(error), format_works=self._format_works)
                 if next_dialect is None:
-                    raise self._lost(f"refused the request: {error}", error) from None
+                    raise self._lost(f"refused the request: {self._told(error)}", error) from None
                 dialect = next_dialect
             except Failed as error:
                 failures += 1
-                trouble, last = str(error), error
+                trouble, last = self._told(error), error
                 if error.too_many:
                     self._limiter.shrink(token)
                 if error.final or (error.wait or 0) > MAX_WAIT:
@@ -180,15 +194,15 @@ class Chat:
 
     def scrub(self, value: Any) -> Any:
         """The same JSON-ready value with the key, should a server have echoed it, blotted out."""
-        if isinstance(value, str):
-            return value.replace(self.server.key, "[key]") if len(self.server.key) >= SECRET else value
-        if isinstance(value, Mapping):
-            return {self.scrub(name): self.scrub(item) for name, item in value.items()}
-        return [self.scrub(item) for item in value] if isinstance(value, list | tuple) else value
+        return self._secret.blot(value)
+
+    def _told(self, error: Exception) -> str:
+        """A server's words for a sentence: without the key first, then harmless, then cut."""
+        told: str = self.scrub(str(error)[:LOOKED_AT])
+        return foreign.line(told)[:SENTENCE]
 
     def _sentence(self, what: str) -> str:
-        told: str = self.scrub(f"{self.server.shown}, model {self.server.model}, {what}")
-        return told[:600]
+        return f"{self.server.shown}, model {self.server.model}, {what}"
 
     def _pause(self, failures: int, asked: float | None, until: float) -> bool:
         """What the server asks for, else twice as long each time; spread, so that threads do not come back as one.
@@ -204,9 +218,7 @@ class Chat:
     def _request(
         self, dialect: Dialect, messages: list[dict[str, Any]], schema: Mapping[str, Any], seed: int, until: float
     ) -> dict[str, Any]:
-        """Send one request and read its body against the clock."""
-        import openai
-
+        """Send one request and read its reply. Whatever a server's words make a parser raise is a failure of theirs."""
         options: dict[str, Any] = {
             "temperature": self.server.temperature,
             "seed": seed,
@@ -218,35 +230,31 @@ class Chat:
             options["response_format"] = {"type": "json_schema", "json_schema": strict}
         elif dialect.format == "json_object":
             options["response_format"] = {"type": "json_object"}
-        now = time.monotonic()
-        deadline = min(now + self.server.timeout, until)
-        allowed = max(0.001, deadline - now)
+        allowed = max(0.001, min(self.server.timeout, until - time.monotonic()))
+        try:
+            return self._exchange(timeout=allowed, messages=messages, **options)
+        except (Refused, Failed, MemoryError):
+            raise
+        except Exception as error:
+            raise Failed(f"its reply could not be read ({type(error).__name__})") from None
+
+    def _exchange(self, **asked: Any) -> dict[str, Any]:
+        """The reply's body, or what its status means."""
+        import openai
+
         create: Any = self._client.chat.completions.with_streaming_response.create
         try:
-            with create(model=self.server.model, messages=messages, timeout=allowed, **options) as response:
-                body = bytearray()
-                for piece in response.iter_bytes():
-                    body += piece
-                    if len(body) > self.server.max_body:
-                        raise Failed(f"its reply is longer than {self.server.max_body:,} bytes (limits.max_reply)")
-                    if time.monotonic() > deadline:
-                        raise Failed(f"its reply was not complete after {allowed:g} s (setting timeout)")
-        except openai.APITimeoutError:
-            raise Failed(f"no reply within {allowed:g} s (setting timeout)") from None
+            with create(model=self.server.model, **asked) as response:
+                return parse_body(response.read())
         except openai.APIStatusError as error:
-            raise from_status(error) from None
-        except (openai.APIConnectionError, _transport_error()) as error:
-            cause = error.__cause__ or error
-            nobody = type(cause).__name__ in ("ConnectError", "UnsupportedProtocol")  # no name, no port, no TLS
-            told = f"the connection failed ({type(cause).__name__}: {cause})"
-            raise Failed(told, cure=ADDRESS if nobody else "") from None
-        return parse_body(bytes(body))
+            reply = error.response
+            raise from_status(reply.status_code, reply.headers, reply.content) from None
+        except openai.APIConnectionError as error:  # before its version 3 openai wraps what goes wrong below it
+            raise (error.__cause__ or error) from None
 
 
-def _transport_error() -> type[Exception]:
-    """Base of the errors that reading a body raises: openai speaks through httpx2 from its version 3 on."""
+def _http_library() -> Any:
+    """What openai speaks through: httpx, or from its version 3 on httpx2."""
     import openai
 
-    library = importlib.import_module("httpx" if int(openai.__version__.split(".")[0]) < 3 else "httpx2")
-    error: type[Exception] = library.HTTPError
-    return error
+    return importlib.import_module("httpx" if int(openai.__version__.split(".")[0]) < 3 else "httpx2")

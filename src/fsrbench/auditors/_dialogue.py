@@ -9,9 +9,9 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-from fsrbench import reply
+from fsrbench import foreign, reply
 from fsrbench.auditors._cache import Cache
 from fsrbench.auditors._chat import Chat
 from fsrbench.auditors._wire import Completion
@@ -20,6 +20,14 @@ from fsrbench.values import Bounds, Usage
 T = TypeVar("T")
 QUOTED = 4000
 """Characters of an unusable reply that are shown to the model again."""
+PROBLEM = 320
+"""Characters that are kept of why a reply cannot be used."""
+NAME = 200
+"""Characters that are kept of the model and of why it stopped, as the server names them."""
+BEYOND = 8000
+"""Characters behind those that are kept in which a key is looked for too: none is longer in any disguise."""
+WORDS = ("hints", "reason", "repairs")
+"""Fields of a reply that hold words of the model's own."""
 NUMBERS = {3: "three", 5: "five"}
 
 
@@ -69,7 +77,7 @@ class Dialogue:
         }
         remembered = self.cache.find(asked) if self.cache else None
         if remembered:
-            found = [_read(completion, schema, read) for completion in remembered]
+            found = [self._understood(completion, schema, read) for completion in remembered]
             if self._worth_keeping(found[-1][0]):
                 replies = [
                     self._record(c, problem, cached=True) for c, (_, problem) in zip(remembered, found, strict=True)
@@ -80,14 +88,15 @@ class Dialogue:
         problems: list[str] = []
         said: T | None = None
         while said is None and len(completions) < 2:
-            completions.append(self._scrubbed(self.chat.ask(messages, schema, seed, until)))
-            said, problem = _read(completions[-1], schema, read)
+            completion = self.chat.ask(messages, schema, seed, until)
+            said, problem = self._understood(completion, schema, read)
+            completions.append(self._scrubbed(completion))
             problems.append(problem)
             if problem.startswith(reply.REFUSED):  # a refusal is an answer, and asking again would be pressing
                 break
             messages = [*messages, *_request_to_repair(completions[-1], problem, schema)]
-        if self.cache and self._worth_keeping(said):
-            self.cache.keep(asked, completions)
+        if self.cache and self._worth_keeping(said) and self._understood(completions[-1], schema, read)[0] == said:
+            self.cache.keep(asked, completions)  # what reads differently without the key would be another reply
         replies = [self._record(c, problem, cached=False) for c, problem in zip(completions, problems, strict=True)]
         return Asked(said, problems[-1], replies, _usage(completions, started))
 
@@ -106,16 +115,35 @@ class Dialogue:
     def _worth_keeping(self, said: T | None) -> bool:
         return said is not None or (self.cache is not None and self.cache.unusable)
 
+    def _understood(
+        self, completion: Completion, schema: Mapping[str, Any], read: Callable[[str, Mapping[str, Any]], T]
+    ) -> tuple[T | None, str]:
+        """The fields or what kind of unusable it is, without the key. Read from the reply as it came: a key may be a
+        word that the reply needs."""
+        said, problem = _read(completion, schema, read)
+        told = foreign.line(self._bounded(problem, PROBLEM))[:PROBLEM]
+        if said is None:
+            return None, told
+        words = {name: getattr(said, name) for name in WORDS if hasattr(said, name)}
+        return dataclasses.replace(cast("Any", said), **self.chat.scrub(words)), told
+
     def _scrubbed(self, completion: Completion) -> Completion:
-        """With the key blotted out, should the server have echoed it: before anything is made of it."""
-        fields = {name: self.chat.scrub(getattr(completion, name)) for name in ("text", "refusal", "model")}
+        """Without the key, should the server have echoed it: before anything is kept or cut to what is kept."""
+        kept = {"text": self.bounds.max_reply, "refusal": self.bounds.max_reply, "model": NAME, "finish_reason": NAME}
+        fields = {name: self._bounded(getattr(completion, name), length) for name, length in kept.items()}
         return dataclasses.replace(completion, **fields)
+
+    def _bounded(self, text: str, length: int) -> str:
+        """As much of a text as may be needed, without the key, which may lie across the place where it will be cut."""
+        told: str = self.chat.scrub(text[: length + BEYOND])
+        return told
 
     def _record(self, completion: Completion, problem: str, *, cached: bool) -> dict[str, Any]:
         """One reply for the exchange's record."""
         fields = dataclasses.asdict(completion)
         kept = {name: fields[name][: self.bounds.max_reply] for name in ("text", "refusal")}
-        return {**fields, **kept, "problem": problem, "cached": cached}
+        names = {name: fields[name][:NAME] for name in ("model", "finish_reason")}
+        return {**fields, **kept, **names, "problem": problem, "cached": cached}
 
 
 def _read(
@@ -123,7 +151,7 @@ def _read(
 ) -> tuple[T | None, str]:
     """The fields, or what kind of unusable it is."""
     if completion.refusal:
-        return None, f"{reply.REFUSED}: {completion.refusal[:300]}"
+        return None, f"{reply.REFUSED}: {completion.refusal}"
     if completion.finish_reason == "content_filter":
         return None, f"{reply.REFUSED}: the server's content filter stopped the reply"
     if not completion.text.strip():
@@ -137,6 +165,10 @@ def _read(
         if completion.finish_reason == "length":
             return None, f"{reply.CUT} (setting max_tokens): {error}"
         return None, f"{reply.ODD}: {error}"
+    except MemoryError:
+        raise
+    except Exception as error:  # nothing that a model writes may end a run
+        return None, f"{reply.ODD}: it could not be read ({type(error).__name__})"
 
 
 def _request_to_repair(completion: Completion, problem: str, schema: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -100,7 +100,7 @@ class Lvlm:
             record["canary"], spent = self._show_canaries(question, asked.said.score)
             usage = dataclasses.replace(usage + spent, seconds=usage.seconds)
         usage = dataclasses.replace(usage, seconds=round(usage.seconds, 3))
-        return Answer(self._audit(asked, usage), self.dialogue.chat.scrub(record))
+        return Answer(self._audit(asked, usage), record)
 
     def compare(self, comparison: Comparison) -> Preference:
         """Choose between two; a reply that could not be used prefers neither."""
@@ -113,7 +113,7 @@ class Lvlm:
         asked = self.dialogue.ask(content, comparison.schema, read, self._seed(comparison, 0), 0, until)
         record = {**self._record(comparison, shown), "replies": asked.replies}
         chosen = asked.said.preferred if asked.said is not None else "neither"
-        return Preference(chosen, asked.usage, self.dialogue.chat.scrub(record))
+        return Preference(chosen, asked.usage, record)
 
     def _judge(self, question: Question, shown: Shown, number: int, until: float) -> Asked[reply.Reply]:
         seed, read = self._seed(question, number), partial(reply.parse, bounds=self.dialogue.bounds)
@@ -143,12 +143,11 @@ class Lvlm:
         return {"real": real, **scores, "looking": _canary.looking(real, scores), "exchanges": exchanges}, usage
 
     def _audit(self, asked: Asked[reply.Reply], usage: Usage) -> Audit:
-        said, scrub = asked.said, self.dialogue.chat.scrub
+        said = asked.said
         if said is None:
-            return Audit("invalid", reason=scrub(asked.problem), usage=usage)
+            return Audit("invalid", reason=asked.problem, usage=usage)
         repairs = (*("asked again",) * (len(asked.replies) > 1), *said.repairs)
-        hints, reason = scrub(said.hints), scrub(said.reason)
-        return Audit("ok", said.score, said.confidence, said.tags, hints, reason, tuple(scrub(repairs)), usage)
+        return Audit("ok", said.score, said.confidence, said.tags, said.hints, said.reason, repairs, usage)
 
     def _record(self, asked: Question | Comparison, shown: Shown) -> dict[str, Any]:
         """What was asked of whom, JSON-ready; pictures by the hash of their pixels."""
