@@ -38,6 +38,7 @@ LAYERS = (
         "record",
         "journal",
         "store",
+        "ledger",
         "unit",
         "workshop",
         "rayworker",

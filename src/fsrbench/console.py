@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fsrbench.config import Settings
     from fsrbench.execute import Track
     from fsrbench.plugins import Machine
+    from fsrbench.store import RunFolder
     from fsrbench.study import Outcome
     from fsrbench.workshop import Executor
 
@@ -149,13 +150,31 @@ def show(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
     typer.echo(f"Open {folder / 'report' / 'index.html'}; the tables are in {folder / 'summary.md'}", err=True)
 
 
+def spending(folder: RunFolder) -> Iterator[str]:
+    """A line for each arm whose price is known: what it cost in the whole run, cases that are not finished included."""
+    from fsrbench import ledger, wording
+
+    for arm, spent in ledger.spent(folder).items():
+        if spent.usage.cost is not None:
+            line = (
+                f"{arm} has cost {spent.usage.cost:.4f} in this run ({wording.count(spent.usage.requests, 'request')})"
+            )
+            if spent.cases:
+                cases = wording.count(spent.cases, "case")
+                line += f", {spent.unfinished.cost:.4f} of it for {cases} not finished: nothing of that is asked again"
+            yield line
+
+
 def finish(outcome: Outcome) -> None:
-    """Say what failed; status 3 if anything is missing."""
+    """Say what failed and what was spent; status 3 if anything is missing."""
     if outcome.stopped:
         typer.echo(f"Stopped: {outcome.stopped}", err=True)
     for failure in outcome.failures[:10]:
         typer.echo(f"failed: {failure.family} {failure.case} {failure.arm}: {failure.why}", err=True)
     if outcome.failures:
         typer.echo(f"{len(outcome.failures)} failed; all of them in {outcome.folder.root / 'failures.csv'}", err=True)
+    if outcome.done or outcome.stopped:
+        for line in spending(outcome.folder):
+            typer.echo(line, err=True)
     if outcome.failures or outcome.stopped:
         raise typer.Exit(3)

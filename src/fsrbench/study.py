@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fsrbench import execute, inputs, record, unit, workshop
+from fsrbench import execute, inputs, ledger, record, unit, workshop
 from fsrbench.config import Settings
 from fsrbench.errors import CostLimitReached, WeightsError
 from fsrbench.plugins import Machine
@@ -82,6 +82,7 @@ def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Pa
             tried = done | {(failure.family, failure.case) for failure in failures}
             folder.write_failures(failures, partial(_settled, settings, {case.id for case in cases}, tried))
             folder.write_run_config()
+            ledger.settle(folder)
     if unopened and not done:
         raise unopened[0]
     return Outcome(folder, len(cases[:limit]), len(done), failures, stopped)

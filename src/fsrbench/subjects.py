@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, overload
 
-from fsrbench import csvfile, degrade, images, plugins
+from fsrbench import csvfile, degrade, images, ledger, plugins
 from fsrbench.config import Limits, Settings
 from fsrbench.errors import FsrbenchError, InputError, SettingsError, StoreError
+from fsrbench.ledger import Unfinished
 from fsrbench.plugins import Auditor, Metric
 from fsrbench.store import RunFolder
 from fsrbench.values import PURE, Trail
@@ -129,6 +130,8 @@ class Evaluation:
     """Size to which references are standardised."""
     limits: Limits = field(default_factory=Limits)
     """Bounds on what is read."""
+    unfinished: tuple[Unfinished, ...] = ()
+    """What was paid for cases that are not finished."""
 
 
 def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Evaluation:
@@ -156,6 +159,9 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         clusters=read_clusters(settings.clusters, found.cases),
         hr_size=settings.hr_size,
         limits=settings.limits,
+        unfinished=tuple(
+            one for one in ledger.unfinished(folder) if one.arm in roles and one.family in settings.families
+        ),
     )
 
 

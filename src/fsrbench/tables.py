@@ -66,7 +66,7 @@ def markdown(summary: Summary) -> str:
     parts.append(READING.format(**summary["statistics"]))
     if evidence := _evidence(summary):
         parts += ["## How sure", evidence, _EVIDENCE.format(power=summary["statistics"]["power"])]
-    parts += ["## What happened to the cases", _counts(summary)]
+    parts += ["## What happened to the cases", _counts(summary), *_unfinished(summary)]
     lacking = [wording.escape(line) for line in missing(summary)]
     if lacking:
         parts += ["## Not available", "\n".join(f"- {line}" for line in lacking)]
@@ -235,6 +235,18 @@ def _counts(summary: Summary) -> str:
                 f"| {wording.escape(family)} | {wording.escape(arm)} | " + " | ".join(map(str, numbers)) + " |"
             )
     return "\n".join(lines)
+
+
+def _unfinished(summary: Summary) -> Iterator[str]:
+    """What was paid without a result so far, where there is any."""
+    for family, counts in summary["counts"].items():
+        for arm, c in counts["arms"].items():
+            if c["unfinished"]:
+                yield (
+                    f"What {wording.escape(arm)} took in {wording.escape(family)} includes "
+                    f"{wording.count(c['unfinished'], 'case')} that it has not finished: what was paid for them is "
+                    "kept, and the run's command goes on from there."
+                )
 
 
 def missing(summary: Summary) -> Iterator[str]:

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
-from fsrbench import choice, execute, images, inputs, liveness, networks, plugins, png, policy, prompts
+from fsrbench import choice, execute, images, inputs, ledger, liveness, networks, plugins, png, policy, prompts
 from fsrbench.config import Settings
 from fsrbench.downloads import sha256
 from fsrbench.errors import CostLimitReached, FsrbenchError, SettingsError, StoreError, sentence
@@ -205,7 +205,8 @@ def run_case(bench: Bench, case: Case) -> Outcome:
             raise  # not this case's failure: the whole run stops here, and can go on
         except Exception as error:
             failures.append(Failure(bench.family, case.id, name, sentence(error)))
-            for number, exchange in enumerate(getattr(error, "exchanges", ()), start=1):
+            kept = ledger.place(bench.folder, bench.family, name, case.id).is_dir()  # it holds all that was said
+            for number, exchange in enumerate(() if kept else getattr(error, "exchanges", ()), start=1):
                 bench.folder.write_exchange(bench.family, name, case.id, number, exchange)
         finally:
             unit.pipeline.keep_only(lr, pure.seed)
@@ -252,7 +253,8 @@ def _intervene(unit: _Unit, trail: Trail, pure: Picture, arm: str) -> Trail:
     """Run one arm and store its rounds; its last picture is the arm's result."""
     bench, case = unit.bench, unit.case
     reference = _reference(bench, case, pure.image) if bench.settings.privileged(arm) else None
-    steps = bench.arms[arm](Situation(bench.family, case.id, unit.lr, pure, unit.pipeline, reference))
+    kept = ledger.place(bench.folder, bench.family, arm, case.id)
+    steps = bench.arms[arm](Situation(bench.family, case.id, unit.lr, pure, unit.pipeline, reference, kept))
     final = steps[-1].picture
     rounds = []
     for number, step in enumerate(steps, start=1):

@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 
 from fsrbench import evidence, execute, networks, unit
 from fsrbench.config import Settings
-from fsrbench.plugins import Machine
+from fsrbench.plugins import Machine, Paid
 from fsrbench.store import RunFolder
 from fsrbench.unit import Bench, Outcome
 from fsrbench.values import Case
@@ -76,6 +76,12 @@ class Workshop:
         """Do what is missing of one case."""
         return unit.run_case(self._opened(family), case)
 
+    def patient(self, yes: bool) -> None:
+        """May cases wait until others have ended and money is free? Not while the run is being ended."""
+        for ask in self._auditors.values():
+            if isinstance(ask, Paid):
+                ask.patient(yes)
+
     def weights(self, family: str) -> dict[str, str]:
         """Files that were opened for a family."""
         return dict(sorted(self._opened(family).pipeline.restorer.weights.items()))
@@ -103,7 +109,8 @@ class _Local(Workshop):
 
     def run(self, family: str, todo: Sequence[Case]) -> Iterator[Outcome]:
         """Outcomes as they come, `workers` cases in flight."""
-        return execute.run(partial(self.work, family), todo, self._workers)
+        self.patient(True)
+        return execute.run(partial(self.work, family), todo, self._workers, partial(self.patient, False))
 
 
 @contextmanager

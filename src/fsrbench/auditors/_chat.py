@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from fsrbench.auditors._limiter import Limiter, NoTurn
-from fsrbench.auditors._price import Purse
+from fsrbench.auditors._purse import Bill, Purse
 from fsrbench.auditors._wire import Completion, Failed, Refused, completion, from_status, parse_body, tokens
 from fsrbench.errors import AuditorUnreachable
 
@@ -100,8 +100,8 @@ class Chat:
         from openai import OpenAI
 
         self.server = server
+        self.purse = purse
         self._limiter = limiter
-        self._purse = purse
         self._client: OpenAI = OpenAI(
             api_key=server.key, base_url=server.base_url, timeout=server.timeout, max_retries=0
         )
@@ -111,7 +111,9 @@ class Chat:
         self._format_works = False
         self._jitter = random.Random()  # decides on pauses only, never on a result
 
-    def ask(self, messages: list[dict[str, Any]], schema: Mapping[str, Any], seed: int, until: float) -> Completion:
+    def ask(
+        self, messages: list[dict[str, Any]], schema: Mapping[str, Any], seed: int, until: float, bill: Bill
+    ) -> Completion:
         """One reply, at the latest at `until` (of time.monotonic).
 
         AuditorUnreachable after bounded retries, or at once where a retry cannot help; CostLimitReached when
@@ -121,12 +123,11 @@ class Chat:
         dialect = self._dialect
         while failures < self.server.attempts:
             try:
-                with self._limiter.turn(until) as token:
-                    self._purse.check()
+                with self._limiter.turn(until) as token, bill:
                     started = started or time.monotonic()
                     requests += 1
                     body = self._request(dialect, messages, schema, seed, until)
-                    cost = self._purse.pay(tokens(body))
+                    cost = bill.pay(tokens(body))
             except NoTurn:
                 told = f"gave no reply in {self.server.deadline:g} s (setting deadline); the last: {trouble}"
                 raise AuditorUnreachable(self._sentence(told)) from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from fsrbench.restore import Picture, Pipeline
@@ -29,6 +30,8 @@ class Situation:
     """The pipeline, to restore again."""
     reference: Image | None = None
     """The HR, for an arm that is declared privileged; for every other arm it is None."""
+    kept: Path | None = None
+    """Folder in which replies that are paid are kept until the case is finished; None to keep none."""
 
 
 @dataclass(frozen=True, slots=True)
