@@ -21,13 +21,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import draw_face
-from fsrbench import choice, config, console, images, ledger, publish, study, unit
+from fsrbench import choice, config, console, images, ledger, study, subjects, tables, unit
 from fsrbench.auditors._price import Price
 from fsrbench.auditors._purse import Account, Need, Purse
 from fsrbench.errors import CostLimitReached
-from fsrbench.execute import untracked
 from fsrbench.plugins import Comparer, Machine, Paid, Scope
+from fsrbench.results import Numbers
 from fsrbench.store import RunFolder
+from fsrbench.summary import summarise
 from loopback import Loopback, Step, fails, says
 from test_lvlm import question, seen
 
@@ -87,6 +88,13 @@ def run(server: Loopback, lr: Path, out: Path, workers: int = 8, **more: Any) ->
     return study.run(settings(server, **more), MACHINE, lr, None, out, workers=workers)
 
 
+def summed(out: Path) -> dict[str, Any]:
+    """The summary of what is stored, nothing measured."""
+    folder = RunFolder(out)
+    chosen = config.Settings.model_validate(folder.study()["settings"])
+    return summarise(subjects.of_run(folder, chosen), Numbers([]), folder.failures())
+
+
 def finished(out: Path) -> set[str]:
     return {trail.case for trail in RunFolder(out).trails() if "lvlm" in trail.arms}
 
@@ -128,18 +136,20 @@ def test_sixty_cases_with_money_for_some(tmp_path: Path, policy: str) -> None:
 def test_what_was_paid_is_in_the_summary_and_on_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Also where no case was finished, since the first request alone came near the limit."""
+    """Also where no case was finished: one reply showed that the limit is below what a case can cost."""
     lr, out, till = low_faces(tmp_path, 3), tmp_path / "out", Till()
     with Loopback(choose=till) as server:
-        outcome = run(server, lr, out, max_cost=7)
+        outcome = run(server, lr, out, max_cost=8, repeat=2)
         assert "below what a case can cost" in outcome.stopped
         assert (till.requests, finished(out)) == (1, set())
-        again = run(server, lr, out, max_cost=7)  # what is known from the reply that is kept refuses the case at once
+        again = run(
+            server, lr, out, max_cost=8, repeat=2
+        )  # what is known from the reply that is kept refuses the case at once
         assert (till.requests, "below what a case can cost" in again.stopped) == (1, True)
-    summary = publish.run(outcome.folder, MACHINE, 1, untracked)
+    summary = summed(out)
     arm = summary["counts"]["general"]["arms"]["lvlm"]
     assert (arm["done"], arm["unfinished"], arm["requests"], arm["tokens"], arm["cost"]) == (0, 1, 1, 1050, PRICE)
-    text = (out / "summary.md").read_text(encoding="utf-8")
+    text = tables.markdown(summary)
     assert "includes 1 case that it has not finished" in text
     assert "| lvlm | 0 | 0 | 0 | 0 | 1 | 1050 | 2.4000 |" in text
     with pytest.raises(typer.Exit) as ended:
@@ -157,7 +167,7 @@ def test_a_case_cut_off_by_an_unreachable_server_goes_on_where_it_was(tmp_path: 
         assert len(first.failures) == 2
         spent = ledger.spent(first.folder)["lvlm"]
         assert (spent.cases, spent.usage.cost, spent.unfinished.cost) == (2, 2 * PRICE, 2 * PRICE)
-        arm = publish.run(first.folder, MACHINE, 1, untracked)["counts"]["general"]["arms"]["lvlm"]
+        arm = summed(tmp_path / "out")["counts"]["general"]["arms"]["lvlm"]
         assert (arm["failed"], arm["unfinished"], arm["cost"]) == (2, 2, 2 * PRICE)
         assert run(server, lr, tmp_path / "out").failures == []
         assert till.requests == 6  # two questions twice: they were refused, and are not paid
@@ -238,15 +248,15 @@ def test_a_shared_cache_is_free_and_what_a_case_paid_itself_is_recorded_as_paid(
 def test_a_run_in_which_money_ran_out_can_be_evaluated_and_damaged_entries_are_asked_again(tmp_path: Path) -> None:
     lr, out, till = low_faces(tmp_path, 2), tmp_path / "out", Till()
     with Loopback(choose=till) as server:
-        assert run(server, lr, out, max_cost=7).stopped
+        assert run(server, lr, out, max_cost=8, repeat=2).stopped
         (entry,) = kept(out)
         whole = json.loads(entry.read_text(encoding="utf-8"))
         for data in (b"{", b"[" * 100_000, json.dumps({**whole, "usage": {"requests": []}}).encode(), b"\xff"):
             entry.write_bytes(data)
-            found = publish.run(RunFolder(out), MACHINE, 1, untracked)["counts"]["general"]["arms"]["lvlm"]
+            found = summed(out)["counts"]["general"]["arms"]["lvlm"]
             assert (found["unfinished"], found["cost"]) == (1, 0)
-        assert run(server, lr, out).failures == []
-    assert till.requests == 5  # the damaged one once more
+        assert run(server, lr, out, repeat=2).failures == []
+    assert till.requests == 9  # the damaged one once more
     assert kept(out) == []
 
 
