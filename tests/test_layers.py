@@ -46,6 +46,7 @@ LAYERS = (
         "record",
         "journal",
         "store",
+        "ledger",
         "unit",
         "workshop",
         "rayworker",

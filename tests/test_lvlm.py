@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from conftest import draw_face
 from fsrbench import choice, images, plugins, prompts, reply
-from fsrbench.auditors import _canary, _price
+from fsrbench.auditors import _canary, _price, _purse
 from fsrbench.auditors._limiter import Limiter, NoTurn
 from fsrbench.errors import AuditorUnreachable, CostLimitReached, SettingsError
 from fsrbench.plugins import Comparer, Machine
@@ -234,16 +234,17 @@ def test_cost_is_counted_with_repairs_and_unknown_without_a_price() -> None:
     assert answer.exchange["replies"][0]["cost"] is None
 
 
-def test_the_limit_on_cost_stops_before_the_next_request() -> None:
+def test_the_limit_on_cost_stops_before_a_question_that_it_may_not_reach() -> None:
+    """A reply takes COST; the question that brought it could have taken 2.2 times as much, with one repair."""
     with Loopback(good) as server:
-        ask = opened(server, prices=PRICES, max_cost=2.5 * COST)
-        for _ in range(3):
+        ask = opened(server, prices=PRICES, max_tokens=50, max_cost=3.5 * COST)
+        for _ in range(2):
             ask(question())
         with pytest.raises(CostLimitReached, match="higher --max-cost"):
             ask(question())
         with pytest.raises(CostLimitReached):
             ask.compare(pair())
-    assert len(server.requests) == 3
+    assert len(server.requests) == 2
     with Loopback(good) as server, pytest.raises(CostLimitReached):
         opened(server, prices=PRICES, max_cost=0)(question())
     assert server.requests == []
@@ -281,8 +282,8 @@ def test_prices_are_checked(entry: Any) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=20))
 def test_a_purse_adds_up(tokens: list[tuple[int, int]]) -> None:
-    purse = _price.Purse(_price.Price(3, 15), None, "m")
-    paid = [purse.pay(pair) for pair in tokens]
+    purse = _purse.Purse(_price.Price(3, 15), None, "m", 100)
+    paid = [purse.pay(_purse.Need("judge", 10), pair) for pair in tokens]
     assert purse.spent == pytest.approx(sum((3 * a + 15 * b) / 1e6 for a, b in tokens))
     assert purse.spent == pytest.approx(sum(cost or 0 for cost in paid))
 
@@ -451,10 +452,14 @@ def test_canaries_that_fail_are_recorded_and_leave_the_audit() -> None:
     assert answer.audit.score == 72
     assert (found["planted"], found["blank"], found["looking"]) == (None, None, None)
     assert "no reply after 3 requests" in found["exchanges"]["blank"]["failed"]
-    with Loopback(good) as server:
-        answer = opened(server, canary=1, prices=PRICES, max_cost=COST)(question())
-    assert answer.audit.score == 72
-    assert "limit on cost" in answer.exchange["canary"]["exchanges"]["planted"]["failed"]
+    with Loopback(good, says(""), fails(500)) as server:
+        answer = opened(server, canary=1, prices=PRICES)(question())
+    lost = answer.exchange["canary"]["exchanges"]["planted"]
+    assert "no reply after 3 requests" in lost["failed"]
+    assert [one["problem"] for one in lost["replies"]] == ["empty reply"]
+    assert answer.audit.usage.cost == pytest.approx(2 * COST)  # the useless reply was paid, too
+    with Loopback(good) as server, pytest.raises(CostLimitReached):  # money for the audit, and not for the canaries
+        opened(server, canary=1, prices=PRICES, max_tokens=50, max_cost=3 * COST)(question())
     assert len(server.requests) == 1
     with Loopback(says("no")) as server:
         assert "canary" not in opened(server, canary=1)(question()).exchange

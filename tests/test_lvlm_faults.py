@@ -224,19 +224,19 @@ def test_a_run_that_has_spent_its_money_goes_on_with_more(tmp_path: Path, monkey
 
     def run(url: str, **changed: Any) -> study.Outcome:
         price = {"vlm": {"input": 1000, "output": 0}}  # one reply of 1000 tokens costs 1
-        arm = {"auditor": "openai", "base_url": url, "model": "vlm", "prices": price, "max_cost": 2, **changed}
+        arm = {"auditor": "openai", "base_url": url, "model": "vlm", "prices": price, "max_tokens": 16, **changed}
         arm["preflight"] = False  # counted in test_preflight.py
         settings, _ = config.load(None, ["families.general.backend=bicubic", f"arms.lvlm={json.dumps(arm)}"])
         settings = config.with_arms(config.with_families(settings, ["general"]), ["lvlm"])
         return study.run(settings, Machine(offline=True), tmp_path / "lr", None, tmp_path / "out")
 
     with Loopback(says(json.dumps(FINE))) as server:
-        outcome = run(server.url)
+        outcome = run(server.url, max_cost=6)  # a case takes 1, and could take 4.5
         assert "higher --max-cost" in outcome.stopped
         assert [trail.case for trail in outcome.folder.trails() if "lvlm" in trail.arms] == ["0", "1"]
         assert len(server.requests) == 2
         with pytest.raises(StoreError, match=r"arms\.lvlm\.temperature"):
-            run(server.url, temperature=1)
+            run(server.url, max_cost=6, temperature=1)
         again = run(server.url, max_cost=9, concurrency=2, timeout=60)
         assert (again.failures, again.stopped) == ([], "")
         assert len(server.requests) == 4

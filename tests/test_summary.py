@@ -370,10 +370,11 @@ def test_what_became_of_the_cases() -> None:
         Failure("prior", "y", "pure", ""),
     ]
     counts = summarise(evaluation(subjects=found), Numbers([]), failures)["counts"]
-    nothing = {"invalid": 0, "requests": 0, "tokens": 0, "cost": None, "failed": 0}
+    nothing = {"invalid": 0, "unfinished": 0, "requests": 0, "tokens": 0, "cost": None, "failed": 0}
     nothing |= {"replies": 1, "unusable": {}, "void": False}
     lvlm = {"done": 3, "invalid": 1, "changed": 2, "requests": 5, "tokens": 325, "cost": 1.25, "failed": 1}
     lvlm |= {"replies": 3, "unusable": {"not JSON": 1}, "void": False}
+    lvlm["unfinished"] = 0
     assert counts["general"] == {
         "cases": 4,
         "failed": 1,

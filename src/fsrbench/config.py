@@ -21,7 +21,7 @@ from fsrbench.values import MAX_REASON, MAX_REPLY, PURE, Bounds
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """What a family or an arm may be called: it becomes a folder."""
-TAKEN = (PURE, "trails", "audits", "plots", "report", "inputs", "outputs")
+TAKEN = (PURE, "trails", "audits", "paid", "preflight", "plots", "report", "inputs", "outputs")
 """Names that stand for something else in a run's folder."""
 
 

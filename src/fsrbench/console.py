@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fsrbench.config import Settings
     from fsrbench.execute import Track
     from fsrbench.plugins import Machine
+    from fsrbench.store import RunFolder
     from fsrbench.study import Outcome
     from fsrbench.workshop import Executor
 
@@ -195,8 +196,26 @@ def show(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
     typer.echo(f"Open {folder / 'report' / 'index.html'}; the tables are in {folder / 'summary.md'}", err=True)
 
 
+def spending(folder: RunFolder) -> Iterator[str]:
+    """A line for each arm whose price is known: what it cost in the whole run, cases that are not finished included."""
+    from fsrbench import ledger, wording
+
+    for arm, spent in ledger.spent(folder).items():
+        if spent.usage.cost is not None:
+            line = (
+                f"{arm} has cost {spent.usage.cost:.4f} in this run ({wording.count(spent.usage.requests, 'request')})"
+            )
+            if spent.cases:
+                cases = wording.count(spent.cases, "case")
+                line += f", {spent.unfinished.cost:.4f} of it for {cases} not finished: nothing of that is asked again"
+            yield line
+
+
 def finish(outcome: Outcome, settings: Settings) -> None:
-    """Say what failed, once for each reason; status 3 if anything is missing, or an arm's replies were of no use."""
+    """Say what failed, once for each reason, and what was spent.
+
+    Status 3 if anything is missing, or an arm's replies were of no use.
+    """
     from fsrbench import mishaps, summary
 
     if outcome.stopped:
@@ -210,5 +229,8 @@ def finish(outcome: Outcome, settings: Settings) -> None:
     if void:
         share = f"{settings.limits.max_invalid:.0%} or more of the replies could not be used (limits.max_invalid)"
         typer.echo(f"No finding: {share}: {', '.join(void)}. Their records are in audits/.", err=True)
+    if outcome.done or outcome.stopped:
+        for line in spending(outcome.folder):
+            typer.echo(line, err=True)
     if outcome.failures or outcome.stopped or void:
         raise typer.Exit(3)

@@ -104,7 +104,7 @@ Concurrency: TypeAlias = Annotated[
 ]
 MaxCost: TypeAlias = Annotated[
     float | None,
-    Option("--max-cost", min=0, help="Send no further LVLM request once this much is spent.", show_default=False),
+    Option("--max-cost", min=0, help="Begin no case for which LVLM requests could pass this cost.", show_default=False),
 ]
 RunOut: TypeAlias = Annotated[
     Path | None, _more("--out", "The run's folder (default: outputs/…, said at the start).", "DIR")

@@ -17,6 +17,7 @@ import math
 import os
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -193,12 +194,41 @@ class Remote(Protocol):
     def __call__(self, question: Question) -> Answer:
         """Judge one restoration."""
 
-    def preflight(self) -> None:
+    def preflight(self, kept: Path | None) -> None:
         """Ask one small question before any work is done. AuditorUnreachable where nothing came of it, with a cure
         where that is the user's to mend."""
 
     def check(self) -> None:
         """AuditorUnreachable where it was given up: nothing need be prepared for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """How much an arm may ask about one case, and where what it pays for is kept until the case is finished."""
+
+    rounds: int
+    """Audits at most."""
+    comparisons: int = 0
+    """Blind choices at most; one for each order."""
+    kept: Path | None = None
+    """Folder of the case's own; None to keep nothing."""
+    excuse: Callable[[float], None] = lambda _seconds: None
+    """Told the seconds that the case only waited for the end of others, which are not its own."""
+
+
+@runtime_checkable
+class Paid(Protocol):
+    """An opened auditor whose replies cost money: it is told of a case before it is asked about it.
+
+    What it was paid for in a case that was cut off must not be asked again: it keeps each reply at once in the scope's
+    folder, in JSON files (at any depth) that hold their `usage`, as in `values.Usage`.
+    """
+
+    def begin(self, question: Question, scope: Scope) -> AbstractContextManager[Callable[[Question], Answer]]:
+        """The auditor for one case, of which this is the first question; left when the case has ended."""
+
+    def patient(self, yes: bool) -> None:
+        """May a case wait until others have ended and money is free? Not while a run is being ended."""
 
 
 @dataclass(frozen=True, slots=True)

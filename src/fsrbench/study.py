@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fsrbench import execute, inputs, liveness, record, unit, workshop
+from fsrbench import execute, inputs, ledger, liveness, record, unit, workshop
 from fsrbench.config import Settings
 from fsrbench.errors import CostLimitReached, StoreError, WeightsError
 from fsrbench.plugins import Machine
@@ -92,6 +92,7 @@ def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Pa
             folder.write_failures(failures, partial(_settled, settings, {case.id for case in cases}, tried))
             folder.write_study(record.join(study, _taken_back(folder, study, done), out))
             folder.write_run_config()
+            ledger.settle(folder)
     if unopened and not done:
         raise unopened[0]
     return Outcome(folder, len(cases[:limit]), len(done), failures, stopped)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
-from fsrbench import config, csvfile, degrade, images, liveness, plugins, provenance
+from fsrbench import config, csvfile, degrade, images, ledger, liveness, plugins, provenance
 from fsrbench.config import Limits, Settings
 from fsrbench.errors import FsrbenchError, InputError, SettingsError, StoreError
+from fsrbench.ledger import Unfinished
 from fsrbench.plugins import Auditor, Metric
 from fsrbench.store import RunFolder
 from fsrbench.values import PURE, Failure, Trail
@@ -140,6 +141,8 @@ class Evaluation:
     """Family → knobs that move no pixel on its backend."""
     run: provenance.Provenance | None = None
     """What was run; None for plain folders, of which nothing is known."""
+    unfinished: tuple[Unfinished, ...] = ()
+    """What was paid for cases that are not finished."""
 
 
 def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Evaluation:
@@ -171,6 +174,9 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         canaries=canaries,
         dead_knobs=study["dead_knobs"],
         run=provenance.of_run(folder, study, made_with, found.labels),
+        unfinished=tuple(
+            one for one in ledger.unfinished(folder) if one.arm in roles and one.family in settings.families
+        ),
     )
 
 

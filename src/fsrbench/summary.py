@@ -38,10 +38,10 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
     Tests of TESTED roles against pure, and of contenders against RIVALS, are adjusted together over all families and
     metrics; an arm that changed nothing has p = 1 and counts as a test.
     """
-    names = sorted({s.family for s in what.subjects} | {f.family for f in failures})
+    names = sorted({one.family for one in (*what.subjects, *failures, *what.unfinished)})
     persons = persons_of(what)
     families = {family: _family(family, what, numbers, persons) for family in names}
-    counts = {family: _counts(family, what.subjects, failures, what.limits.max_invalid) for family in families}
+    counts = {family: _counts(family, what, failures) for family in families}
     _void(families, counts)
     tests = [*_tests(families, what.roles)]
     _judge(tests)
@@ -278,11 +278,17 @@ def _probability(p: float | None) -> float | None:
 # --------------------------------------------------------------------- counts
 
 
-def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Failure], share: float) -> dict[str, Any]:
-    """What became of the cases, arm by arm: nothing that failed or could not be used hides in a mean."""
+def _counts(family: str, what: Evaluation, failures: Sequence[Failure]) -> dict[str, Any]:
+    """What became of the cases, arm by arm: nothing that failed or could not be used hides in a mean.
+
+    Requests, tokens and cost are those of all cases, `unfinished` ones too: these were paid, and have no result yet.
+    """
     failed = Counter(f.arm for f in failures if f.family == family)
     cases, arms = 0, {arm: _Tally() for arm in failed if arm != PURE}
-    for subject in subjects:
+    for one in what.unfinished:
+        if one.family == family:
+            arms.setdefault(one.arm, _Tally()).leave(one.usage)
+    for subject in what.subjects:
         if subject.family == family:
             cases += 1
             trail = subject.trail
@@ -292,7 +298,10 @@ def _counts(family: str, subjects: Sequence[Subject], failures: Sequence[Failure
     return {
         "cases": cases,
         "failed": failed[PURE],
-        "arms": {arm: {**counted.told(share), "failed": failed[arm]} for arm, counted in sorted(arms.items())},
+        "arms": {
+            arm: {**counted.told(what.limits.max_invalid), "failed": failed[arm]}
+            for arm, counted in sorted(arms.items())
+        },
     }
 
 
@@ -315,6 +324,8 @@ class _Tally:
     """Cases in which a reply could not be used."""
     changed: int = 0
     """Cases that ended with another picture than pure's."""
+    unfinished: int = 0
+    """Cases that took something and have no result yet."""
     audits: int = 0
     """Audits for which something was sent."""
     replies: int = 0
@@ -338,6 +349,12 @@ class _Tally:
         self.unusable += mishaps.unusable(audits)
         self.usage = sum(sent, self.usage)
 
+    def leave(self, usage: Usage) -> None:
+        """One more case that is not finished."""
+        self.unfinished += 1
+        self.audits += 1
+        self.usage += usage
+
     def told(self, share: float) -> dict[str, Any]:
         """As the summary has it; void is an arm of whose replies this share or more could not be used."""
         cost = self.usage.cost if self.audits else None
@@ -348,6 +365,7 @@ class _Tally:
             "unusable": dict(self.unusable.most_common()),
             "void": mishaps.mostly_unusable(self.replies, self.unusable, share),
             "changed": self.changed,
+            "unfinished": self.unfinished,
             "requests": self.usage.requests,
             "tokens": self.usage.prompt_tokens + self.usage.completion_tokens,
             "cost": None if cost is None else round(cost, 6),

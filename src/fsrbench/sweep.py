@@ -8,16 +8,18 @@ is gathered here from the run and its summary; how it looks is in `sweep_views.p
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fsrbench import execute, plugins, study
+from fsrbench import execute, ledger, plugins, study
 from fsrbench.config import Arm, Settings
 from fsrbench.errors import FsrbenchError, SettingsError
 from fsrbench.grid import Grid
+from fsrbench.ledger import Unfinished
 from fsrbench.plugins import Machine
 from fsrbench.store import RunFolder
+from fsrbench.values import to_json
 from fsrbench.variants import Axis, Point
 
 FORMAT = 2
@@ -136,7 +138,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
 
 def _rows(grid: Grid, folder: RunFolder, summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     arms = [*grid.arms, *(Point(name, name, {}) for name in grid.beside)]
-    again = _again(folder)
+    again, unfinished = _again(folder), ledger.unfinished(folder)
     for family in grid.families:
         effects, counts = summary["families"].get(family.name, {}), summary["counts"].get(family.name, {"arms": {}})
         for arm in arms:
@@ -151,7 +153,7 @@ def _rows(grid: Grid, folder: RunFolder, summary: Mapping[str, Any]) -> Iterator
                 **{key: own[key] for key in ("done", "failed", "invalid", "changed")},
                 "again": again.get((family.name, arm.name), 0),
                 "metrics": {m: _effect(effects.get(m, {}).get("arms", {}).get(arm.name)) for m in summary["metrics"]},
-                **_usage(folder, family.name, arm.name),
+                **_usage(folder, family.name, arm.name, unfinished),
             }
 
 
@@ -172,10 +174,12 @@ def _again(folder: RunFolder) -> dict[tuple[str, str], int]:
 # ----------------------------------------------------------------------- usage
 
 
-def _usage(folder: RunFolder, family: str, arm: str) -> dict[str, Any]:
+def _usage(folder: RunFolder, family: str, arm: str, unfinished: Iterable[Unfinished]) -> dict[str, Any]:
     """What a point would have taken alone, and what was spent on it here, where answers were reused."""
     replies = [one for exchange in folder.exchanges(arm, family) for one in _replies(exchange)]
-    return {"alone": _counted(replies), "spent": _counted([one for one in replies if not one.get("cached")])}
+    kept = [to_json(one.usage) for one in unfinished if (one.family, one.arm) == (family, arm)]
+    spent = [one for one in replies if not one.get("cached")]
+    return {"alone": _counted([*replies, *kept]), "spent": _counted([*spent, *kept])}
 
 
 def _replies(exchange: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -80,7 +80,7 @@ def markdown(summary: Summary) -> str:
         parts += ["## Against the controls", rivals, _AGAINST]
     if evidence := _evidence(summary):
         parts += ["## How sure", evidence, _EVIDENCE.format(**summary["statistics"])]
-    parts += ["## What happened to the cases", _counts(summary), *_mishaps(summary)]
+    parts += ["## What happened to the cases", _counts(summary), *_unfinished(summary), *_mishaps(summary)]
     lacking = [wording.escape(line) for line in missing(summary)]
     if lacking:
         parts += ["## Not available", "\n".join(f"- {line}" for line in lacking)]
@@ -304,6 +304,18 @@ def _mishaps(summary: Summary) -> Iterator[str]:
     lines = [*caveats.lines(summary), *(f"failed: {group}" for group in summary.get("failures", ()))]
     if lines:
         yield "\n".join(f"- {wording.escape(line)}" for line in lines)
+
+
+def _unfinished(summary: Summary) -> Iterator[str]:
+    """What was paid without a result so far, where there is any."""
+    for family, counts in summary["counts"].items():
+        for arm, c in counts["arms"].items():
+            if c["unfinished"]:
+                yield (
+                    f"What {wording.escape(arm)} took in {wording.escape(family)} includes "
+                    f"{wording.count(c['unfinished'], 'case')} that it has not finished: what was paid for them is "
+                    "kept, and the run's command goes on from there."
+                )
 
 
 def missing(summary: Summary) -> Iterator[str]:

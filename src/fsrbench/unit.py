@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TypeAlias
 
-from fsrbench import choice, execute, images, inputs, liveness, networks, plugins, png, policy, prompts
+from fsrbench import choice, execute, images, inputs, ledger, liveness, networks, plugins, png, policy, prompts
 from fsrbench.config import Settings
 from fsrbench.downloads import sha256
 from fsrbench.errors import (
@@ -117,7 +117,7 @@ def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Q
     return opened
 
 
-def preflight(auditors: Mapping[str, Callable[[Question], Answer]], arms: Iterable[str]) -> None:
+def preflight(auditors: Mapping[str, Callable[[Question], Answer]], arms: Iterable[str], folder: RunFolder) -> None:
     """Ask whoever is asked over a network one small question, before any work is done.
 
     What the user must mend is a SettingsError with the cure; what may pass by itself is said, and the run goes on.
@@ -129,7 +129,7 @@ def preflight(auditors: Mapping[str, Callable[[Question], Answer]], arms: Iterab
             continue
         tried.add(ask.whom)
         try:
-            ask.preflight()
+            ask.preflight(ledger.before(folder, name))
         except AuditorUnreachable as error:
             if error.cure:
                 raise SettingsError(
@@ -286,7 +286,8 @@ def run_case(bench: Bench, case: Case) -> Outcome:
             raise  # not this case's failure: the whole run stops here, and can go on
         except Exception as error:
             failures.append(Failure(bench.family, case.id, name, sentence(error)))
-            for number, exchange in enumerate(getattr(error, "exchanges", ()), start=1):
+            kept = ledger.place(bench.folder, bench.family, name, case.id).is_dir()  # it holds all that was said
+            for number, exchange in enumerate(() if kept else getattr(error, "exchanges", ()), start=1):
                 bench.folder.write_exchange(bench.family, name, case.id, number, exchange)
         finally:
             unit.pipeline.keep_only(lr, pure.seed)
@@ -333,7 +334,8 @@ def _intervene(unit: _Unit, trail: Trail, pure: Picture, arm: str) -> Trail:
     """Run one arm and store its rounds; its last picture is the arm's result."""
     bench, case = unit.bench, unit.case
     reference = _reference(bench, case, pure.image) if bench.settings.privileged(arm) else None
-    steps = bench.arms[arm](Situation(bench.family, case.id, unit.lr, pure, unit.pipeline, reference, bench.dead))
+    kept = ledger.place(bench.folder, bench.family, arm, case.id)
+    steps = bench.arms[arm](Situation(bench.family, case.id, unit.lr, pure, unit.pipeline, reference, bench.dead, kept))
     final = steps[-1].picture
     rounds = []
     for number, step in enumerate(steps, start=1):

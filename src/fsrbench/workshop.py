@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 from fsrbench import evidence, execute, networks, unit
 from fsrbench.config import Settings
 from fsrbench.liveness import Trial
-from fsrbench.plugins import Assuming, Machine
+from fsrbench.plugins import Assuming, Machine, Paid
 from fsrbench.store import RunFolder
 from fsrbench.unit import Bench, Outcome
 from fsrbench.values import Case
@@ -71,7 +71,7 @@ class Workshop:
 
     def preflight(self, arms: Sequence[str]) -> None:
         """Ask the auditors of these arms one small question each, if they are asked over a network."""
-        unit.preflight(self._auditors, arms)
+        unit.preflight(self._auditors, arms, self._folder)
 
     def open(self, family: str) -> Opened:
         """Load a family's network, once, in place of the one before."""
@@ -86,6 +86,12 @@ class Workshop:
     def work(self, family: str, case: Case) -> Outcome:
         """Do what is missing of one case."""
         return unit.run_case(self._opened(family), case)
+
+    def patient(self, yes: bool) -> None:
+        """May cases wait until others have ended and money is free? Not while the run is being ended."""
+        for ask in self._auditors.values():
+            if isinstance(ask, Paid):
+                ask.patient(yes)
 
     def weights(self, family: str) -> dict[str, str]:
         """Files that were opened for a family."""
@@ -114,7 +120,8 @@ class _Local(Workshop):
 
     def run(self, family: str, todo: Sequence[Case]) -> Iterator[Outcome]:
         """Outcomes as they come, `workers` cases in flight."""
-        return execute.run(partial(self.work, family), todo, self._workers)
+        self.patient(True)
+        return execute.run(partial(self.work, family), todo, self._workers, partial(self.patient, False))
 
 
 @contextmanager

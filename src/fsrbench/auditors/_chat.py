@@ -22,7 +22,7 @@ from fsrbench import foreign
 from fsrbench.auditors._exchange import Exchanges
 from fsrbench.auditors._limiter import Limiter, NoTurn
 from fsrbench.auditors._patience import Patience
-from fsrbench.auditors._price import Purse
+from fsrbench.auditors._purse import Bill, Purse
 from fsrbench.auditors._secret import Secret
 from fsrbench.auditors._wire import Completion, Failed, Refused, completion, from_status, parse_body, tokens
 from fsrbench.errors import AuditorUnreachable
@@ -110,9 +110,9 @@ class Chat:
         from openai import OpenAI
 
         self.server = server
-        self._limiter = limiter
-        self._purse = purse
+        self.purse = purse
         self.patience = Patience(server.give_up)
+        self._limiter = limiter
         self._secret = Secret(server.key)
         library = _http_library()
         self._client: OpenAI = OpenAI(
@@ -137,6 +137,7 @@ class Chat:
         schema: Mapping[str, Any],
         seed: int,
         until: float,
+        bill: Bill,
         attempts: int | None = None,
     ) -> Completion:
         """One reply, at the latest at `until` (of time.monotonic), in the server's attempts or in so many.
@@ -149,13 +150,12 @@ class Chat:
         last: Failed | None = None
         while failures < attempts:
             try:
-                with self._limiter.turn(until) as token:
+                with self._limiter.turn(until) as token, bill:
                     self.patience.check()
-                    self._purse.check()
                     started = started or time.monotonic()
                     requests += 1
                     body = self._request(dialect, messages, schema, seed, until)
-                    cost = self._purse.pay(tokens(body))
+                    cost = bill.pay(tokens(body))
             except NoTurn:
                 told = f"gave no reply in {self.server.deadline:g} s (setting deadline); the last: {trouble}"
                 raise AuditorUnreachable(self._sentence(told)) from None

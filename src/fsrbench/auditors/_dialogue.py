@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from fsrbench import foreign, reply
-from fsrbench.auditors._cache import Cache
+from fsrbench.auditors._cache import Cache, Ledger, usage
 from fsrbench.auditors._chat import Chat
+from fsrbench.auditors._purse import Account, Bill
 from fsrbench.auditors._wire import Completion
+from fsrbench.errors import AuditorUnreachable
 from fsrbench.values import Bounds, Usage
 
 T = TypeVar("T")
@@ -28,6 +31,8 @@ BEYOND = 8000
 """Characters behind those that are kept in which a key is looked for too: none is longer in any disguise."""
 WORDS = ("hints", "reason", "repairs")
 """Fields of a reply that hold words of the model's own."""
+REQUEST = 250
+"""Tokens, at most, of the words that say what is wrong with it."""
 NUMBERS = {3: "three", 5: "five"}
 
 
@@ -47,7 +52,7 @@ class Asked(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """A chat server and what it once said."""
+    """A chat server, what it once said, and one case that asks it."""
 
     chat: Chat
     """The server."""
@@ -55,9 +60,14 @@ class Dialogue:
     """Remembered exchanges; None to remember nothing."""
     bounds: Bounds
     """How much of a reply is read."""
+    ledger: Ledger = field(default_factory=lambda: Ledger(None))
+    """What the case has paid for."""
+    account: Account | None = None
+    """What the case may still ask; None where none is begun."""
 
     def ask(
         self,
+        kind: str,
         content: list[dict[str, Any]],
         schema: Mapping[str, Any],
         read: Callable[[str, Mapping[str, Any]], T],
@@ -65,49 +75,69 @@ class Dialogue:
         repeat: int,
         until: float,
     ) -> Asked[T]:
-        """Ask; where the reply cannot be used, say why and ask once more. `repeat` tells equal questions apart."""
-        started = time.monotonic()
+        """Ask; where the reply cannot be used, say why and ask once more. `repeat` tells equal questions apart.
+
+        What the case has paid for before is not asked again, and is recorded as it was when it came. Where nothing
+        comes back, the error has the replies that did.
+        """
+        account, kinds = self.account, (kind, again(kind))
+        if account is None:
+            raise TypeError("no case was begun")
+        asked = self._everything(content, schema, seed, repeat)
+        entry, completions = self.ledger.open(asked)
+        remembered = self.cache.find(asked) if self.cache and not completions else []
+        found = [self._understood(completion, schema, read) for completion in completions or remembered]
+        for name, one in zip(kinds, completions or remembered, strict=False):
+            account.known(name, one.prompt_tokens, one.completion_tokens)
+        if remembered and self._worth_keeping(found[-1][0]):
+            account.spare(*kinds)
+            return Asked(*found[-1], self._records(remembered, found, cached=True), Usage(cost=0.0))
+        found = found[: len(completions)]
+        account.spare(*kinds[: len(completions)])
+        messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        while not _is_over(found):
+            if found:
+                messages += _request_to_repair(completions[-1], found[-1][1], schema)
+            try:
+                bill = account.bill(kinds[len(found)])
+                completion = self.chat.ask(messages, schema, seed, until + account.waited, bill)
+            except AuditorUnreachable as error:
+                replies = self._records(completions, found, cached=False)
+                raise AuditorUnreachable(str(error), replies, cure=error.cure) from None
+            completions.append(self._scrubbed(completion))
+            self.ledger.keep(entry, completions)
+            found.append(self._understood(completion, schema, read))
+        account.spare(*kinds[len(found) :])
+        said = found[-1][0]
+        if self.cache and self._worth_keeping(said) and self._understood(completions[-1], schema, read)[0] == said:
+            self.cache.keep(asked, completions)  # what reads differently without the key would be another reply
+        return Asked(*found[-1], self._records(completions, found, cached=False), usage(completions))
+
+    def _everything(
+        self, content: list[dict[str, Any]], schema: Mapping[str, Any], seed: int, repeat: int
+    ) -> dict[str, Any]:
+        """All that is sent and could change the reply."""
         server = self.chat.server
-        asked = {
+        return {
             "base_url": server.base_url,
             "model": server.model,
             "sampling": [server.temperature, server.max_tokens, seed, repeat],
             "content": content,
             "schema": schema,
         }
-        remembered = self.cache.find(asked) if self.cache else None
-        if remembered:
-            found = [self._understood(completion, schema, read) for completion in remembered]
-            if self._worth_keeping(found[-1][0]):
-                replies = [
-                    self._record(c, problem, cached=True) for c, (_, problem) in zip(remembered, found, strict=True)
-                ]
-                return Asked(*found[-1], replies, Usage(cost=0.0, seconds=_since(started)))
-        messages = [{"role": "user", "content": content}]
-        completions: list[Completion] = []
-        problems: list[str] = []
-        said: T | None = None
-        while said is None and len(completions) < 2:
-            completion = self.chat.ask(messages, schema, seed, until)
-            said, problem = self._understood(completion, schema, read)
-            completions.append(self._scrubbed(completion))
-            problems.append(problem)
-            if problem.startswith(reply.REFUSED):  # a refusal is an answer, and asking again would be pressing
-                break
-            messages = [*messages, *_request_to_repair(completions[-1], problem, schema)]
-        if self.cache and self._worth_keeping(said) and self._understood(completions[-1], schema, read)[0] == said:
-            self.cache.keep(asked, completions)  # what reads differently without the key would be another reply
-        replies = [self._record(c, problem, cached=False) for c, problem in zip(completions, problems, strict=True)]
-        return Asked(said, problems[-1], replies, _usage(completions, started))
 
-    def preflight(self, content: list[dict[str, Any]], schema: Mapping[str, Any], seconds: float) -> Completion | None:
+    def preflight(
+        self, content: list[dict[str, Any]], schema: Mapping[str, Any], seconds: float, bill: Bill, kept: Path | None
+    ) -> Completion | None:
         """One question that must be answered soon, and only once: None where the cache has its answer."""
         server = self.chat.server
         asked = {"base_url": server.base_url, "model": server.model, "content": content, "schema": schema}
         if self.cache and self.cache.find(asked):
             return None
         messages = [{"role": "user", "content": content}]
-        found = self._scrubbed(self.chat.ask(messages, schema, 0, time.monotonic() + seconds, attempts=1))
+        found = self._scrubbed(self.chat.ask(messages, schema, 0, time.monotonic() + seconds, bill, attempts=1))
+        if kept is not None:
+            Cache(kept).keep({**asked, "time": time.time_ns()}, [found])
         if self.cache:
             self.cache.keep(asked, [found])
         return found
@@ -138,12 +168,32 @@ class Dialogue:
         told: str = self.chat.scrub(text[: length + BEYOND])
         return told
 
+    def _records(
+        self, completions: Sequence[Completion], found: Sequence[tuple[T | None, str]], *, cached: bool
+    ) -> list[dict[str, Any]]:
+        return [self._record(c, problem, cached=cached) for c, (_, problem) in zip(completions, found, strict=True)]
+
     def _record(self, completion: Completion, problem: str, *, cached: bool) -> dict[str, Any]:
         """One reply for the exchange's record."""
         fields = dataclasses.asdict(completion)
         kept = {name: fields[name][: self.bounds.max_reply] for name in ("text", "refusal")}
         names = {name: fields[name][:NAME] for name in ("model", "finish_reason")}
         return {**fields, **kept, **names, "problem": problem, "cached": cached}
+
+
+def again(kind: str) -> str:
+    """The kind of request that repairs one of this kind."""
+    return f"{kind} again"
+
+
+def repairing(max_tokens: int) -> int:
+    """Tokens at most by which a request to repair is longer than the one that it repairs."""
+    return min(max_tokens, QUOTED // 3) + REQUEST
+
+
+def _is_over(found: Sequence[tuple[T | None, str]]) -> bool:
+    """A reply that can be used ends a dialogue; so does a refusal, which is an answer; so does a second reply."""
+    return bool(found) and (found[-1][0] is not None or found[-1][1].startswith(reply.REFUSED) or len(found) > 1)
 
 
 def _read(
@@ -181,14 +231,3 @@ def _request_to_repair(completion: Completion, problem: str, schema: Mapping[str
     quoted = completion.text[:QUOTED]
     earlier = [{"role": "assistant", "content": quoted}] if quoted.strip() else []
     return [*earlier, {"role": "user", "content": text}]
-
-
-def _usage(completions: list[Completion], started: float) -> Usage:
-    total = Usage(cost=0.0)
-    for c in completions:
-        total += Usage(c.requests, c.prompt_tokens, c.completion_tokens, c.cost)
-    return dataclasses.replace(total, seconds=_since(started))
-
-
-def _since(started: float) -> float:
-    return round(time.monotonic() - started, 3)

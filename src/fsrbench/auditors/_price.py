@@ -1,21 +1,25 @@
-"""What requests cost, by the arm's own price table, and the limit on it.
+"""What requests cost, by the arm's own price table, and how many tokens a request will take before it is sent.
 
-No price is built in: prices change, and a wrong one is worse than none. The limit counts what this process
-has spent, not what earlier runs of the same study did.
+No price is built in: prices change, and a wrong one is worse than none. What may be spent is `_purse.py`'s.
 """
 
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fsrbench.errors import CostLimitReached, SettingsError
+from fsrbench.errors import SettingsError
 
 PER = 1_000_000
 """Tokens that a price is for."""
+LETTERS = 3
+"""Characters for each token of a text: English has four, JSON three."""
+PIXELS = 750
+"""Pixels for each token of a picture: those who count by area take from 750 to 784."""
+PICTURE = 85
+"""Tokens of any picture beside its area."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,10 @@ class Price:
     """Of those sent."""
     output: float
     """Of those received."""
+
+    def of(self, sent: float, received: float) -> float:
+        """What so many tokens cost."""
+        return round((sent * self.input + received * self.output) / PER, 9)
 
 
 def read(prices: Mapping[str, Any], model: str) -> Price | None:
@@ -41,46 +49,7 @@ def read(prices: Mapping[str, Any], model: str) -> Price | None:
     return Price(float(found["input"]), float(found["output"])) if found is not None else None
 
 
-class Purse:
-    """Counts what an arm spends, over all its threads."""
-
-    def __init__(self, price: Price | None, limit: float | None, model: str) -> None:
-        if limit is not None and price is None:
-            raise SettingsError(
-                f"max_cost is set, but what {model} costs is not known. Write it into the arm's setting prices, as "
-                f"money per million tokens: prices: {{{model}: {{input: 2.5, output: 10}}}}. A server of your own may "
-                "cost 0."
-            )
-        self.spent = 0.0
-        """Money, so far."""
-        self._price = price
-        self._limit = limit
-        self._uncounted = False
-        self._lock = threading.Lock()
-
-    def check(self) -> None:
-        """Refuse when the limit is reached. What is in flight then is still paid for."""
-        with self._lock:
-            if self._limit is None:
-                return
-            if self._uncounted:
-                raise CostLimitReached(
-                    "The server does not say how many tokens a reply took, so max_cost cannot be kept: leave it out."
-                )
-            if self.spent >= self._limit:
-                raise CostLimitReached(
-                    f"The limit on cost is reached ({self.spent:.4f} of {self._limit:g} spent): the same command goes "
-                    "on with what is missing; give it a higher --max-cost (arm's setting max_cost)."
-                )
-
-    def pay(self, tokens: tuple[int, int] | None) -> float | None:
-        """Note one reply's tokens (sent, received), and return what it cost; None where that is not known."""
-        if self._price is None:
-            return None
-        with self._lock:
-            if tokens is None:
-                self._uncounted = True
-                return None
-            cost = round((tokens[0] * self._price.input + tokens[1] * self._price.output) / PER, 9)
-            self.spent += cost
-            return cost
+def estimate(texts: Iterable[str], pictures: Iterable[tuple[int, ...]]) -> int:
+    """Tokens of texts and of pictures (height, width, …), rather too many than too few, until a server has counted."""
+    written = sum(math.ceil(len(text.encode("utf-8", "replace")) / LETTERS) for text in texts)
+    return written + sum(PICTURE + math.ceil(shape[0] * shape[1] / PIXELS) for shape in pictures)

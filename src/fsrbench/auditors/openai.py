@@ -10,8 +10,9 @@ Reads the arm's settings and opens it, or says what is missing. What is asked is
 - `give_up`: failures in a row that asking again cannot mend (key, model, refused) before nobody is asked any more; 0:
   no such limit
 - `concurrency`: requests in flight at most; fewer while the server answers 429
-- `prices`: model → {input, output}, money per million tokens; `max_cost`: money that one command may spend on the arm
-- `cache`: a folder; a question that was answered usably is not sent again
+- `prices`: model → {input, output}, money per million tokens
+- `max_cost`: money that one command may spend on the arm; a case begins only if all that it can cost still fits
+- `cache`: a folder that runs share; a question that was answered usably is not sent again
 - `cache_unusable`: nor is one whose reply could not be used: a sweep's variants must all get the same reply
 - `repeat`: how often each question is asked: the reply of median score counts, the record holds the spread
 - `canary`: one case in so many is also shown with a planted artifact, and blank
@@ -25,12 +26,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench import images
-from fsrbench.auditors import _price, _settings
-from fsrbench.auditors._cache import Cache
+from fsrbench.auditors import _cache, _price, _settings
 from fsrbench.auditors._chat import Chat, Server
 from fsrbench.auditors._dialogue import Dialogue
 from fsrbench.auditors._limiter import Limiter
 from fsrbench.auditors._lvlm import Lvlm
+from fsrbench.auditors._purse import Purse
 from fsrbench.errors import SettingsError
 from fsrbench.plugins import CONCURRENCY, Auditor
 
@@ -83,9 +84,9 @@ def _open(settings: Mapping[str, Any], machine: Machine) -> Lvlm:
     server = _server(chosen, machine.bounds)
     limiter = Limiter(_whole(chosen, "concurrency", CONCURRENCY, 1, 256))
     limit = _settings.bounded(chosen, "max_cost", 0, 0, 1e9) if "max_cost" in chosen else None
-    purse = _price.Purse(_price.read(chosen.get("prices", {}), server.model), limit, server.model)
-    folder = Path(chosen["cache"]).expanduser() if "cache" in chosen else None
-    cache = Cache(folder, unusable=chosen.get("cache_unusable", False)) if folder else None
+    purse = Purse(_price.read(chosen.get("prices", {}), server.model), limit, server.model, server.max_tokens)
+    folder = _cache.made(Path(chosen["cache"]).expanduser()) if "cache" in chosen else None
+    cache = _cache.Cache(folder, unusable=chosen.get("cache_unusable", False)) if folder else None
     return Lvlm(
         dialogue=Dialogue(Chat(server, limiter, purse), cache, machine.bounds),
         seed=chosen.get("seed"),

@@ -7,11 +7,12 @@ declared privileged, and only as that auditor's `Insight`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from fsrbench import choice, plugins, policy, prompts
 from fsrbench.errors import AuditorUnreachable, TookTooLong
-from fsrbench.plugins import Comparer, Remote
+from fsrbench.plugins import Comparer, Paid, Remote, Scope
 from fsrbench.restore import Picture
 from fsrbench.supervise.steps import Situation, Step
 from fsrbench.values import Answer, Evidence, Image, Insight, Knobs, Question, derive_seed
@@ -44,21 +45,26 @@ class Supervisor:
         """
         steps: list[Step] = []
         try:
-            self._run(situation, steps)
+            with ExitStack() as ending:
+                self._run(situation, steps, ending)
         except (AuditorUnreachable, TookTooLong) as error:
             raise type(error)(str(error), [step.exchange for step in steps]) from error
         return steps
 
-    def _run(self, situation: Situation, steps: list[Step]) -> None:
-        """Add the arm's rounds, one after another."""
+    def _run(self, situation: Situation, steps: list[Step], ending: ExitStack) -> None:
+        """Add the arm's rounds, one after another. An auditor that is paid is told of the case, and of its end."""
         if isinstance(self.ask, Remote):
             self.ask.check()  # what was given up need not be shown evidence
         current = situation.pure
         retries = self.limits.retries
+        ask = self.ask
         while True:
             situation.pipeline.clock.check()
             seen = self.look(situation.lr, current.image)
-            answer = self.ask(self._question(situation, current, seen, len(steps) + 1))
+            question = self._question(situation, current, seen, len(steps) + 1)
+            if not steps and isinstance(ask, Paid):
+                ask = ending.enter_context(ask.begin(question, self._scope(situation)))
+            answer = ask(question)
             decision = policy.decide(answer.audit, current.knobs, situation.pipeline.offered, self.limits, retries)
             steps.append(Step(current, answer.audit, decision, exchange=answer.exchange))
             if decision.action != "retry":
@@ -67,21 +73,34 @@ class Supervisor:
             knobs = {**current.knobs, **decision.applied}
             candidate = situation.pipeline.restore(situation.lr, knobs, situation.pure.seed)
             steps[-1] = replace(steps[-1], picture=candidate)
-            if self.guards is not None or plugins.takes_back(self.ask):
-                steps[-1] = self._validate(situation, current, seen, steps[-1])
+            if self.guards is not None or plugins.takes_back(ask):
+                steps[-1] = self._validate(ask, situation, current, seen, steps[-1])
                 if steps[-1].verdict is not None and not steps[-1].verdict.kept:
                     return
             current = candidate
 
-    def _validate(self, situation: Situation, current: Picture, seen: Evidence, step: Step) -> Step:
+    def _scope(self, situation: Situation) -> Scope:
+        """The most that this arm asks about a case."""
+        retries = self.limits.retries
+        comparisons = 0 if self.guards is None else 2 * retries
+        return Scope(retries + 1, comparisons, situation.kept, situation.pipeline.clock.excuse)
+
+    def _validate(
+        self,
+        ask: Callable[[Question], Answer],
+        situation: Situation,
+        current: Picture,
+        seen: Evidence,
+        step: Step,
+    ) -> Step:
         """Let the auditor choose blindly, in both orders under guards; what is not kept leaves what stood."""
-        if not isinstance(self.ask, Comparer):
+        if not isinstance(ask, Comparer):
             raise TypeError(f"arm {self.arm}: its auditor cannot compare")  # refused when the arm was opened
         after = self.look(situation.lr, step.picture.image)
         seed = derive_seed(current.seed, self.seeds or self.arm, "compare")
-        told = [self.ask.compare(choice.ask(situation.case, situation.family, 1, seed, seen, after))]
+        told = [ask.compare(choice.ask(situation.case, situation.family, 1, seed, seen, after))]
         if self.guards is not None:
-            told.append(self.ask.compare(choice.ask(situation.case, situation.family, 2, seed, after, seen)))
+            told.append(ask.compare(choice.ask(situation.case, situation.family, 2, seed, after, seen)))
         named = {"first": ("current", "candidate"), "second": ("candidate", "current"), "neither": ("neither",) * 2}
         preferences = tuple(named[one.chosen][order] for order, one in enumerate(told))
         verdict = policy.judge(preferences, seen.qa, after.qa, self.guards)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from fsrbench.restore import Picture, Pipeline
@@ -31,6 +32,8 @@ class Situation:
     """The HR, for an arm that is declared privileged; for every other arm it is None."""
     dead: tuple[str, ...] = ()
     """Offered knobs that are known to move no pixel."""
+    kept: Path | None = None
+    """Folder in which replies that are paid are kept until the case is finished; None to keep none."""
 
 
 @dataclass(frozen=True, slots=True)
