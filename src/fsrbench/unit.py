@@ -86,6 +86,8 @@ class _Unit:
     """The family's, with a memory of this case alone."""
     encoded: dict[int, tuple[Image, bytes, str]] = field(default_factory=dict)
     """Pictures that are stored already, by identity, with their PNG and their hash: arms often end with pure's."""
+    measured: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What privileged arms measured of settings they tried: the next one need not restore them again."""
 
 
 def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Question], Answer]]:
@@ -286,7 +288,9 @@ def _intervene(unit: _Unit, trail: Trail, pure: Picture, arm: str) -> Trail:
     """Run one arm and store its rounds; its last picture is the arm's result."""
     bench, case = unit.bench, unit.case
     reference = _reference(bench, case, pure.image) if bench.settings.privileged(arm) else None
-    steps = bench.arms[arm](Situation(bench.family, case.id, unit.lr, pure, unit.pipeline, reference, bench.dead))
+    steps = bench.arms[arm](
+        Situation(bench.family, case.id, unit.lr, pure, unit.pipeline, reference, unit.measured, bench.dead)
+    )
     final = steps[-1].picture
     rounds = []
     for number, step in enumerate(steps, start=1):
