@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def test_each_metric_has_a_bound_of_its_own(found: dict[str, Any]) -> None:
 def test_what_one_oracle_measured_the_others_take_over(
     faces: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Six settings a case are tried once for both metrics, then each oracle's own pair; no arm begins anew."""
+    """A setting that no oracle chose is restored once for both metrics."""
     from fsrbench.restore import Pipeline
 
     made: list[tuple[object, ...]] = []
@@ -156,15 +157,13 @@ def test_what_one_oracle_measured_the_others_take_over(
         return original(self, lr, knobs, seed)
 
     monkeypatch.setattr(Pipeline, "restore", counted)
-    plan = headroom.Plan(settings_of("arms.oracle.combine=1", "families.general.knobs=dehalo,detail_damping"), *faces)
+    plan = headroom.Plan(settings_of("arms.oracle.combine=1"), *faces)
     monkeypatch.setattr(headroom, "SETS", ("paper",))
     headroom.run(plan, MACHINE, tmp_path, limit=1)
     singles = [knobs for _, knobs in made if sum(bool(value) for _, value in knobs) == 1]
-    searched = {knobs for knobs in singles}
-    assert len(searched) == 9  # three knobs, three levels each
-    tried_knobs = sum(len({knobs for knobs in singles if dict(knobs).get(name)}) for name in ("dehalo",))
-    assert tried_knobs == 3
-    assert max(singles.count(knobs) for knobs in searched) <= 3  # the search, and each oracle's choice
+    searched = Counter(singles)
+    assert len(searched) >= 6
+    assert sum(times > 1 for times in searched.values()) <= 2  # each oracle's choice, which its arm restores
 
 
 @pytest.mark.parametrize(
