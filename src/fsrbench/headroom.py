@@ -50,6 +50,35 @@ class Plan:
     """A finished run, whose arms are compared with the oracle."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """A finished run beside the oracles, read once."""
+
+    folder: RunFolder
+    """Where it is."""
+    what: Evaluation
+    """What it holds."""
+    numbers: Numbers
+    """Its scores."""
+    trails: tuple[Trail, ...]
+    """All its trails."""
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> _Beside:
+        """All of it."""
+        what = subjects.of_run(folder, _stored(folder))
+        return cls(folder, what, Numbers(scorefile.read(folder.root / "scores.csv")), tuple(folder.trails()))
+
+    def measured(self, metric: str) -> bool:
+        """Has it scores for a metric?"""
+        return any(score.metric == metric for score in self.numbers.scores)
+
+    def floor(self, family: str, metric: str) -> float:
+        """By how much a single case moves when nothing is done; 0 where no arm shows it."""
+        arms = [arm for arm, role in self.what.roles.items() if role == "floor"]
+        return stats.floor([abs(d) for arm in arms for d in self.numbers.deltas(family, metric, arm).values()])
+
+
 def beside(run: Path) -> Plan:
     """A plan on the inputs and with the settings of a finished run."""
     folder = RunFolder(run)
@@ -119,20 +148,19 @@ def _add(
     result["metrics"] |= summary["metrics"]
     result["models"] |= summary["models"]
     result["notes"] = list(dict.fromkeys([*result["notes"], *what.notes, *_unavailable(summary)]))
-    theirs = Numbers(scorefile.read(plan.beside.root / "scores.csv")) if plan.beside is not None else None
-    measured = [name for name in result["objectives"] if theirs and any(s.metric == name for s in theirs.scores)]
-    if plan.beside is not None and not measured:
+    beside = _Beside.read(plan.beside) if plan.beside is not None else None
+    if beside is not None and not any(map(beside.measured, result["objectives"])):
         lacking = ",".join(result["objectives"])
         raise InputError(
-            f"{plan.beside.root} has no scores for {lacking}. Measure them: "
-            f"fsrbench evaluate {plan.beside.root} --set metrics={lacking}"
+            f"{beside.folder.root} has no scores for {lacking}. Measure them: "
+            f"fsrbench evaluate {beside.folder.root} --set metrics={lacking}"
         )
     for family in summary["families"].keys() & settings.families.keys():  # the folder may hold others, from before
         found = {}
         for objective in result["objectives"]:
             found[objective] = _bound(family, folder, what, numbers, summary, objective)
-            if plan.beside is not None and theirs is not None and objective in measured:
-                found[objective]["caught"] = _caught(family, plan.beside, theirs, what, numbers, objective)
+            if beside is not None and beside.measured(objective):
+                found[objective]["caught"] = _caught(family, beside, what, numbers, objective)
         cases = max(entry["cases"] for entry in found.values())
         result["families"][family][name] = {
             "cases": cases, "knobs": list(settings.offered(family)), "objectives": found
@@ -241,36 +269,31 @@ def _mean(values: Sequence[float]) -> float | None:
     return round(fmean(values), 6) if values else None
 
 
-def _caught(
-    family: str, beside: RunFolder, theirs: Numbers, what: Evaluation, numbers: Numbers, objective: str
-) -> dict[str, Any]:
+def _caught(family: str, beside: _Beside, what: Evaluation, numbers: Numbers, objective: str) -> dict[str, Any]:
     """Which share of an oracle's gain each arm of a finished run caught, on the cases that both restored alike."""
-    other = subjects.of_run(beside, _stored(beside))
-    floors = [name for name, role in other.roles.items() if role == "floor"]
-    floor = stats.floor([abs(d) for name in floors for d in theirs.deltas(family, objective, name).values()])
+    metric, floor = what.metrics[objective], beside.floor(family, objective)
     best = numbers.deltas(family, objective, arm(objective))
     pure = {s.case: trail.pure.sha256 for s in what.subjects if s.family == family and (trail := s.trail)}
     persons = summarising.persons_of(what)
-    trails = [trail for trail in beside.trails() if trail.family == family]
+    trails = [trail for trail in beside.trails if trail.family == family]
     alike = {trail.case for trail in trails if pure.get(trail.case) == trail.pure.sha256}
     if trails and not alike:
         raise InputError(
-            f"{beside.root} has no case in family {family} whose pure restoration is the one made here: its inputs, "
-            "networks or seed differ. Leave out --config and --set, so that the run's own settings are used."
+            f"{beside.folder.root} has no case in family {family} whose pure restoration is the one made here: its "
+            "inputs, networks or seed differ. Leave out --config and --set, so that the run's own settings are used."
         )
     caught = {}
     for name in sorted({name for trail in trails for name in trail.arms}):
-        own = theirs.deltas(family, objective, name)
+        own = beside.numbers.deltas(family, objective, name)
         both = sorted(own.keys() & best.keys() & alike)
         members = [persons[case] for case in both] if persons else None
-        metric = what.metrics[objective]
         effect = stats.paired([own[case] for case in both], metric.better, clusters=members)
         upper = stats.paired([best[case] for case in both], metric.better, clusters=members)
         ends = {end: None if (value := getattr(effect, end)) is None else round(value, 6) for end in ("low", "high")}
         delta, gain = _mean([own[case] for case in both]), _mean([best[case] for case in both])
         worth = gain is not None and _worth_a_share(gain, upper.low, upper.high, metric, floor)
         share = round(delta / gain, 4) if worth and delta is not None and gain else None
-        mark = other.marks.get(name, "")
+        mark = beside.what.marks.get(name, "")
         caught[name] = {"n": effect.n, "delta": delta, **ends, "oracle": gain, "share": share, "mark": mark}
     return caught
 
