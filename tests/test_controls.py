@@ -390,4 +390,4 @@ def test_what_an_arm_is_for_is_what_its_auditor_declares(tmp_path: Path, monkeyp
     monkeypatch.setattr(RunFolder, "study", lambda _: record)
     what = subjects.of_run(folder, config.Settings.model_validate(record["settings"]))
     assert what.roles == expected
-    assert what.marks == {"oracle": "privileged: saw the reference", "rerun": "noise floor"}
+    assert what.marks == {"oracle": "privileged: saw the reference, chose by PSNR", "rerun": "noise floor"}

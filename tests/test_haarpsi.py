@@ -100,7 +100,7 @@ def test_haarpsi_is_the_published_formula(haarpsi: Scorer, face: Image) -> None:
 
 
 def test_haarpsi_is_the_formula_for_odd_sizes_but_for_the_border(haarpsi: Scorer, face: Image) -> None:
-    """Where a side is odd, the package fills up both; that is seen in the fourth digit at most in so small a picture."""
+    """Where a side is odd, the package fills up both, which shows in the third digit of so small a picture."""
     odd, reference = spoilt(face)[0][:71, :83], face[:71, :83]
     assert haarpsi([odd], reference)[0] == pytest.approx(by_hand(odd, reference), abs=2e-3)
 

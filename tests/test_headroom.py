@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import config, headroom, images, overviews, publish, study
+from fsrbench import config, headroom, images, overviews, plugins, publish, study
 from fsrbench import scores as scorefile
 from fsrbench.errors import InputError
 from fsrbench.execute import untracked
@@ -86,34 +87,38 @@ def test_only_cases_with_both_numbers_are_paired() -> None:
 
 def test_gains_are_those_of_the_scores(found: dict[str, Any]) -> None:
     entry = found["families"]["general"]["paper"]
+    assert found["objectives"] == ["psnr", "ssim"]  # the oracle's own comes first, although the settings do not name it
     scores = scorefile.read(found["out"] / "paper" / "scores.csv")
-    for metric in ("ssim", "psnr"):  # the objective is measured although the settings do not name it
+    for metric in ("ssim", "psnr"):
         by_case = {(s.case, s.arm): s.value for s in scores if s.metric == metric}
-        deltas = [by_case[f"face {n}", "oracle"] - by_case[f"face {n}", "pure"] for n in range(3)]  # type: ignore[operator]
-        gain = entry["gains"][metric]
+        deltas = [by_case[f"face {n}", f"oracle-{metric}"] - by_case[f"face {n}", "pure"] for n in range(3)]  # type: ignore[operator]
+        gain = entry["objectives"][metric]["gain"]
         assert gain["n"] == 3
         assert gain["delta"] == pytest.approx(np.mean(deltas), abs=1e-6)
         assert gain["low"] < gain["delta"] < gain["high"]
-    assert entry["gains"]["psnr"]["delta"] > 0
-    assert entry["gains"]["lpips"] == {"n": 0, "delta": None, "low": None, "high": None}
+    assert entry["objectives"]["psnr"]["gain"]["delta"] > 0
+    assert "lpips" not in entry["objectives"]  # it cannot be computed here, which is said
     assert any("LPIPS" in note for note in found["notes"])
     assert entry["knobs"] == ["color_balance", "dehalo", "detail_damping"]
     assert found["families"]["general"]["deep"]["knobs"] == [*entry["knobs"][:2], "denoise_strength", "detail_damping"]
 
 
 def test_the_knobs_that_carry_it(found: dict[str, Any]) -> None:
-    for entry in found["families"]["general"].values():
+    for sets in found["families"]["general"].values():
+        entry = sets["objectives"]["psnr"]
         carriers = entry["carriers"]
         assert "denoise_strength" not in carriers  # bicubic has no such thing
         assert carriers["detail_damping"]["share"] == 1  # against noise
-        assert carriers["detail_damping"]["gain"] == entry["gains"]["psnr"]["delta"]
+        assert carriers["detail_damping"]["gain"] == entry["gain"]["delta"]
         assert all(0 < about["cases"] <= 3 for about in carriers.values())
         assert entry["changed"] == 3
         assert 0 < carriers["detail_damping"]["alone"] <= carriers["detail_damping"]["gain"]
 
 
 def test_what_arms_caught(found: dict[str, Any]) -> None:
-    caught = found["families"]["general"]["paper"]["caught"]
+    bounds = found["families"]["general"]["paper"]["objectives"]
+    assert "caught" not in bounds["ssim"]  # that run has no scores for it
+    caught = bounds["psnr"]["caught"]
     assert caught["oracle"]["share"] == 1
     assert caught["oracle"]["mark"].startswith("privileged")
     nothing = {"n": 3, "delta": 0, "low": 0, "high": 0, "oracle": caught["oracle"]["delta"], "share": 0, "mark": ""}
@@ -122,6 +127,80 @@ def test_what_arms_caught(found: dict[str, Any]) -> None:
     assert eager["share"] == pytest.approx(eager["delta"] / eager["oracle"], abs=1e-4)
     assert eager["share"] < 1
     assert eager["low"] <= eager["delta"] <= eager["high"]
+
+
+def test_each_metric_has_a_bound_of_its_own(found: dict[str, Any]) -> None:
+    """No arm may exceed it: an oracle gains most in its own metric, and no table shows what it does to another."""
+    scores = Numbers(scorefile.read(found["out"] / "paper" / "scores.csv"))
+    for metric, other in (("psnr", "ssim"), ("ssim", "psnr")):
+        own = scores.deltas("general", metric, headroom.arm(metric))
+        foreign = scores.deltas("general", metric, headroom.arm(other))
+        assert all(own[case] >= foreign[case] - 1e-5 for case in own)
+        printed = found["families"]["general"]["paper"]["objectives"][metric]["gain"]["delta"]
+        assert printed == pytest.approx(np.mean(list(own.values())), abs=1e-6)
+    text = overviews.headroom_markdown(found)
+    assert "Each column has its own oracle, which chose by that metric alone" in text
+    assert "| n | PSNR ↑ | SSIM ↑ |" in text
+
+
+def test_what_one_oracle_measured_the_others_take_over(
+    faces: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting that no oracle chose is restored once for both metrics."""
+    from fsrbench.restore import Pipeline
+
+    made: list[tuple[object, ...]] = []
+    original = Pipeline.restore
+
+    def counted(self: Pipeline, lr: Any, knobs: Any, seed: int) -> Any:
+        made.append((seed, tuple(sorted(knobs.items()))))
+        return original(self, lr, knobs, seed)
+
+    monkeypatch.setattr(Pipeline, "restore", counted)
+    plan = headroom.Plan(settings_of("arms.oracle.combine=1"), *faces)
+    monkeypatch.setattr(headroom, "SETS", ("paper",))
+    headroom.run(plan, MACHINE, tmp_path, limit=1)
+    singles = [knobs for _, knobs in made if sum(bool(value) for _, value in knobs) == 1]
+    searched = Counter(singles)
+    assert len(searched) >= 6
+    assert sum(times > 1 for times in searched.values()) <= 2  # each oracle's choice, which its arm restores
+
+
+@pytest.mark.parametrize(
+    ("gain", "low", "high", "floor", "worth"),
+    [
+        (0.5, 0.2, 0.8, 0.0, True),
+        (0.007, 0.001, 0.01, 0.02, False),  # a single case moves by more when nothing is done
+        (0.0004, 0.0001, 0.0006, 0.0, False),  # it does not show in print
+        (0.5, -0.1, 0.8, 0.0, False),
+        (0.5, None, None, 0.0, False),  # one case: nothing is known of its spread
+        (0.0, 0.0, 0.0, 0.0, False),
+    ],
+)
+def test_a_share_of_next_to_nothing_is_no_percentage(
+    gain: float, low: float | None, high: float | None, floor: float, worth: bool
+) -> None:
+    psnr = plugins.load("metrics", "psnr")
+    assert headroom._worth_a_share(gain, low, high, psnr, floor) is worth
+    turned = [None if end is None else -end for end in (high, low)]
+    falls = plugins.load("metrics", "niqe")
+    assert headroom._worth_a_share(-gain, *turned, falls, floor) is worth  # type: ignore[arg-type]
+
+
+def test_no_headroom_to_speak_of_is_said(found: dict[str, Any]) -> None:
+    import copy
+
+    poor = copy.deepcopy({key: value for key, value in found.items() if key != "out"})
+    poor["families"]["general"]["paper"]["objectives"]["psnr"]["caught"]["eager"] |= {
+        "oracle": 0.007, "delta": -0.007, "low": -0.02, "high": 0.01, "share": None,
+    }  # fmt: skip
+    lines = list(overviews.headroom_lines(poor))
+    assert any(
+        "no headroom to speak of in PSNR beside eager (the oracle's is +0.007, 3 cases)" in line for line in lines
+    )
+    rows = [line for line in overviews.headroom_markdown(poor).splitlines() if "| eager |" in line]
+    assert rows[0].endswith("| no headroom to speak of |")
+    assert "−100%" not in "".join(rows)
 
 
 def test_it_is_said_that_the_oracle_is_privileged(found: dict[str, Any]) -> None:
@@ -148,7 +227,9 @@ def test_again_changes_nothing_and_restores_nothing(
     monkeypatch.delattr(Pipeline, "restore")
     again = headroom.run(headroom.Plan(settings_of(), *faces), MACHINE, found["out"])
     for one, other in zip(again["families"]["general"].values(), found["families"]["general"].values(), strict=True):
-        assert one == {key: value for key, value in other.items() if key != "caught"}
+        for metric, bound in other["objectives"].items():
+            mine = one["objectives"][metric]
+            assert mine == {key: value for key, value in bound.items() if key != "caught"}
 
 
 def test_a_family_without_deeper_hooks_and_an_objective_that_falls(tmp_path: Path) -> None:
@@ -159,10 +240,10 @@ def test_a_family_without_deeper_hooks_and_an_objective_that_falls(tmp_path: Pat
     settings = settings_of("arms.oracle.objective=niqe", families=("blind",))
     found = headroom.run(headroom.Plan(settings, tmp_path / "lr", tmp_path / "hr"), MACHINE, tmp_path / "out")
     assert list(found["families"]["blind"]) == ["paper"]
-    entry = found["families"]["blind"]["paper"]
-    assert entry["gains"]["niqe"]["delta"] < 0  # NIQE fell, which is better, and the knob's gain is a gain
-    assert [about["gain"] for about in entry["carriers"].values()] == [-entry["gains"]["niqe"]["delta"]]
-    assert entry["gains"]["niqe"]["low"] is None
+    entry = found["families"]["blind"]["paper"]["objectives"]["niqe"]
+    assert entry["gain"]["delta"] < 0  # NIQE fell, which is better, and the knob's gain is a gain
+    assert [about["gain"] for about in entry["carriers"].values()] == [-entry["gain"]["delta"]]
+    assert entry["gain"]["low"] is None
 
 
 def test_what_it_needs(faces: tuple[Path, Path], a_run: Path, tmp_path: Path) -> None:

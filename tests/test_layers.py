@@ -92,8 +92,8 @@ LAYERS = (
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 HEAVY = {
-    "torch", "torchvision", "cv2", "pandas", "matplotlib", "scipy", "PIL", "openai", "ray", "lpips", "piq", "insightface",
-    "onnxruntime", "spandrel", "pyiqa", "skimage", "httpx",
+    "torch", "torchvision", "cv2", "pandas", "matplotlib", "scipy", "PIL", "openai", "ray", "lpips", "insightface",
+    "piq", "onnxruntime", "spandrel", "pyiqa", "skimage", "httpx",
 }  # fmt: skip
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -78,8 +78,8 @@ def low_faces(folder: Path, cases: int, size: int = 16) -> Path:
 
 
 def settings(server: Loopback, **more: Any) -> config.Settings:
-    arm = {"auditor": "openai", "preflight": False, "base_url": server.url, "model": "vlm", "backoff": 0.001, "concurrency": 8,
-           "prices": {"vlm": {"input": PRICE * 1000, "output": 0}}, **more}  # fmt: skip
+    arm = {"auditor": "openai", "preflight": False, "base_url": server.url, "model": "vlm", "backoff": 0.001,
+           "concurrency": 8, "prices": {"vlm": {"input": PRICE * 1000, "output": 0}}, **more}  # fmt: skip
     changes = ["families.general.backend=bicubic", "metrics=niqe", f"arms.lvlm={json.dumps(arm)}"]
     return config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["lvlm"])
 

@@ -361,9 +361,8 @@ def _rows(table: Path, lines: Iterator[list[str]]) -> Iterator[dict[str, str]]:
             raise InputError(f"{table} row {number}: {len(cells)} cells under {len(header)} columns.")
         row = dict(zip(header, cells, strict=True))
         if row["format"] not in READABLE:
-            raise InputError(
-                f"{table} row {number}: column format is {row['format']!r}; this version reads {' and '.join(READABLE)}."
-            )
+            known = " and ".join(READABLE)
+            raise InputError(f"{table} row {number}: column format is {row['format']!r}; this version reads {known}.")
         if row["case"] in seen:
             raise InputError(f"{table} row {number}: column case {row['case']!r} stands there twice.")
         seen.add(row["case"])

@@ -52,7 +52,7 @@ _VIEW_LARGE = (1280, 1280)
 """One more view for pictures longer than that, so that small faces in them are found."""
 _THRESHOLD = 0.5
 _ALIGNED = 0.12
-"""How far landmarks may lie from FFHQ's places, as a share of the side, in the mean, in a picture of one aligned face."""
+"""How far landmarks may lie from FFHQ's places in a picture of one aligned face: their mean, as a share of the side."""
 _SMALLEST = 16
 """Pictures with a shorter side than this hold no face that could be found."""
 

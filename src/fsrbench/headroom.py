@@ -1,9 +1,10 @@
 """How much could any auditor gain with the knobs there are? The oracle's arm, measured: the upper bound.
 
-For each family and each set of knobs (the paper's, and with the deeper hooks) the oracle runs as an arm of an
-ordinary study, into a folder of its own, and is measured as any arm is. What comes out is its paired gain for
-each metric with its interval, the knobs that carry it, and, beside a finished run, which share of it each of
-that run's arms caught. It saw the reference: none of this is a contender's result. How it looks is in
+An oracle bounds the metric that it goes by and no other. So for each family and each set of knobs (the paper's, and
+with the deeper hooks) one oracle for each metric runs as an arm of an ordinary study, into a folder of its own, and is
+measured as any arm is; what one of them measured of a setting, the others take over. What comes out is the paired gain
+of each in its own metric with its interval, the knobs that carry it, and, beside a finished run, which share of it
+each of that run's arms caught. It saw the reference: none of this is a contender's result. How it looks is in
 `overviews.py`.
 """
 
@@ -15,12 +16,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from fsrbench import config, evaluate, execute, images, preview, stats, study, subjects
+from fsrbench import config, evaluate, execute, images, plugins, preview, stats, study, subjects
 from fsrbench import scores as scorefile
 from fsrbench import summary as summarising
 from fsrbench.config import Settings
-from fsrbench.errors import InputError
-from fsrbench.plugins import Machine
+from fsrbench.errors import FsrbenchError, InputError
+from fsrbench.plugins import Machine, Metric
 from fsrbench.results import Numbers
 from fsrbench.store import RunFolder, as_json
 from fsrbench.subjects import Evaluation
@@ -29,8 +30,8 @@ from fsrbench.values import KnobValue, Score, Trail
 ARM = "oracle"
 SETS = ("paper", "deep")
 PRIVILEGED = (
-    "The oracle saw the reference and chose the knobs by it. This is an upper bound for any auditor with these knobs "
-    "and this budget, not a contender's result."
+    "An oracle saw the reference and chose the knobs by one metric, each metric by an oracle of its own. This is an "
+    "upper bound for any auditor with these knobs and this budget, not a contender's result."
 )
 
 
@@ -46,6 +47,35 @@ class Plan:
     """Folder of references."""
     beside: RunFolder | None = None
     """A finished run, whose arms are compared with the oracle."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """A finished run beside the oracles, read once."""
+
+    folder: RunFolder
+    """Where it is."""
+    what: Evaluation
+    """What it holds."""
+    numbers: Numbers
+    """Its scores."""
+    trails: tuple[Trail, ...]
+    """All its trails."""
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> _Beside:
+        """All of it."""
+        what = subjects.of_run(folder, _stored(folder))
+        return cls(folder, what, Numbers(scorefile.read(folder.root / "scores.csv")), tuple(folder.trails()))
+
+    def measured(self, metric: str) -> bool:
+        """Has it scores for a metric?"""
+        return any(score.metric == metric for score in self.numbers.scores)
+
+    def floor(self, family: str, metric: str) -> float:
+        """By how much a single case moves when nothing is done; 0 where no arm shows it."""
+        arms = [arm for arm, role in self.what.roles.items() if role == "floor"]
+        return stats.floor([abs(d) for arm in arms for d in self.numbers.deltas(family, metric, arm).values()])
 
 
 def beside(run: Path) -> Plan:
@@ -69,20 +99,21 @@ def run(
     """Run what is missing, measure, and write `headroom.json`; returns what is in it."""
     if plan.hr is None:
         raise InputError("Headroom is measured against references: name their folder with --hr.")
-    objective = _objective(plan.settings)
     images.guard(out)
+    notes: list[str] = []
+    objectives = _objectives(plan.settings, machine, notes)
     result: dict[str, Any] = {
-        "format": 1,
+        "format": 2,
         "privileged": PRIVILEGED,
-        "objective": objective,
+        "objectives": list(objectives),
         "metrics": {},
         "models": {},
         "families": {family: {} for family in plan.settings.families},
         "failures": [],
-        "notes": [],
+        "notes": notes,
     }
     for name in SETS:
-        settings = _settings(plan.settings, name, objective)
+        settings = _settings(plan.settings, name, objectives)
         if settings.families:
             outcome = study.run(
                 settings, machine, plan.lr, plan.hr, out / name, limit=limit, workers=workers, track=track
@@ -117,27 +148,57 @@ def _add(
     result["metrics"] |= summary["metrics"]
     result["models"] |= summary["models"]
     result["notes"] = list(dict.fromkeys([*result["notes"], *what.notes, *_unavailable(summary)]))
+    beside = _Beside.read(plan.beside) if plan.beside is not None else None
+    if beside is not None and not any(map(beside.measured, result["objectives"])):
+        lacking = ",".join(result["objectives"])
+        raise InputError(
+            f"{beside.folder.root} has no scores for {lacking}. Measure them: "
+            f"fsrbench evaluate {beside.folder.root} --set metrics={lacking}"
+        )
     for family in summary["families"].keys() & settings.families.keys():  # the folder may hold others, from before
-        found = _family(family, folder, what, numbers, summary, result["objective"])
-        found["knobs"] = list(settings.offered(family))
-        if plan.beside is not None:
-            found["caught"] = _caught(family, plan.beside, what, numbers, result["objective"])
-        result["families"][family][name] = found
+        found = {}
+        for objective in result["objectives"]:
+            found[objective] = _bound(family, folder, what, numbers, summary, objective)
+            if beside is not None and beside.measured(objective):
+                found[objective]["caught"] = _caught(family, beside, what, numbers, objective)
+        cases = max(entry["cases"] for entry in found.values())
+        result["families"][family][name] = {
+            "cases": cases, "knobs": list(settings.offered(family)), "objectives": found
+        }  # fmt: skip
 
 
 # ------------------------------------------------------------------- the runs
 
 
-def _objective(settings: Settings) -> str:
+def arm(objective: str) -> str:
+    """The arm of the oracle that goes by this metric."""
+    return f"{ARM}-{objective}".replace(":", "-")
+
+
+def _objectives(settings: Settings, machine: Machine, notes: list[str]) -> tuple[str, ...]:
+    """The oracle's own objective and the run's metrics, as far as they can be computed; why others cannot is noted."""
     own = config.with_arms(settings, [ARM]).arms[ARM]
     if own.auditor != "oracle":
         raise InputError(f"The settings define the arm {ARM} with the auditor {own.auditor}: headroom needs oracle.")
-    return str(own.settings.get("objective", "psnr"))
+    found = []
+    for name in dict.fromkeys([str(own.settings.get("objective", "psnr")), *settings.metrics]):
+        metric: Metric = plugins.load("metrics", name)
+        try:
+            metric.open(machine)
+            found.append(name)
+        except FsrbenchError as error:
+            notes.append(f"{metric.label}: {error}")
+    if not found:
+        raise InputError("No metric of these settings can be computed here: " + "; ".join(notes))
+    return tuple(found)
 
 
-def _settings(settings: Settings, name: str, objective: str) -> Settings:
-    """The oracle's arm alone, with the knobs of one set; families in which the set adds nothing are left out."""
-    settings = config.with_arms(settings, [ARM])
+def _settings(settings: Settings, name: str, objectives: Sequence[str]) -> Settings:
+    """The oracles' arms alone, with the knobs of one set; families in which the set adds nothing are left out."""
+    own = config.with_arms(settings, [ARM]).arms[ARM].model_dump()
+    arms = {
+        arm(one): config.Arm.model_validate({**own, "objective": one, "beside": list(objectives)}) for one in objectives
+    }
     kept = {}
     for family in settings.families:
         every = preview.known(settings, family)
@@ -146,8 +207,8 @@ def _settings(settings: Settings, name: str, objective: str) -> Settings:
             kept[family] = config.with_knobs(settings, family, plain).families[family]
         elif name == "deep" and len(every) > len(plain):
             kept[family] = config.with_knobs(settings, family, every).families[family]
-    metrics = tuple(dict.fromkeys([*settings.metrics, objective]))
-    return settings.model_copy(update={"families": kept, "metrics": metrics})
+    metrics = tuple(dict.fromkeys([*settings.metrics, *objectives]))
+    return settings.model_copy(update={"families": kept, "arms": arms, "metrics": metrics})
 
 
 def _unavailable(summary: Mapping[str, Any]) -> list[str]:
@@ -162,41 +223,44 @@ def _unavailable(summary: Mapping[str, Any]) -> list[str]:
 # --------------------------------------------------------------- what it shows
 
 
-def _family(
+def _bound(
     family: str, folder: RunFolder, what: Evaluation, numbers: Numbers, summary: Mapping[str, Any], objective: str
 ) -> dict[str, Any]:
-    """Gains for each metric, and the knobs that carry the gain of the objective."""
-    effects = {name: entry["arms"].get(ARM, {"n": 0}) for name, entry in summary["families"][family].items()}
-    deltas = numbers.deltas(family, objective, ARM)
-    done = [trail for s in what.subjects if s.family == family and (trail := s.trail) and ARM in trail.arms]
-    chosen = {trail.case: _applied(trail) for trail in done}
+    """The gain in one metric of the oracle that goes by it, and the knobs that carry it."""
+    own = arm(objective)
+    effect = summary["families"][family][objective]["arms"].get(own, {"n": 0})
+    deltas = numbers.deltas(family, objective, own)
+    done = [trail for s in what.subjects if s.family == family and (trail := s.trail) and own in trail.arms]
+    chosen = {trail.case: _applied(trail, own) for trail in done}
     sign = 1 if what.metrics[objective].better == "higher" else -1
     carriers: dict[str, dict[str, Any]] = {}
     for knob in sorted({knob for knobs in chosen.values() for knob in knobs}):
         cases = [case for case, knobs in chosen.items() if knob in knobs]
         gains = [sign * deltas[case] for case in cases if case in deltas]
         alone = [
-            sign * gain for case in cases if (gain := _alone(folder, family, case, knob, chosen[case])) is not None
+            sign * gain for case in cases if (gain := _alone(folder, family, own, case, knob, chosen[case])) is not None
         ]
         share = round(len(cases) / len(done), 4)
         carriers[knob] = {"cases": len(cases), "share": share, "gain": _mean(gains), "alone": _mean(alone)}
     return {
         "cases": len(done),
         "changed": sum(bool(knobs) for knobs in chosen.values()),
-        "gains": {m: {key: e.get(key) for key in ("n", "delta", "low", "high")} for m, e in effects.items()},
+        "gain": {key: effect.get(key) for key in ("n", "delta", "low", "high")},
         "carriers": dict(sorted(carriers.items(), key=lambda item: -int(item[1]["cases"]))),
     }
 
 
-def _applied(trail: Trail) -> dict[str, KnobValue]:
-    """What the oracle turned, and where to."""
-    steps = [step.decision.applied for step in trail.arms[ARM] if step.decision]
+def _applied(trail: Trail, oracle: str) -> dict[str, KnobValue]:
+    """What an oracle turned, and where to."""
+    steps = [step.decision.applied for step in trail.arms[oracle] if step.decision]
     return {knob: value for applied in steps for knob, value in applied.items()}
 
 
-def _alone(folder: RunFolder, family: str, case: str, knob: str, chosen: Mapping[str, KnobValue]) -> float | None:
+def _alone(
+    folder: RunFolder, family: str, oracle: str, case: str, knob: str, chosen: Mapping[str, KnobValue]
+) -> float | None:
     """What one knob of the chosen setting changed the objective by when the oracle tried it by itself."""
-    record = folder.exchange(family, ARM, case, 1) or {}
+    record = folder.exchange(family, oracle, case, 1) or {}
     tried = next((trial["value"] for trial in record.get("tried", ()) if trial["knobs"] == {knob: chosen[knob]}), None)
     return None if tried is None or record.get("current") is None else float(tried - record["current"])
 
@@ -205,34 +269,39 @@ def _mean(values: Sequence[float]) -> float | None:
     return round(fmean(values), 6) if values else None
 
 
-def _caught(family: str, beside: RunFolder, what: Evaluation, numbers: Numbers, objective: str) -> dict[str, Any]:
-    """Which share of the oracle's gain each arm of a finished run caught, on the cases that both restored alike."""
-    theirs = Numbers(scorefile.read(beside.root / "scores.csv"))
-    if not any(s.metric == objective for s in theirs.scores):
-        raise InputError(
-            f"{beside.root} has no scores for {objective}. Measure them: "
-            f"fsrbench evaluate {beside.root} --set metrics={objective}"
-        )
-    marks = subjects.of_run(beside, _stored(beside)).marks
-    best = numbers.deltas(family, objective, ARM)
+def _caught(family: str, beside: _Beside, what: Evaluation, numbers: Numbers, objective: str) -> dict[str, Any]:
+    """Which share of an oracle's gain each arm of a finished run caught, on the cases that both restored alike."""
+    metric, floor = what.metrics[objective], beside.floor(family, objective)
+    best = numbers.deltas(family, objective, arm(objective))
     pure = {s.case: trail.pure.sha256 for s in what.subjects if s.family == family and (trail := s.trail)}
     persons = summarising.persons_of(what)
-    trails = [trail for trail in beside.trails() if trail.family == family]
+    trails = [trail for trail in beside.trails if trail.family == family]
     alike = {trail.case for trail in trails if pure.get(trail.case) == trail.pure.sha256}
     if trails and not alike:
         raise InputError(
-            f"{beside.root} has no case in family {family} whose pure restoration is the one made here: its inputs, "
-            "networks or seed differ. Leave out --config and --set, so that the run's own settings are used."
+            f"{beside.folder.root} has no case in family {family} whose pure restoration is the one made here: its "
+            "inputs, networks or seed differ. Leave out --config and --set, so that the run's own settings are used."
         )
     caught = {}
-    for arm in sorted({arm for trail in trails for arm in trail.arms}):
-        own = theirs.deltas(family, objective, arm)
+    for name in sorted({name for trail in trails for name in trail.arms}):
+        own = beside.numbers.deltas(family, objective, name)
         both = sorted(own.keys() & best.keys() & alike)
         members = [persons[case] for case in both] if persons else None
-        effect = stats.paired([own[case] for case in both], what.metrics[objective].better, clusters=members)
+        effect = stats.paired([own[case] for case in both], metric.better, clusters=members)
+        upper = stats.paired([best[case] for case in both], metric.better, clusters=members)
         ends = {end: None if (value := getattr(effect, end)) is None else round(value, 6) for end in ("low", "high")}
-        delta, upper = _mean([own[case] for case in both]), _mean([best[case] for case in both])
-        share = round(delta / upper, 4) if delta is not None and upper else None
-        mark = marks.get(arm, "")
-        caught[arm] = {"n": effect.n, "delta": delta, **ends, "oracle": upper, "share": share, "mark": mark}
+        delta, gain = _mean([own[case] for case in both]), _mean([best[case] for case in both])
+        worth = gain is not None and _worth_a_share(gain, upper.low, upper.high, metric, floor)
+        share = round(delta / gain, 4) if worth and delta is not None and gain else None
+        mark = beside.what.marks.get(name, "")
+        caught[name] = {"n": effect.n, "delta": delta, **ends, "oracle": gain, "share": share, "mark": mark}
     return caught
+
+
+def _worth_a_share(gain: float, low: float | None, high: float | None, metric: Metric, floor: float) -> bool:
+    """Is an oracle's gain enough to take a share of? It shows in print, exceeds what a single case moves by without
+    any cause, and its interval leaves zero."""
+    if low is None or high is None:
+        return False
+    shown = round(gain, metric.digits) and abs(gain) > floor
+    return bool(shown) and (low > 0 if metric.better == "higher" else high < 0)

@@ -19,9 +19,12 @@ SETS = {"paper": "the paper's", "deep": "with the deeper hooks"}
 """What the sets of knobs are called."""
 MEASURED = {"detector": "landmarks of the face", "identity": "likeness to the input", "lpips": "LPIPS to the input"}
 """What is measured with each instrument that needs a file."""
+NOTHING = "no headroom to speak of"
+"""Said in place of a share of next to nothing."""
 _CAUGHT = (
     "Caught is the arm's mean difference over the oracle's, on the same cases. It is as unsure as that difference: "
-    "where its interval holds zero, nothing is known to have been caught."
+    "where its interval holds zero, nothing is known to have been caught. Where the oracle's own gain does not show in "
+    f"print, stays within the noise floor or has an interval with zero in it, there is {NOTHING}."
 )
 
 
@@ -35,23 +38,23 @@ def write_headroom(found: Mapping[str, Any], out: Path) -> None:
 
 def headroom_markdown(found: Mapping[str, Any]) -> str:
     """The whole of `headroom.md`."""
-    names = list(found["metrics"])
-    head = ["Family", "Knobs (privileged)", "n", "changed", *(wording.heading(found, name) for name in names)]
+    names = found["objectives"]
+    head = ["Family", "Knobs (privileged)", "n", *(wording.heading(found, name) for name in names)]
     gains = [head, *([family, label, *cells] for family, label, cells in _gains(found, names))]
     parts = [
         "# Headroom",
         found["privileged"],
-        f"Objective: {found['metrics'][found['objective']]['label']}. Δ is the mean paired difference, oracle − pure, "
-        "with its 95 % t-interval, which is not adjusted.",
+        "Each column has its own oracle, which chose by that metric alone: the mean paired difference, oracle − pure, "
+        "with its 95 % t-interval, which is not adjusted, and in how many cases it changed anything.",
         _table(gains, left=2),
         "## Knobs that carry it",
-        "Share of the cases in which the oracle turned the knob, its mean gain there, and what the knob gained alone.",
-        _table([["Family", "Knobs", "Knob", "cases", "share", "gain", "alone"], *_carriers(found)], left=3),
+        "Share of the cases in which a metric's oracle turned the knob, its mean gain there, and what it gained alone.",
+        _table([["Family", "Knobs", "Metric", "Knob", "cases", "share", "gain", "alone"], *_carriers(found)], left=4),
     ]
     caught = list(_caught(found))
     if caught:
-        head = ["Family", "Knobs", "Arm", "n", "Δ of the arm", "Δ of the oracle", "caught"]
-        parts += ["## How much of it each arm caught", _table([head, *caught], left=3), _CAUGHT]
+        head = ["Family", "Knobs", "Metric", "Arm", "n", "Δ of the arm", "Δ of its oracle", "caught"]
+        parts += ["## How much of it each arm caught", _table([head, *caught], left=4), _CAUGHT]
     parts += [f"- {wording.escape(line)}" for line in (*found["failures"], *found["notes"])]
     return "\n\n".join(parts) + "\n"
 
@@ -61,9 +64,10 @@ def headroom_terminal(found: Mapping[str, Any]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    names = list(found["metrics"])
-    table = Table(title="Headroom: oracle − pure (privileged: it saw the reference)", header_style="bold")
-    for title in ("", "n", "changed", *(wording.heading(found, name) for name in names)):
+    names = found["objectives"]
+    title = "Headroom: oracle − pure, for each metric its own oracle (privileged: it saw the reference)"
+    table = Table(title=title, header_style="bold")
+    for title in ("", "n", *(wording.heading(found, name) for name in names)):
         table.add_column(title, justify="right" if title else "left")
     last = None
     for family, label, cells in _gains(found, names):
@@ -77,23 +81,27 @@ def headroom_terminal(found: Mapping[str, Any]) -> Table:
 
 def headroom_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """What stands below the table: knobs that carry the gain, and what arms caught of it."""
-    label = found["metrics"][found["objective"]]["label"]
-    for family, kind, knob, cases, share, gain, alone in _carriers(found):
+    for family, kind, label, knob, cases, share, gain, alone in _carriers(found):
         yield f"{family} (knobs: {kind}): {knob} in {share} of the cases ({cases}); gain {gain} {label}, alone {alone}"
-    for family, kind, arm, n, delta, upper, share in _caught(found):
-        yield f"{family} (knobs: {kind}): {arm} caught {share} of the oracle's {upper} {label} ({delta}, {n} cases)"
+    for family, kind, label, arm, n, delta, upper, share in _caught(found):
+        if share == NOTHING:
+            yield f"{family} (knobs: {kind}): {NOTHING} in {label} beside {arm} (the oracle's is {upper}, {n} cases)"
+        else:
+            yield f"{family} (knobs: {kind}): {arm} caught {share} of the oracle's {upper} {label} ({delta}, {n} cases)"
 
 
 def _gains(found: Mapping[str, Any], names: list[str]) -> Iterator[tuple[str, str, list[str]]]:
     """Family, set, and the cells of its row."""
     for family, sets in found["families"].items():
         for kind, entry in sets.items():
-            cells = [str(entry["cases"]), str(entry["changed"])]
-            yield wording.family_name(found, family), SETS[kind], [*cells, *(_gain(found, n, entry) for n in names)]
+            gains = [_gain(found, name, entry["objectives"][name]) for name in names]
+            yield wording.family_name(found, family), SETS[kind], [str(entry["cases"]), *gains]
 
 
-def _gain(found: Mapping[str, Any], metric: str, entry: Mapping[str, Any]) -> str:
-    return _delta(found, metric, entry["gains"].get(metric, {"delta": None, "low": None}))
+def _gain(found: Mapping[str, Any], metric: str, bound: Mapping[str, Any]) -> str:
+    """`+0.12 [+0.05, +0.19], 3 changed`."""
+    changed = f", {bound['changed']} changed" if bound["gain"]["delta"] is not None else ""
+    return _delta(found, metric, bound["gain"]) + changed
 
 
 def _delta(found: Mapping[str, Any], metric: str, about: Mapping[str, Any]) -> str:
@@ -102,23 +110,30 @@ def _delta(found: Mapping[str, Any], metric: str, about: Mapping[str, Any]) -> s
     return _number(found, metric, about["delta"]) + (f" [{band[0]}, {band[1]}]" if band else "")
 
 
-def _carriers(found: Mapping[str, Any]) -> Iterator[list[str]]:
+def _bounds(found: Mapping[str, Any]) -> Iterator[tuple[list[str], str, Mapping[str, Any]]]:
+    """Family, set and metric as they are written; the metric's name; what its oracle showed."""
     for family, sets in found["families"].items():
         for kind, entry in sets.items():
-            for knob, about in entry["carriers"].items():
-                gains = [_number(found, found["objective"], about[key]) for key in ("gain", "alone")]
-                yield [family, SETS[kind], knob, str(about["cases"]), f"{about['share']:.0%}", *gains]
+            for metric, bound in entry["objectives"].items():
+                yield [family, SETS[kind], found["metrics"][metric]["label"]], metric, bound
+
+
+def _carriers(found: Mapping[str, Any]) -> Iterator[list[str]]:
+    for where, metric, bound in _bounds(found):
+        for knob, about in bound["carriers"].items():
+            gains = [_number(found, metric, about[key]) for key in ("gain", "alone")]
+            yield [*where, knob, str(about["cases"]), f"{about['share']:.0%}", *gains]
 
 
 def _caught(found: Mapping[str, Any]) -> Iterator[list[str]]:
-    for family, sets in found["families"].items():
-        for kind, entry in sets.items():
-            for arm, about in entry.get("caught", {}).items():
-                objective = found["objective"]
-                deltas = [_delta(found, objective, about), _number(found, objective, about["oracle"])]
-                share = "n/a" if about["share"] is None else f"{about['share']:.0%}".replace("-", "−")
-                label = f"{arm} ({about['mark']})" if about["mark"] else arm
-                yield [family, SETS[kind], label, str(about["n"]), *deltas, share]
+    for where, metric, bound in _bounds(found):
+        for arm, about in bound.get("caught", {}).items():
+            deltas = [_delta(found, metric, about), _number(found, metric, about["oracle"])]
+            share = NOTHING if about["n"] else "n/a"
+            if about["share"] is not None:
+                share = f"{about['share']:.0%}".replace("-", "−")
+            label = f"{arm} ({about['mark']})" if about["mark"] else arm
+            yield [*where, label, str(about["n"]), *deltas, share]
 
 
 def _number(found: Mapping[str, Any], metric: str, value: float | None) -> str:

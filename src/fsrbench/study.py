@@ -72,7 +72,7 @@ def run(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Pa
                     unopened.append(error)
                     failures += [Failure(family, case.id, PURE, str(error)) for case in todo]
                     continue
-                known = {"weights": {family: opened.weights}, "evidence": opened.evidence}
+                known: dict[str, Any] = {"weights": {family: opened.weights}, "evidence": opened.evidence}
                 if opened.assumption:
                     log.warning(f"{family}: {opened.assumption}")
                     known["assumptions"] = {family: opened.assumption}

@@ -164,7 +164,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         found,
         load_metrics(settings.metrics),
         found.labels,
-        marks={arm: MARKS[role] for arm, role in roles.items() if role in MARKS},
+        marks={arm: _mark(settings, arm, role) for arm, role in roles.items() if role in MARKS},
         notes=(*_notes(settings), *_assumed(study), *_dead(study), *_looked(canaries), *unknown),
         roles=roles,
         degraded=degraded,
@@ -296,6 +296,12 @@ def _degraded(lr: Path, cases: Set[str]) -> tuple[Mapping[str, Mapping[str, str]
     except FsrbenchError as error:  # nothing is measured by it: only the plot of strength needs it
         return {}, (f"How the inputs were degraded is not known: {error}",)
     return _Degraded(columns, {case: cells[case] for case in sorted(cases) if case in cells}), ()
+
+
+def _mark(settings: Settings, arm: str, role: Role) -> str:
+    """What must be said of an arm; of an oracle also by which metric it chose, since it bounds no other."""
+    objective = settings.arms[arm].settings.get("objective") if role == "headroom" else None
+    return f"{MARKS[role]}, chose by {plugins.load('metrics', objective).label}" if objective else MARKS[role]
 
 
 def _role(settings: Settings, arm: str) -> Role:

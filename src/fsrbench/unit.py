@@ -95,6 +95,8 @@ class _Unit:
     """The family's, with a memory of this case alone."""
     encoded: dict[int, tuple[Image, bytes, str]] = field(default_factory=dict)
     """Pictures that are stored already, by identity, with their PNG and their hash: arms often end with pure's."""
+    measured: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What privileged arms measured of settings they tried: the next one need not restore them again."""
 
 
 def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Question], Answer]]:
@@ -335,7 +337,10 @@ def _intervene(unit: _Unit, trail: Trail, pure: Picture, arm: str) -> Trail:
     bench, case = unit.bench, unit.case
     reference = _reference(bench, case, pure.image) if bench.settings.privileged(arm) else None
     kept = ledger.place(bench.folder, bench.family, arm, case.id)
-    steps = bench.arms[arm](Situation(bench.family, case.id, unit.lr, pure, unit.pipeline, reference, bench.dead, kept))
+    situation = Situation(
+        bench.family, case.id, unit.lr, pure, unit.pipeline, reference, unit.measured, bench.dead, kept
+    )
+    steps = bench.arms[arm](situation)
     final = steps[-1].picture
     rounds = []
     for number, step in enumerate(steps, start=1):

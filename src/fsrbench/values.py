@@ -274,6 +274,8 @@ class Insight:
     """The HR."""
     restore: Callable[[Knobs], Image]
     """What the pipeline would make with these knobs."""
+    measured: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Setting → metric → number: what privileged arms of this case have measured already, shared among them."""
 
 
 @dataclass(frozen=True, slots=True)

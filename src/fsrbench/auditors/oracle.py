@@ -1,30 +1,38 @@
 """An upper bound: an auditor that tries the allowed knobs and asks a metric, with the reference at hand, which is best.
 
-It is privileged, so what it reaches bounds what any auditor with these knobs can reach on this metric, as closely as
-it searches, and it is never a contender. Under a budget of restorations it tries each knob on several levels, then
-pairs of such changes, those first whose parts did best. It asks for a change only if that beats the picture that
-stands, and never for more than the policy lets through: an arm with it is never worse than pure on its objective.
+It is privileged, so what it reaches bounds what any auditor with these knobs can reach on this metric (on no other), as
+closely as it searches, and it is never a contender. Under a budget of restorations it tries each knob on several
+levels, then pairs of such changes, those first whose parts did best. Several oracles of one case, each with its own
+objective, try mostly the same settings: whoever tries one first measures what the others will ask too (`beside`). It
+asks for a change only if that beats the picture that stands, and never for more than the policy lets through: an arm
+with it is never worse than pure on its objective.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fsrbench import plugins
 from fsrbench.auditors import _allowed, _settings
-from fsrbench.errors import AuditorUnreachable
+from fsrbench.errors import AuditorUnreachable, FsrbenchError
 from fsrbench.plugins import Auditor, Metric
-from fsrbench.values import Answer, Audit, Image, Insight, KnobValue, Question
+from fsrbench.values import Answer, Audit, Image, Insight, Knobs, KnobValue, Question
 
 if TYPE_CHECKING:
     from fsrbench.plugins import Machine
 
 Change: TypeAlias = dict[str, KnobValue]
-SETTINGS: dict[str, tuple[type, ...]] = {"objective": (str,), "budget": (int,), "levels": (int,), "combine": (int,)}
+Instrument: TypeAlias = Callable[[Image, Image], float]
+"""From (picture, reference) to a metric's number."""
+SETTINGS: dict[str, tuple[type, ...]] = {
+    "objective": (str,), "beside": (list, tuple), "budget": (int,), "levels": (int,), "combine": (int,),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +55,8 @@ class Oracle:
     """Name of the metric that decides."""
     metric: Metric
     """That metric, for its direction."""
-    measure: Callable[[Sequence[Image], Image | None], Sequence[float]]
-    """That metric, opened."""
+    instruments: Mapping[str, Instrument]
+    """That metric, opened, and those that other arms' oracles go by."""
     budget: int
     """Restorations for one case, at most."""
     levels: int
@@ -63,7 +71,7 @@ class Oracle:
             return Answer(said, self._record(None, [], {}))
         if question.insight is None:
             raise AuditorUnreachable("The oracle searches with the reference at hand, and there is none for this case.")
-        current = self._value(question.evidence.sr, question.insight)
+        current = self._value(question.knobs, lambda: question.evidence.sr, question.insight)
         trials = self._search(question, question.insight, current)
         best = max(trials, key=lambda trial: trial.gain, default=None)  # of equals the first: the smaller change
         if best is None or not best.gain > 0:
@@ -77,7 +85,8 @@ class Oracle:
         """Each knob alone, then in pairs, while the budget lasts; a setting is tried once."""
 
         def attempt(change: Change) -> Trial:
-            value = self._value(insight.restore({**question.knobs, **change}), insight)
+            knobs = {**question.knobs, **change}
+            value = self._value(knobs, lambda: insight.restore(knobs), insight)
             gain = value - current if self.metric.better == "higher" else current - value
             return Trial(change, value, -math.inf if math.isnan(gain) else gain)
 
@@ -96,8 +105,19 @@ class Oracle:
         together = [{**one.change, **other.change} for one, other in pairs]
         return [*singles, *(attempt(change) for change in together[: self.budget - len(singles)])]
 
-    def _value(self, image: Image, insight: Insight) -> float:
-        return float(self.measure([image], insight.reference if self.metric.reference else None)[0])
+    def _value(self, knobs: Knobs, picture: Callable[[], Image], insight: Insight) -> float:
+        """What the objective makes of a setting; a picture is made only where nobody measured it yet."""
+        known = insight.measured.setdefault(json.dumps(knobs, sort_keys=True), {})
+        if self.objective not in known:
+            image = picture()
+            known[self.objective] = self.instruments[self.objective](image, insight.reference)
+            for name, measure in self.instruments.items():
+                if name not in known:
+                    try:
+                        known[name] = measure(image, insight.reference)
+                    except FsrbenchError:  # of this picture it cannot be had: the arm that goes by it says so itself
+                        continue
+        return known[self.objective]
 
     def _record(self, current: float | None, trials: Sequence[Trial], chosen: Change) -> dict[str, Any]:
         """The whole search, JSON-ready."""
@@ -115,15 +135,23 @@ class Oracle:
 def _open(settings: Mapping[str, Any], machine: Machine) -> Oracle:
     chosen = _settings.check(settings, SETTINGS)
     objective = chosen.get("objective", "psnr")
-    metric: Metric = plugins.load("metrics", objective)
+    beside = map(str, chosen.get("beside", ()))
     return Oracle(
         objective=objective,
-        metric=metric,
-        measure=metric.open(machine),
+        metric=plugins.load("metrics", objective),
+        instruments={name: _instrument(name, machine) for name in dict.fromkeys((objective, *beside))},
         budget=round(_settings.bounded(chosen, "budget", 32, 1, 10_000)),
         levels=round(_settings.bounded(chosen, "levels", 3, 1, 100)),
         combine=round(_settings.bounded(chosen, "combine", 2, 1, 2)),
     )
+
+
+@lru_cache(maxsize=32)
+def _instrument(name: str, machine: Machine) -> Instrument:
+    """An opened metric, which all oracles of a run share: some are large networks."""
+    metric: Metric = plugins.load("metrics", name)
+    scorer = metric.open(machine)
+    return lambda image, reference: float(scorer([image], reference if metric.reference else None)[0])
 
 
 def _singles(question: Question, levels: int) -> list[Change]:
@@ -159,4 +187,5 @@ AUDITOR = Auditor(
     "upper bound: tries the allowed knobs and picks what a metric likes best, with the reference at hand",
     _open,
     privileged=True,
+    handling=("beside",),
 )

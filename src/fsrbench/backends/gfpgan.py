@@ -3,8 +3,8 @@
 Family prior. Where `faces.detector` names a detector, faces are looked for in every picture (`aligned: auto`); without
 one, a square picture is taken for one aligned face, which is said once a run. One aligned face goes through the network
 whole. Any other picture is upscaled plainly, and each face in it is cut out upright, restored and pasted back with a
-soft mask. `restore_weight` blends the restored face with the plain one; `sft_strength` and `noise_strength` reach into the
-network (`_gfpgan_net.py`). The noise of a face comes from the seed and the face's place in the detector's
+soft mask. `restore_weight` blends the restored face with the plain one; `sft_strength` and `noise_strength` reach into
+the network (`_gfpgan_net.py`). The noise of a face comes from the seed and the face's place in the detector's
 order, so restoring only the centre face gives that face the same pixels as restoring all.
 """
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from fsrbench.values import Image, Knobs
 
 ASSUMPTION = (
-    "Square pictures are taken for one aligned face each, since no face detector is set: several faces, or one that does "
-    "not fill the picture, would be smeared. With the setting faces.detector, faces are looked for."
+    "Square pictures are taken for one aligned face each, since no face detector is set: several faces, or one that "
+    "does not fill the picture, would be smeared. With the setting faces.detector, faces are looked for."
 )
 SEEN = 64
 """Pictures whose faces are remembered: a case is restored several times."""

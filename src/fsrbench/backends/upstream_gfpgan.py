@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 NAME = "upstream_gfpgan"
 ASSUMPTION = (
-    "Square pictures are taken for one aligned face each: several faces, or one that does not fill the picture, would be "
-    "smeared. With families.prior.aligned=false the package looks for faces itself."
+    "Square pictures are taken for one aligned face each: several faces, or one that does not fill the picture, would "
+    "be smeared. With families.prior.aligned=false the package looks for faces itself."
 )
 OFFICIAL = {"v1.4": "GFPGANv1.4.pth", "v1.3": "GFPGANv1.3.pth"}
 

@@ -1,10 +1,10 @@
 """Real-ESRGAN's second-order degradation with sinc filters, with the published chances and ranges.
 
-First the HR is sharpened by an unsharp mask, as its training does (`sharpen`); the reference that metrics compare with
-is not, while Real-ESRGAN learned from a sharpened one too. First order: blur → resize → noise → JPEG. Second order: blur (four times in five) → resize → noise, then
-back to the LR size with a final sinc filter and JPEG, in either order. A blur is a Gaussian, a generalised
-Gaussian or a plateau, round or stretched, or now and then a sinc. Sizes of kernels are for pictures of
-400 pixels and are not scaled with the HR size.
+First the HR is sharpened by an unsharp mask, as in its training (`sharpen`); the reference that metrics compare with is
+not, while Real-ESRGAN learned from a sharpened one too. First order: blur → resize → noise → JPEG. Second order: blur
+(four times in five) → resize → noise, then back to the LR size with a final sinc filter and JPEG, in either order. A
+blur is a Gaussian, a generalised Gaussian or a plateau, round or stretched, or now and then a sinc. Sizes of kernels
+are for pictures of 400 pixels and are not scaled with the HR size.
 
 What differs from the published code: a Poisson field has at most 256 counts at white and is drawn from tables
 (`_sampling`), kernels are applied at their own size, without zeros around them, and JPEG is libjpeg's, not its

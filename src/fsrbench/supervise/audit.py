@@ -137,4 +137,4 @@ def _insight(situation: Situation) -> Insight | None:
     def restore(knobs: Knobs) -> Image:
         return situation.pipeline.restore(situation.lr, knobs, situation.pure.seed).image
 
-    return Insight(reference, restore)
+    return Insight(reference, restore, situation.measured)

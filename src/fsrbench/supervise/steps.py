@@ -30,6 +30,8 @@ class Situation:
     """The pipeline, to restore again."""
     reference: Image | None = None
     """The HR, for an arm that is declared privileged; for every other arm it is None."""
+    measured: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What privileged arms of this case measured of settings they tried (`Insight.measured`)."""
     dead: tuple[str, ...] = ()
     """Offered knobs that are known to move no pixel."""
     kept: Path | None = None
