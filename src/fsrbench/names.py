@@ -15,13 +15,16 @@ MOST = 255
 _CUT = re.compile(r"~[0-9a-f]{12}$")
 """How an id ends that was cut. One that ends so by itself is cut, too: no two ids may share a file."""
 
+_PARTS = re.compile(r"[\\/\0]")
+"""A stored file may name any case: none leads out of its folder."""
+
 
 def of(case: str, ending: str) -> str:
-    """The name of a case's file with this ending. A backslash, which elsewhere parts folders, is never in it."""
-    if len((case + ending).encode()) <= MOST and "\\" not in case and not _CUT.search(case):
+    """The name of a case's file with this ending. What parts folders, here or elsewhere, is never in it."""
+    if len((case + ending).encode()) <= MOST and not _PARTS.search(case) and not _CUT.search(case):
         return case + ending
     tail = f"~{hashlib.sha256(case.encode()).hexdigest()[:12]}{ending}"
-    head = case.replace("\\", "_").encode()[: MOST - len(tail.encode())]
+    head = _PARTS.sub("_", case).encode()[: MOST - len(tail.encode())]
     return head.decode(errors="ignore") + tail
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -191,10 +192,12 @@ def _unknown(settings: Settings, family: str, arms: Iterable[str]) -> str:
 def failures(folder: RunFolder, what: Evaluation) -> list[Failure]:
     """What `failures.csv` says of the arms that are compared; a row about another one is named and left out."""
     rows = folder.failures()
-    strange = sorted({row.arm for row in rows} - {PURE, *what.roles})
+    strange = {row.arm for row in rows} - {PURE, *what.roles}
+    strange |= {row.family for row in rows if not re.fullmatch(config.NAME, row.family)}
     if strange:
-        log.warning("%s: rows of %.80r are left out: there is no such arm.", folder.root / "failures.csv", strange[0])
-    return [row for row in rows if row.arm not in strange]
+        table = folder.root / "failures.csv"
+        log.warning("%s: rows of %.80r are left out: no arm or family is called so.", table, min(strange))
+    return [row for row in rows if strange.isdisjoint((row.arm, row.family))]
 
 
 def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: Settings) -> Evaluation:

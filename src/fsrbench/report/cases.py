@@ -20,6 +20,8 @@ from fsrbench.values import PURE, Round, Score, Trail, to_json
 
 MEASURED = re.compile(r"^## Measure.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 """The part of a prompt that tells the auditor what was measured."""
+ROUNDS = 11
+"""Most rounds of an arm: the first, and as many retries as a policy may allow."""
 APART = ("format", "auditor", "prompt", "pictures", "replies", "reply", "comparisons")
 """Parts of an exchange that have a place of their own; the rest is shown as it was kept."""
 
@@ -177,10 +179,10 @@ class Teller:
             for step in trail.arms[arm]:
                 yield self._round(entry, step)
         elif arm in entry.failed:
-            number = 1
-            while saw := self._saw(entry, arm, number):
+            for number in range(1, ROUNDS + 1):
+                if not (saw := self._saw(entry, arm, number)):
+                    break
                 yield {"number": number, "saw": saw}
-                number += 1
 
     def _round(self, entry: Entry, step: Round) -> dict[str, Any]:
         told = to_json(step)
