@@ -22,7 +22,7 @@ from typing import Any
 from loopback import GOOD
 
 KEY = "sk-proj-4fQ9_zLm2XcV8bN-1aS7dF5gH3jK6lP0"
-PATIENCE = 12.0
+PATIENCE = 20.0
 CONTROL = "\x1b[2J\x1b]8;;http://evil/\x07\x9b31m\u202egnp.exe\r\x00\ufeff"
 """What a terminal would obey."""
 Send = Callable[[socket.socket], None]

@@ -19,7 +19,7 @@ from hostile import KEY, PATIENCE, REDIRECTS, Hostile
 from test_lvlm import question
 
 TIMEOUT = 0.5
-MARGIN = 1.5
+MARGIN = 4.0
 """Seconds beyond its time-out that a request may take, asked alone; a client without a clock takes PATIENCE."""
 MEGABYTES = 300
 RUNS = {KEY[at : at + 8] for at in range(len(KEY) - 7)}
@@ -88,7 +88,7 @@ def test_what_is_told_of_some_of_them() -> None:
         **{f"200, {encoding} bomb": "limits.max_reply" for encoding in ("gzip", "zlib")},
         "200, body without end": "limits.max_reply",
         "200, length, zstd": "compressed (zstd), which was not asked for",
-        "500, gzip bomb": "500: ",
+        "500, gzip bomb": "500: it says no more",
         "401, body without end": "401, the key is missing or not accepted",
         "500, to the end, gzip": "500: �[2J�]8;;http://evil/��31m�gnp.exe �� Incorrect API key provided: [key].",
         "a million values": "more than 300,000 values",

@@ -142,7 +142,8 @@ def _trouble(body: bytes) -> tuple[str, object]:
             said = said[name]
     if isinstance(said, dict):
         code = said.get("code", code)
-    return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False), code
+    text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+    return text.strip() or "it says no more", code
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
