@@ -476,7 +476,7 @@ def question_schema() -> dict[str, Any]:
 
 
 def test_a_parser_that_fails_is_a_failed_reply(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise OverflowError("date value out of range")
 
     monkeypatch.setattr(_wire, "json", SimpleNamespace(loads=broken))
