@@ -52,7 +52,8 @@ def go(tmp_path: Path, *steps: Step, share: float = 0.5, **more: Any) -> tuple[s
         settings = config.with_arms(config.with_families(settings, ["general"]), ["lvlm"])
         machine = Machine(offline=True)
         outcome = study.run(settings, machine, tmp_path / "lr", tmp_path / "hr", tmp_path / "out")
-    what = subjects.of_run(outcome.folder, settings)
+    made = config.Settings.model_validate(outcome.folder.study()["settings"])
+    what = subjects.of_run(outcome.folder, made)
     scores = evaluate.measure(what, machine, 1, execute.untracked, outcome.folder.journal)
     found = summarise(what, Numbers(scores), outcome.folder.failures())
     return outcome, settings, {**found, "findings": findings.tell(found)}

@@ -31,7 +31,7 @@ def go(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, *arms: str) ->
         images.write(tmp_path / "lr" / f"face{number}.png", images.resize(draw_face(48, number), 12, 12))
     settings = config.with_arms(config.with_families(config.load(None, PLAIN)[0], ["general"]), arms)
     outcome = study.run(settings, Machine(offline=True), tmp_path / "lr", tmp_path / "hr", tmp_path / "out")
-    what = subjects.of_run(outcome.folder, settings)
+    what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
     return outcome, summarise(what, Numbers([]))
 
 
