@@ -9,9 +9,24 @@ from typing import Any
 import pytest
 
 from conftest import draw_face
-from fsrbench import caveats, config, console, findings, images, mishaps, publish, reply, study, tables
+from fsrbench import (
+    caveats,
+    config,
+    console,
+    evaluate,
+    execute,
+    findings,
+    images,
+    mishaps,
+    reply,
+    study,
+    subjects,
+    tables,
+)
 from fsrbench.errors import SettingsError
 from fsrbench.plugins import Machine
+from fsrbench.results import Numbers
+from fsrbench.summary import summarise
 from loopback import GOOD, Loopback, Step, says
 
 FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
@@ -37,8 +52,11 @@ def go(tmp_path: Path, *steps: Step, share: float = 0.5, **more: Any) -> tuple[s
         settings = config.with_arms(config.with_families(settings, ["general"]), ["lvlm"])
         machine = Machine(offline=True)
         outcome = study.run(settings, machine, tmp_path / "lr", tmp_path / "hr", tmp_path / "out")
-        summary = publish.run(outcome.folder, machine, 1, lambda _title, items, _total: items)
-    return outcome, settings, summary
+    made = config.Settings.model_validate(outcome.folder.study()["settings"])
+    what = subjects.of_run(outcome.folder, made)
+    scores = evaluate.measure(what, machine, 1, execute.untracked, outcome.folder.journal)
+    found = summarise(what, Numbers(scores), outcome.folder.failures())
+    return outcome, settings, {**found, "findings": findings.tell(found)}
 
 
 def test_all_replies_cut_off_is_no_finding_and_exit_three(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,12 +68,12 @@ def test_all_replies_cut_off_is_no_finding_and_exit_three(tmp_path: Path, capsys
     effect = summary["families"]["general"]["psnr"]["arms"]["lvlm"]
     assert (effect["void"], effect["p"], effect["p_adjusted"]) == (True, None, None)
     assert summary["statistics"]["tests"] == 0
-    text = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    text = tables.markdown(summary)
     assert "equal" not in text
     assert "**2" not in text  # no mean is bold
     assert text.count("no finding") == 2  # in its cell, and below the counts
     assert "FSR+LVLM (4 of 4 replies unusable)" in text
-    assert "nothing can be said of FSR+LVLM" in (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "nothing can be said of FSR+LVLM" in text
     console.show(summary, tmp_path / "out", as_json=False)
     said = capsys.readouterr()
     assert "replies unusable)" in said.out.replace("\n", "")

@@ -10,8 +10,11 @@ import pytest
 import yaml
 
 from conftest import draw_face
-from fsrbench import __version__, config, images, imprint, publish, record, study, subjects
+from fsrbench import __version__, config, images, imprint, record, study, subjects, tables
 from fsrbench.plugins import Machine
+from fsrbench.report import overview
+from fsrbench.results import Numbers, Results
+from fsrbench.summary import summarise
 from loopback import GOOD, Loopback, says
 
 FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
@@ -28,7 +31,8 @@ def go(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, *arms: str) ->
         images.write(tmp_path / "lr" / f"face{number}.png", images.resize(draw_face(48, number), 12, 12))
     settings = config.with_arms(config.with_families(config.load(None, PLAIN)[0], ["general"]), arms)
     outcome = study.run(settings, Machine(offline=True), tmp_path / "lr", tmp_path / "hr", tmp_path / "out")
-    return outcome, publish.run(outcome.folder, Machine(offline=True), 1, lambda _title, items, _total: items)
+    what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
+    return outcome, json.loads(json.dumps(summarise(what, Numbers([]))))  # as it is stored
 
 
 def test_it_stands_in_summary_report_and_panels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,11 +49,12 @@ def test_it_stands_in_summary_report_and_panels(tmp_path: Path, monkeypatch: pyt
     assert run["versions"]["numpy"] == record.version("numpy")
     short = f"lvlm: tiny (it answers as vlm-7b-really) at {host}, policy paper · begun 2031-05-06 (UTC) · fsrbench"
     assert imprint.short(summary).startswith(short)
-    text = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    text = tables.markdown(summary)
     assert "## What was run" in text
     assert f"- Arm lvlm: auditor openai, model tiny (it answers as vlm-7b-really) at {host}, policy paper" in text
     assert "- Arm rerun: nobody was asked" in text
-    page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
+    what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
+    page = overview.page(Results(tmp_path / "out", what, Numbers([]), summary), [], [], [])
     assert short in page
     assert page.index(short) < page.index('class="card"')  # on the first page, above everything found
 
