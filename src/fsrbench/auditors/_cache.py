@@ -45,8 +45,10 @@ class Cache:
             stored = entry["completions"]
             if (entry["format"], entry["key"], entry["sha256"]) != (FORMAT, key, _hash(stored)):
                 return None
-            return TypeAdapter(list[Completion], config={"extra": "forbid"}).validate_python(stored, strict=True)
-        except (OSError, ValueError, KeyError, TypeError):
+            if any(fields.keys() - {field.name for field in dataclasses.fields(Completion)} for fields in stored):
+                return None
+            return TypeAdapter(list[Completion]).validate_json(json.dumps(stored), strict=True)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def keep(self, asked: Mapping[str, Any], completions: Sequence[Completion]) -> None:
