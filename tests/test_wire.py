@@ -21,7 +21,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -92,7 +92,7 @@ def test_a_server_that_never_reads_is_left_at_the_deadline(listener: Any) -> Non
     gone = threading.Event()
     port = listener(lambda _: gone.wait(10) and None)
     began = time.monotonic()
-    client = httpx.Client(transport=Exchanges(httpx, 1_000_000))
+    client = httpx.Client(transport=cast("Any", Exchanges(httpx, 1_000_000)))
     with pytest.raises(_wire.Failed, match="no reply"):
         client.post(f"http://127.0.0.1:{port}/", content=bytes(30_000_000), timeout=0.3)
     gone.set()
@@ -101,7 +101,7 @@ def test_a_server_that_never_reads_is_left_at_the_deadline(listener: Any) -> Non
 
 def test_raw_bytes_are_counted_wherever_they_come(listener: Any) -> None:
     port = listener(endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 20_000))
-    client = httpx.Client(transport=Exchanges(httpx, 50_000))
+    client = httpx.Client(transport=cast("Any", Exchanges(httpx, 50_000)))
     with pytest.raises(_wire.Failed, match="50,000 bytes"):
         client.get(f"http://127.0.0.1:{port}/", timeout=20)
 

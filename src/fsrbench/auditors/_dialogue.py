@@ -160,7 +160,9 @@ class Dialogue:
     def _scrubbed(self, completion: Completion) -> Completion:
         """Without the key, should the server have echoed it: before anything is kept or cut to what is kept."""
         kept = {"text": self.bounds.max_reply, "refusal": self.bounds.max_reply, "model": NAME, "finish_reason": NAME}
-        fields = {name: self._bounded(getattr(completion, name), length) for name, length in kept.items()}
+        fields: dict[str, Any] = {
+            name: self._bounded(getattr(completion, name), length) for name, length in kept.items()
+        }
         return dataclasses.replace(completion, **fields)
 
     def _bounded(self, text: str, length: int) -> str:
