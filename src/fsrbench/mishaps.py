@@ -47,7 +47,8 @@ def grouped(failures: Iterable[Failure]) -> list[Group]:
     """Alike are failures of one arm whose words differ in the case's name and in numbers only."""
     alike: dict[tuple[str, str], list[Failure]] = {}
     for failure in failures:
-        words = _VARYING.sub("#", failure.why.replace(failure.case, "#"))
+        name = _VARYING.sub("#", failure.case)  # numbers first: a case called 0000 is a part of many
+        words = _VARYING.sub("#", failure.why).replace(name, "#")
         alike.setdefault((failure.arm, words), []).append(failure)
     return [
         Group(
