@@ -111,8 +111,9 @@ def unfit(text: str) -> str:
             return f"holds more than {MAX_ENTRIES:,} entries. Take some out"
         if isinstance(event, yaml.AliasEvent):
             return "holds an alias (*name). Write the value out where it is needed"
-        if getattr(event, "tag", None) is not None:
-            return f"holds a tag ({event.tag!r:.40}). Write the value without it"
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            return f"holds a tag ({tag!r:.40}). Write the value without it"
     return ""
 
 
