@@ -24,9 +24,9 @@ from fsrbench import (
     execute,
     images,
     journal,
+    jsonfile,
     plugins,
     prompts,
-    store,
     study,
     subjects,
     yamlfile,
@@ -395,7 +395,7 @@ def long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file beyond every bound, with the bounds made small."""
     for module, name in (
         (yamlfile, "MAX_BYTES"), (csvfile, "MAX_BYTES"), (prompts, "MAX_PROMPT"), (scripted, "MAX_SCRIPT"),
-        (store, "MAX_TRAIL"), (journal, "MAX_BYTES"), (openai, "MAX_KEY"),
+        (jsonfile, "MAX_BYTES"), (journal, "MAX_BYTES"), (openai, "MAX_KEY"),
     ):  # fmt: skip
         assert getattr(module, name) >= 10_000
         monkeypatch.setattr(module, name, 9000)

@@ -171,7 +171,7 @@ def test_whoever_is_said_to_compare_does(auditor: str, tmp_path: Path) -> None:
         (tmp_path / "study.yaml").write_text("settings: {arms: {a: {auditor: random}}}", encoding="utf-8")
         own = {"run": str(tmp_path)}
     if auditor == "scripted":
-        own = {"score": 50}
+        own = {"replies": [{"score": 50}], "preferences": ["first", "first"]}
     assert isinstance(declared.open(own, plugins.Machine()), plugins.Comparer) == declared.compares
 
 

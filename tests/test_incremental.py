@@ -737,7 +737,8 @@ def test_a_trail_is_parsed_once_and_again_when_it_changed(tmp_path: Path, typed:
     first = folder.trail("general", "0")
     assert folder.trail("general", "0") is first
     file = folder.trail_file("general", "0")
-    file.write_text(file.read_text(encoding="utf-8").replace('"rerun"', '"other"'), encoding="utf-8")
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('"rerun"', '"other"').replace("fsr+rerun", "fsr+other"), encoding="utf-8")
     changed = folder.trail("general", "0")
     assert changed is not None
     assert list(changed.arms) == ["other"]

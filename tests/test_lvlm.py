@@ -502,4 +502,4 @@ def test_what_is_planted_is_strong_and_keeps_the_contract() -> None:
         assert np.ptp(made["blank"].sr) == 0
         lr: Image = evidence.lr
         planted, plain = (artifacts.Look(one, lr) for one in (made["planted"].sr, sr))
-        assert artifacts.blockiness(planted) > artifacts.blockiness(plain) + 1
+        assert artifacts.blockiness(planted) > artifacts.blockiness(plain) + 0.5  # clean pictures stay below 0.1

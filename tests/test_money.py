@@ -140,11 +140,11 @@ def test_what_was_paid_is_in_the_summary_and_on_the_terminal(
     """Also where no case was finished: one reply showed that the limit is below what a case can cost."""
     lr, out, till = low_faces(tmp_path, 3), tmp_path / "out", Till()
     with Loopback(choose=till) as server:
-        outcome = run(server, lr, out, max_cost=8, repeat=2)
+        outcome = run(server, lr, out, max_cost=9.5, repeat=2)
         assert "below what a case can cost" in outcome.stopped
         assert (till.requests, finished(out)) == (1, set())
         again = run(
-            server, lr, out, max_cost=8, repeat=2
+            server, lr, out, max_cost=9.5, repeat=2
         )  # what is known from the reply that is kept refuses the case at once
         assert (till.requests, "below what a case can cost" in again.stopped) == (1, True)
     summary = summed(out)
@@ -249,7 +249,7 @@ def test_a_shared_cache_is_free_and_what_a_case_paid_itself_is_recorded_as_paid(
 def test_a_run_in_which_money_ran_out_can_be_evaluated_and_damaged_entries_are_asked_again(tmp_path: Path) -> None:
     lr, out, till = low_faces(tmp_path, 2), tmp_path / "out", Till()
     with Loopback(choose=till) as server:
-        assert run(server, lr, out, max_cost=8, repeat=2).stopped
+        assert run(server, lr, out, max_cost=9.5, repeat=2).stopped
         (entry,) = kept(out)
         whole = json.loads(entry.read_text(encoding="utf-8"))
         for data in (b"{", b"[" * 100_000, json.dumps({**whole, "usage": {"requests": []}}).encode(), b"\xff"):

@@ -96,8 +96,9 @@ def test_it_is_reported(old: Path) -> None:
     assert all(case in page for case in ("anna", "béla", "c d"))
 
 
-def test_its_recorded_replies_are_replayed(old: Path) -> None:
-    """Without the server, from `audits/`: the same pictures."""
+def test_its_replies_answer_no_other_question(old: Path) -> None:
+    """What an auditor is told has changed since: a reply that was given to other numbers is not passed off as one."""
     replay = "arms.lvlm={auditor: replay, run: run, arm: lvlm}"
-    fsrbench(*SAME, "--out", "again", "--set", replay, "--arm", "lvlm", "--no-evaluate")
-    assert pictures(old / "again", "fsr+lvlm") == pictures(old / "run", "fsr+lvlm") != {}
+    said = fsrbench(*SAME, "--out", "again", "--set", replay, "--arm", "lvlm", "--no-evaluate", status=3)
+    assert "is not the one that run recorded; it differs: '- consistency" in said
+    assert pictures(old / "again", "pure-fsr") == pictures(old / "run", "pure-fsr") != {}

@@ -507,7 +507,7 @@ def test_a_trail_that_points_out_of_the_folder_is_refused(faces: tuple[Path, Pat
     trail = out / "trails" / "general" / "face 0.json"
     text = trail.read_text(encoding="utf-8").replace("general/pure-fsr/", "../../", 1)
     trail.write_text(text, encoding="utf-8")
-    with pytest.raises(StoreError, match="outside of the run's folder"):
+    with pytest.raises(StoreError, match="names a picture that is not of its case"):
         RunFolder(out).trail("general", "face 0")
 
 
@@ -519,7 +519,7 @@ def test_a_key_that_no_trail_has_is_refused(faces: tuple[Path, Path], tmp_path: 
     trail = out / "trails" / "general" / "face 0.json"
     text = trail.read_text(encoding="utf-8")
     trail.write_text(text.replace(f'"{place}":', f'"mine": 1, "{place}":', 1), encoding="utf-8")
-    with pytest.raises(StoreError, match=r"mine: no trail has such a key"):
+    with pytest.raises(StoreError, match=r"mine: no such key is known"):
         RunFolder(out).trail("general", "face 0")
     trail.write_text(text, encoding="utf-8")
     assert RunFolder(out).trail("general", "face 0") is not None

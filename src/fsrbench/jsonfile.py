@@ -23,10 +23,10 @@ MAX_DIGITS = 19
 """Digits of a whole number: those of 64 bits."""
 
 
-def read(path: Path, shape: TypeAdapter[Value], cure: str, most: int = MAX_BYTES) -> Value:
+def read(path: Path, shape: TypeAdapter[Value], cure: str) -> Value:
     """What a file holds, if it has this shape; a StoreError ending with `cure` if not. One that is gone says so."""
     try:
-        return shape.validate_python(parse(images.read_bytes(path, most)))
+        return shape.validate_python(parse(images.read_bytes(path, MAX_BYTES)))
     except FileNotFoundError:
         raise
     except (OSError, ValueError, OverflowError) as error:
