@@ -460,7 +460,7 @@ def test_heuristic_leaves_a_clean_face_alone(face: Image) -> None:
 @pytest.mark.parametrize(
     ("tag", "family", "knob", "up"),
     [
-        ("blockiness", "blind", "deblock", True),
+        ("blockiness", "general", "detail_damping", True),
         ("ringing", "general", "detail_damping", True),
         ("oversharpening", "general", "detail_damping", True),
         ("color_shift", "general", "color_balance", True),
@@ -480,7 +480,9 @@ def test_heuristic_tags_and_answers_what_is_planted(tag: str, family: str, knob:
     assert (said.hints[knob] > question.knobs[knob]) is up
 
 
-@pytest.mark.parametrize(("tag", "family"), [("blockiness", "prior"), ("ringing", "prior"), ("ringing", "blind")])
+@pytest.mark.parametrize(
+    ("tag", "family"), [("blockiness", "prior"), ("blockiness", "blind"), ("ringing", "prior"), ("ringing", "blind")]
+)
 def test_heuristic_asks_for_nothing_where_no_remedy_helps(tag: str, family: str, face: Image) -> None:
     """Turning `restore_weight` down blends the blocky input back in; a halved picture rings as much."""
     lr = images.as_stored(images.resize(face, 128, 128))

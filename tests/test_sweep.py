@@ -177,7 +177,7 @@ def test_the_variants_share_one_purse_and_another_policy_asks_the_same(
     faces: tuple[Path, Path], tmp_path: Path
 ) -> None:
     with Loopback(choose=answer) as server:
-        cap = 12 * 1100e-6
+        cap = 7 * 1100e-6
         settings = lvlm(server, max_cost=cap)
         file = write(tmp_path, arm="lvlm", families=["general"], settings=settings, grid=THRESHOLDS)
         _, outcome = go(file, faces, tmp_path / "out")

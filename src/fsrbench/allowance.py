@@ -32,14 +32,14 @@ def limited(tensors: Mapping[str, torch.Tensor]) -> Iterator[None]:
 
     held = _Held(BASE + SHARE * sum(tensor.nbytes for tensor in tensors.values()))
 
-    class Watching(TorchDispatchMode):
+    class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, step: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
             held.foresee(_outline(step, args, kwargs or {}))
             result = step(*args, **(kwargs or {}))
             held.add(result)
             return result
 
-    with Watching():
+    with Watching():  # type: ignore[no-untyped-call]
         yield
 
 
@@ -61,7 +61,7 @@ class _Held:
         for tensor in _each(result):
             storage = tensor.untyped_storage()
             if not hasattr(storage, "counted"):
-                storage.counted = True
+                storage.counted = True  # type: ignore[attr-defined]
                 self._now += (size := storage.nbytes())
                 weakref.finalize(storage, self._free, size).atexit = False
 

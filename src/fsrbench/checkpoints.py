@@ -302,10 +302,11 @@ def _zip(path: Path, file: BinaryIO) -> Tensors:
             with bundle.open(member) as source:
                 view = memoryview(data)
                 while view:
-                    got = source.readinto(view[: 1 << 20])
-                    if not got:
+                    piece = source.read(min(len(view), 1 << 20))
+                    if not piece:
                         raise EOFError("it ends too early")
-                    view = view[got:]
+                    view[: len(piece)] = piece
+                    view = view[len(piece) :]
                 source.read(1)  # at its end the checksum is compared
             return data
 

@@ -200,8 +200,8 @@ def _read(path: Path | None) -> dict[str, Any]:
         return {}
     except (OSError, ValueError, RecursionError):
         found = None
-    if _is_memory(found):
-        return found
+    if found is not None and _is_memory(found):
+        return dict(found)
     log.info("%s is damaged or of another version: what it remembers is worked out again.", path)
     return {}
 

@@ -139,7 +139,8 @@ def _finished(folder: RunFolder) -> dict[str, Usage]:
     for row in csvfile.read(path, ("arm", *TAKEN, "cost")):
         if row["requests"]:
             try:
-                one = Usage(*(int(row[name]) for name in TAKEN), float(row["cost"]) if row["cost"] else None)
+                requests, sent, received = (int(row[name]) for name in TAKEN)
+                one = Usage(requests, sent, received, float(row["cost"]) if row["cost"] else None)
             except ValueError:
                 raise StoreError(f"{path} was changed: {row} has no numbers. Delete it: it is made again.") from None
             totals[row["arm"]] = totals.get(row["arm"], Usage(cost=0.0)) + (one if one.requests else Usage(cost=0.0))

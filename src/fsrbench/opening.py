@@ -9,14 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 _NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 """Should the file be exchanged for a pipe between the look and the opening, that must not wait."""
 
 
-def plain(path: Path) -> BinaryIO:
+def plain(path: Path) -> BufferedReader:
     """Open a file for reading; OSError where it is none."""
     return open(path, "rb", opener=_open)
 

@@ -224,6 +224,9 @@ class Paid(Protocol):
     folder, in JSON files (at any depth) that hold their `usage`, as in `values.Usage`.
     """
 
+    def __call__(self, question: Question) -> Answer:
+        """Judge one restoration."""
+
     def begin(self, question: Question, scope: Scope) -> AbstractContextManager[Callable[[Question], Answer]]:
         """The auditor for one case, of which this is the first question; left when the case has ended."""
 

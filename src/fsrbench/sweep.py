@@ -190,11 +190,12 @@ def _replies(exchange: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _counted(replies: list[Mapping[str, Any]]) -> dict[str, Any]:
-    costs = [one.get("cost") for one in replies]
+    costs: list[float | None] = [one.get("cost") for one in replies]
+    known = [cost for cost in costs if cost is not None]
     return {  # a record is read as it is, and may lack what it was not asked for
         "requests": sum(one.get("requests", 0) for one in replies),
         "tokens": sum(one.get("prompt_tokens", 0) + one.get("completion_tokens", 0) for one in replies),
-        "cost": round(sum(costs), 6) if costs and None not in costs else None,
+        "cost": round(sum(known), 6) if costs and len(known) == len(costs) else None,
     }
 
 

@@ -36,7 +36,7 @@ class Curve:
 
 
 CURVES = {
-    "blockiness": Curve(0.2, 0.03, 1.5, ("deblock", "detail_damping")),
+    "blockiness": Curve(0.2, 0.03, 1.5, ("detail_damping",)),
     "ringing": Curve(1.6, 0.2, 3.0, ("detail_damping",)),
     "oversharpening": Curve(1.25, 0.15, 1.0, ("detail_damping", "-scale", "-restore_weight")),
     "color_shift": Curve(1.6, 0.12, 8.0, ("color_balance", "-restore_weight")),
@@ -46,7 +46,7 @@ CURVES = {
 A remedy stands here only if it lessens its artifact and brings the picture nearer to the clean one, on faces into which
 that artifact was planted (`scripts/bench/artifacts.py --remedies`). What is gone: blending the enlarged input back in
 brings its blocks back and leaves ringing; a halved picture rings as much; `dehalo` presses a face into the noise of
-its input.
+its input; `deblock` acts before the network, and the picture did not come nearer.
 """
 CLEAN_SCORE = 95.0
 """Best score: what is not measured may be wrong too."""
