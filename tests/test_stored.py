@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from conftest import draw_face
 from fsrbench import baseline, config, csvfile, images, jsonfile, names, opening, plugins, publish, report, study
 from fsrbench import subjects as gathering
-from fsrbench.auditors._cache import Cache
+from fsrbench.auditors._cache import Cache, made
 from fsrbench.auditors._wire import Completion
 from fsrbench.errors import FsrbenchError, InputError, SettingsError, StoreError
 from fsrbench.execute import untracked
@@ -158,7 +158,7 @@ def test_a_linked_folder_inside_a_run_is_said_and_the_run_itself_may_be_a_link(t
 def test_a_cache_and_a_lock_lead_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "foreign").mkdir()
     (tmp_path / "precious").write_text("mine", encoding="utf-8")
-    cache = Cache(tmp_path / "cache")
+    cache = Cache(made(tmp_path / "cache"))
     said = Completion("{}", "", "stop", "m", 1, 1, "json", 1, 0.5, None)
     cache.keep({"a": 1}, [said])
     folder = next((tmp_path / "cache").iterdir())

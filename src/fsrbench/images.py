@@ -206,7 +206,7 @@ _guarded: set[str] = set()
 def _stay_inside(path: Path) -> None:
     """Refuse a file that lies behind a link inside a guarded folder. One that is a link itself is replaced as it is."""
     parent = os.path.dirname(os.path.abspath(path))
-    for root in _guarded:
+    for root in tuple(_guarded):  # another thread may add one meanwhile
         place = root
         for part in os.path.relpath(parent, root).split(os.sep) if parent.startswith(root + os.sep) else ():
             place = os.path.join(place, part)

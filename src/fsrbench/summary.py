@@ -38,7 +38,8 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
     Tests of TESTED roles against pure, and of contenders against RIVALS, are adjusted together over all families and
     metrics; an arm that changed nothing has p = 1 and counts as a test.
     """
-    names = sorted({s.family for s in what.subjects} | {one.family for one in (*failures, *what.unfinished)})
+    beside = {f.family for f in failures} | {one.family for one in what.unfinished}
+    names = sorted({s.family for s in what.subjects} | beside)
     persons = persons_of(what)
     families = {family: _family(family, what, numbers, persons) for family in names}
     counts = {family: _counts(family, what, failures) for family in families}

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from fsrbench import images
+from fsrbench import foreign, images
 from fsrbench.auditors._wire import Completion
 from fsrbench.errors import SettingsError
 from fsrbench.values import Usage, to_json
@@ -33,11 +33,6 @@ class Cache:
     """A folder of entries; many threads and processes may use it at once."""
 
     def __init__(self, folder: Path, *, unusable: bool = False) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            images.guard(folder)
-        except OSError as error:
-            raise SettingsError(f"The cache folder {folder} cannot be made: {error.strerror or error}.") from None
         self._folder = folder
         self.unusable = unusable
         """Are exchanges without a usable reply remembered too?"""
@@ -60,7 +55,7 @@ class Cache:
         stored = [dataclasses.asdict(completion) for completion in completions]
         entry = {"format": FORMAT, "key": key, "completions": stored, "sha256": _hash(stored)}
         entry["usage"] = to_json(usage(completions))
-        images.write_bytes(self._path(key), json.dumps(entry, ensure_ascii=False).encode())
+        images.write_bytes(self._path(key), foreign.as_json(entry).encode())
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.json"
@@ -90,6 +85,7 @@ def made(folder: Path) -> Path:
     """The user's cache folder, there from now on."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        images.guard(folder)
     except OSError as error:
         raise SettingsError(f"The cache folder {folder} cannot be made: {error.strerror or error}.") from None
     return folder
