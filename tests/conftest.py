@@ -19,8 +19,10 @@ SHARED = Path(os.environ.get("FSRBENCH_SHARED", ROOT.parent / "shared"))
 
 def pytest_configure() -> None:
     """A runner in the background may ignore interrupts, and what it starts inherits that: here they are tested."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def _folder(*parts: str) -> Path:
