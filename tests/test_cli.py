@@ -181,7 +181,9 @@ def test_headroom_of_a_run(faces: Path) -> None:
     assert "privileged" in done.stdout
     assert "random caught" in done.stdout or "no headroom to speak of" in done.stdout
     found = json.loads((faces / "outputs" / "headroom" / "headroom.json").read_text(encoding="utf-8"))
-    assert "random" in json.dumps(found["families"]["general"]["paper"]["caught"])
+    bounds = found["families"]["general"]["paper"]["objectives"]
+    assert bounds.keys() == set(found["objectives"])
+    assert all("random" in bound["caught"] for bound in bounds.values())
     assert "saw the reference" in (faces / "outputs" / "headroom" / "headroom.md").read_text(encoding="utf-8")
     again = fsrbench("headroom", "--run", "outputs/a", "--json", cwd=faces)
     assert json.loads(again.stdout) == found

@@ -154,7 +154,9 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def exchanges(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((out / "audits").rglob("*.json"))]
+    """Those of audits; the question before the run is kept beside them."""
+    paths = (path for path in sorted((out / "audits").rglob("*.json")) if "preflight" not in path.parts)
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
 def test_noise_from_a_foreign_server_leaves_the_baseline(served: Served, tmp_path: Path) -> None:

@@ -34,6 +34,9 @@ class _Study(_Shape):
     evidence: dict[str, bool]
     weights: dict[str, dict[str, str]]
     dead_knobs: dict[str, list[str]]
+    knob_trials: dict[str, dict[str, Any]] = {}
+    assumptions: dict[str, str] = {}
+    started: str = ""
     versions: dict[str, str | None]
 
 
@@ -80,7 +83,8 @@ class _Exchange(_Asked):
 
 def study(data: dict[str, Any]) -> str:
     """What is wrong with a study; empty where nothing is."""
-    missing = [key for key in _Study.model_fields if not isinstance(data.get(key), dict)]
+    needed = (key for key, field in _Study.model_fields.items() if field.is_required())
+    missing = [key for key in needed if not isinstance(data.get(key), dict)]
     if missing:
         return f"it has no {missing[0]}"
     try:
