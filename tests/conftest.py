@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -18,7 +19,13 @@ SHARED = Path(os.environ.get("FSRBENCH_SHARED", ROOT.parent / "shared"))
 
 
 def pytest_configure() -> None:
-    """A runner in the background may ignore interrupts, and what it starts inherits that: here they are tested."""
+    """A runner in the background may ignore interrupts, and what it starts inherits that: here they are tested.
+
+    How long a drawn example takes says something of the machine, and nothing of what is tested.
+    """
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("fsrbench", deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile("fsrbench")
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
