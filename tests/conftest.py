@@ -24,7 +24,7 @@ def pytest_configure() -> None:
     How long a drawn example takes says something of the machine, and nothing of what is tested.
     """
     slow = [hypothesis.HealthCheck.too_slow]
-    hypothesis.settings.register_profile("fsrbench", deadline=None, suppress_health_check=slow)
+    hypothesis.settings.register_profile("fsrbench", deadline=None, derandomize=True, suppress_health_check=slow)
     hypothesis.settings.load_profile("fsrbench")
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)

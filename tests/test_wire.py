@@ -327,8 +327,8 @@ def test_neither_key_nor_control_reaches_a_file_or_the_terminal(
     streams = {name: io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for name in ("stdout", "stderr")}
     out = tmp_path / "out"
     with Loopback(*steps, good) as server:
-        arm = {"auditor": "openai", "base_url": server.url, "model": "vlm", "attempts": 1, "preflight": False, "give_up": 0,
-               "cache": str(tmp_path / "cache"), "cache_unusable": True}  # fmt: skip
+        arm = {"auditor": "openai", "base_url": server.url, "model": "vlm", "attempts": 1,
+               "preflight": False, "give_up": 0, "cache": str(tmp_path / "cache"), "cache_unusable": True}  # fmt: skip
         changes = ["families.general.backend=bicubic", f"arms.lvlm={json.dumps(arm)}"]
         words = ["run", "--lvlm", "--family", "general", "--lr", str(tmp_path / "lr"), "--out", str(out), "--offline"]
         monkeypatch.setattr(sys, "argv", ["fsrbench", *words, "--no-evaluate", *(f"--set={one}" for one in changes)])
