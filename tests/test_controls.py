@@ -190,7 +190,7 @@ def test_the_heuristic_looks_again_and_takes_back_what_did_not_better_its_score(
 
     def oversharpening(look: artifacts.Look) -> float:
         plain = images.as_stored(images.resize(look.lr, look.sr.shape[1], look.sr.shape[0]))
-        return 2.0 + sign * 40 * float(np.abs(look.sr - plain).mean())
+        return 2.0 + sign * 400 * float(np.abs(look.sr - plain).mean())
 
     monkeypatch.setitem(artifacts.MEASURES, "oversharpening", oversharpening)  # type: ignore[arg-type]
     for tag in ("blockiness", "ringing", "color_shift"):
