@@ -69,8 +69,8 @@ def run(
 ) -> Iterator[Outcome]:
     """Outcomes as they come, in any order. Never more than `workers` units are in memory.
 
-    An interrupt lets the units in flight finish, starts no other, and goes on to the caller. `leave` is called before
-    they are waited for: it may tell them to be quick.
+    An interrupt starts no other unit and goes on to the caller. Those in flight are waited for, as long as the process
+    lives (`interrupts.py`). `leave` is called before: it may tell them to be quick.
     """
     if workers <= 1:
         yield from map(work, units)
