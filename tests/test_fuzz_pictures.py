@@ -10,7 +10,6 @@ import io
 import multiprocessing
 import random
 import struct
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -23,6 +22,7 @@ from PIL import Image as Pillow
 from conftest import draw_face
 from fsrbench import decode, images
 from fsrbench.errors import InputError
+from support import peak_megabytes
 
 MUTATIONS = 20_000
 PROCESSES = 2
@@ -97,8 +97,6 @@ def mutated(draw: random.Random, data: bytes, others: list[bytes]) -> bytes:
 
 def read_many(seed: int, number: int, file: Path, answer: Any) -> None:
     """In a process of its own: what became of each picture, and how much memory it took."""
-    import resource
-
     draw, sources = random.Random(seed), originals()
     names, others = list(sources), list(sources.values())
     ends: Counter[str] = Counter()
@@ -114,8 +112,7 @@ def read_many(seed: int, number: int, file: Path, answer: Any) -> None:
         else:
             ends["read"] += 1
     faulthandler.cancel_dump_traceback_later()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1024)
-    answer.send((ends, peak))
+    answer.send((ends, peak_megabytes()))
 
 
 @pytest.mark.slow

@@ -15,7 +15,6 @@ import os
 import random
 import re
 import shutil
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -57,6 +56,7 @@ from fsrbench.errors import FsrbenchError
 from fsrbench.plugins import Machine
 from fsrbench.results import Numbers, Results
 from fsrbench.store import RunFolder
+from support import peak_megabytes
 from test_fuzz_pictures import MOST_MB, PROCESSES, mutated
 
 MUTATIONS = 2_000
@@ -265,8 +265,6 @@ def cells(draw: random.Random, text: str) -> str:
 
 def read_many(seed: int, number: int, root: Path, answer: Any) -> None:
     """In a process of its own: what became of each folder, and how much memory it took."""
-    import resource
-
     os.environ["FSRBENCH_OFFLINE"] = "1"
     os.fsync = lambda _file: None  # type: ignore[assignment]  # no power is cut here
     draw, whole, place = random.Random(seed), root / "whole", root / "now"
@@ -290,8 +288,7 @@ def read_many(seed: int, number: int, root: Path, answer: Any) -> None:
         ends["refused" if refused else "gone on"] += 1
         shutil.rmtree(place)
     faulthandler.cancel_dump_traceback_later()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1024)
-    answer.send((ends, peak, len(files)))
+    answer.send((ends, peak_megabytes(), len(files)))
 
 
 @pytest.mark.slow

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +14,7 @@ from fsrbench.errors import AuditorUnreachable
 from fsrbench.plugins import Machine
 from fsrbench.values import Answer, Question, to_json
 from hostile import KEY, PATIENCE, REDIRECTS, Hostile
+from support import peak_megabytes
 from test_lvlm import question
 
 TIMEOUT = 0.5
@@ -23,12 +22,6 @@ MARGIN = 4.0
 """Seconds beyond its time-out that a request may take, asked alone; a client without a clock takes PATIENCE."""
 MEGABYTES = 300
 RUNS = {KEY[at : at + 8] for at in range(len(KEY) - 7)}
-
-
-def peak() -> float:
-    """Megabytes of memory that this process ever had."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +51,7 @@ def test_every_hostile_server_ends_in_time_and_in_a_sentence(record_property: Ca
     with Hostile() as server:
         assert len(server.names) >= 200
         ask(server.url(0), asked)  # what is imported once
-        before = peak()
+        before = peak_megabytes()
         with ThreadPoolExecutor(8) as pool:
             outcomes = list(pool.map(lambda mode: ask(server.url(mode), asked), range(len(server.names))))
         for mode, (_, seconds) in enumerate(outcomes):
@@ -66,7 +59,7 @@ def test_every_hostile_server_ends_in_time_and_in_a_sentence(record_property: Ca
                 outcomes[mode] = ask(server.url(mode), asked)
                 assert outcomes[mode][1] < most, server.names[mode]
         assert server.strays == 0, "a redirect was followed"
-    grown, longest = peak() - before, max(seconds for _, seconds in outcomes)
+    grown, longest = peak_megabytes() - before, max(seconds for _, seconds in outcomes)
     record_property("fault", f"{len(outcomes)} hostile servers: {grown:.0f} MB more, {longest:.1f} s at most")
     assert grown < MEGABYTES
     for name, (said, _) in zip(server.names, outcomes, strict=True):
