@@ -11,8 +11,8 @@ import hypothesis
 import numpy as np
 import pytest
 
-from fsrbench import images
-from fsrbench.values import Image
+from fsrbench.core.values import Image
+from fsrbench.imaging import images
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("FSRBENCH_SHARED", ROOT.parent / "shared"))

@@ -24,9 +24,12 @@ FAMILY, ARM = "general", "s"
 
 def child(job: dict[str, Any], low: Path, high: Path, changes: list[str], counted: int) -> None:
     """One run and its evaluation."""
-    from fsrbench import config, execute, publish, study
-    from fsrbench.plugins import Machine
-    from fsrbench.store import RunFolder
+    from fsrbench.core import execute
+    from fsrbench.core.contracts import Machine
+    from fsrbench.show import publish
+    from fsrbench.study import config
+    from fsrbench.study.run import run_study
+    from fsrbench.study.store import RunFolder
 
     out, moments = Path(job["out"]), 0
     if isinstance(job["kill"], str):
@@ -42,7 +45,7 @@ def child(job: dict[str, Any], low: Path, high: Path, changes: list[str], counte
 
     sys.addaudithook(watch)
     settings = config.with_arms(config.with_families(config.load(None, changes)[0], [FAMILY]), [ARM])
-    study.run(settings, Machine(), low, high, out, workers=2)
+    run_study(settings, Machine(), low, high, out, workers=2)
     if job["evaluate"]:
         publish.run(RunFolder(out), Machine(), 2, execute.untracked)
     os.write(counted, str(moments).encode())
@@ -55,7 +58,7 @@ def starved(job: dict[str, Any], low: Path, high: Path, changes: list[str]) -> N
     """
     import resource
 
-    from fsrbench import cli
+    from fsrbench.cli import app
 
     said = os.open(job["said"], os.O_CREAT | os.O_WRONLY)
     os.dup2(said, 1)
@@ -68,14 +71,14 @@ def starved(job: dict[str, Any], low: Path, high: Path, changes: list[str]) -> N
     most = pages * resource.getpagesize() + job["spare"]
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     signal.alarm(20)  # should a library wait likewise, this ends it as the system's killer would
-    cli.main()
+    app.main()
 
 
 def main() -> None:
     """Serve jobs until the input ends."""
     for name in ("cv2", "lpips", "matplotlib.figure", "openai", "pydantic", "scipy.stats", "torchvision"):
         importlib.import_module(name)
-    from fsrbench import cli, publish, study  # noqa: F401
+    from fsrbench.study.run import run_study  # noqa: F401
 
     low, high, *changes = sys.argv[1:]
     for line in sys.stdin:

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from conftest import draw_face
-from fsrbench import images, plugins
-from fsrbench import summary as summarising
-from fsrbench.results import Numbers, Results
-from fsrbench.store import RunFolder
-from fsrbench.subjects import Evaluation, Subject
-from fsrbench.values import PURE, Audit, Decision, Failure, Restoration, Round, Score, Trail, Verdict
+from fsrbench.core import plugins
+from fsrbench.core.values import PURE, Audit, Decision, Failure, Restoration, Round, Score, Trail, Verdict
+from fsrbench.imaging import images
+from fsrbench.measure import summary as summarising
+from fsrbench.measure.results import Numbers, Results
+from fsrbench.measure.subjects import Evaluation, Subject
+from fsrbench.study.store import RunFolder
 
 EVIL = "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'>\u2028 & \"é\" ]]>"
 """What an auditor, a server or a table may say."""

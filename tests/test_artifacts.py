@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from conftest import ROOT, draw_face
-from fsrbench import artifacts, images
-from fsrbench.artifacts import Look
-from fsrbench.values import Image
+from fsrbench.core.values import Image
+from fsrbench.imaging import artifacts, images
+from fsrbench.imaging.artifacts import Look
 
 
 def _load(path: Path) -> ModuleType:

@@ -17,10 +17,13 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import evidence, images, plugins, prompts
-from fsrbench.errors import AuditorUnreachable, SettingsError
-from fsrbench.plugins import Machine
-from fsrbench.values import TAGS, Answer, Image, KnobValue, Question, to_json
+from fsrbench.asking import prompts
+from fsrbench.case import evidence
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import AuditorUnreachable, SettingsError
+from fsrbench.core.values import TAGS, Answer, Image, KnobValue, Question, to_json
+from fsrbench.imaging import images
 from loopback import GOOD, Loopback, Step, breaks_off, drips, fails, good, html, overloaded, resets, says
 
 MACHINE = Machine(offline=True)

@@ -15,10 +15,12 @@ from spandrel.architectures.Compact import Compact
 from spandrel.architectures.GFPGAN import GFPGAN
 
 from conftest import draw_face
-from fsrbench import faces, images, plugins, weights
-from fsrbench.errors import BadOutput, SettingsError, WeightsError
-from fsrbench.plugins import Machine, Output, Restorer
-from fsrbench.values import Image, Knobs
+from fsrbench.core import contracts, plugins
+from fsrbench.core.contracts import Machine, Output, Restorer
+from fsrbench.core.errors import BadOutput, SettingsError, WeightsError
+from fsrbench.core.values import Image, Knobs
+from fsrbench.imaging import faces, images
+from fsrbench.models import weights
 
 LR = draw_face(24)
 WIDE = draw_face(40)[:20]
@@ -96,7 +98,7 @@ def test_listing_loads_no_torch() -> None:
     import sys
 
     code = (
-        "import sys; from fsrbench import plugins\n"
+        "import sys; from fsrbench.core import plugins\n"
         "for name in plugins.names('backends'): print(name, plugins.load('backends', name).family)\n"
         "assert not {'torch', 'cv2', 'spandrel', 'basicsr'} & set(sys.modules)"
     )
@@ -457,7 +459,7 @@ def test_what_is_taken_for_granted_is_said(
     folder: Path, settings: dict[str, Any], detector: Path | None, said: bool
 ) -> None:
     restorer = opened("gfpgan", Machine(detector=detector), **settings)
-    assert isinstance(restorer, plugins.Assuming)
+    assert isinstance(restorer, contracts.Assuming)
     assert ("faces.detector" in restorer.assumption) is said
     assert bool(restorer.assumption) is said
 
@@ -466,9 +468,11 @@ def test_a_run_says_once_what_it_takes_for_granted(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """On the terminal, in study.yaml and in the summary; not of families without a prior."""
-    from fsrbench import config, publish, study
-    from fsrbench.execute import untracked
-    from fsrbench.store import RunFolder
+    from fsrbench.core.execute import untracked
+    from fsrbench.show import publish
+    from fsrbench.study import config
+    from fsrbench.study.run import run_study
+    from fsrbench.study.store import RunFolder
 
     for number in range(2):
         images.write(tmp_path / "lr" / f"{number}.png", draw_face(24, number))
@@ -476,7 +480,7 @@ def test_a_run_says_once_what_it_takes_for_granted(
     settings = config.with_arms(config.with_families(whole, ["general", "prior"]), [])
     out = tmp_path / "out"
     for _ in range(2):  # the second command has nothing to do
-        assert study.run(settings, Machine(offline=True), tmp_path / "lr", None, out).failures == []
+        assert run_study(settings, Machine(offline=True), tmp_path / "lr", None, out).failures == []
     said = [line for line in caplog.messages if "one aligned face" in line]
     assert len(said) == 1
     assert said[0].startswith("prior: Square pictures are taken for one aligned face each")

@@ -14,30 +14,22 @@ import yaml
 from typer.testing import CliRunner
 
 from conftest import draw_face
-from fsrbench import (
-    auditors,
-    backends,
-    config,
-    csvfile,
-    degrade,
-    evaluate,
-    execute,
-    images,
-    journal,
-    jsonfile,
-    plugins,
-    prompts,
-    study,
-    subjects,
-    yamlfile,
-)
+from fsrbench import auditors, backends
+from fsrbench.asking import prompts
 from fsrbench.auditors import openai, scripted
-from fsrbench.cli import app
-from fsrbench.errors import AuditorUnreachable, InputError, SettingsError, StoreError, TookTooLong
-from fsrbench.plugins import Machine
-from fsrbench.restore import Pipeline
-from fsrbench.store import RunFolder
-from fsrbench.values import PURE, Audit, Bounds
+from fsrbench.case import degrade
+from fsrbench.case.restore import Pipeline
+from fsrbench.cli.app import app
+from fsrbench.core import contracts, execute, plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import AuditorUnreachable, InputError, SettingsError, StoreError, TookTooLong
+from fsrbench.core.values import PURE, Audit, Bounds
+from fsrbench.files import atomic, csvfile, journal, jsonfile, yamlfile
+from fsrbench.imaging import images
+from fsrbench.measure import evaluate, subjects
+from fsrbench.study import config
+from fsrbench.study.run import RunOutcome, run_study
+from fsrbench.study.store import RunFolder
 from loopback import GOOD, Loopback, says
 from test_lvlm import pair, question
 
@@ -77,16 +69,16 @@ def go(
 ) -> Any:
     settings, _ = config.load(None, [*PLAIN, *changes])
     settings = config.with_arms(config.with_families(settings, ["general"]), arms)
-    return study.run(settings, machine or Machine(), lr, None, lr.parent / out)
+    return run_study(settings, machine or Machine(), lr, None, lr.parent / out)
 
 
-def audits(outcome: study.Outcome, arm: str = "s") -> list[Audit]:
+def audits(outcome: RunOutcome, arm: str = "s") -> list[Audit]:
     trail = outcome.folder.trail("general", "a")
     assert trail is not None
     return [step.audit for step in trail.rounds if step.arm == arm and step.audit is not None]
 
 
-def rounds(outcome: study.Outcome) -> list[str]:
+def rounds(outcome: RunOutcome) -> list[str]:
     trail = outcome.folder.trail("general", "a")
     return [step.arm for step in trail.rounds] if trail is not None else []
 
@@ -96,8 +88,8 @@ def rounds(outcome: study.Outcome) -> list[str]:
 
 def test_every_limit_has_its_default_in_the_shipped_file() -> None:
     stated = yaml.safe_load((plugins.shipped("configs") / "default.yaml").read_text(encoding="utf-8"))["limits"]
-    assert config.Limits().model_dump() == stated
-    assert Bounds() == config.Limits().of_replies()
+    assert config.LimitSettings().model_dump() == stated
+    assert Bounds() == config.LimitSettings().of_replies()
 
 
 @pytest.mark.parametrize(
@@ -205,7 +197,7 @@ def test_the_body_of_an_http_reply_follows_from_the_replys_limit() -> None:
 # ----------------------------------------------------------------------- time
 
 SLOW_AUDITOR = """
-from fsrbench import execute
+from fsrbench.core import execute
 from fsrbench.plugins import Auditor
 from fsrbench.values import Answer, Audit
 
@@ -217,7 +209,8 @@ def ask(question):
 AUDITOR = Auditor("Takes its time.", open=lambda settings, machine: ask)
 """
 SLOW_BACKEND = """
-from fsrbench import execute, images
+from fsrbench import images
+from fsrbench.core import execute
 from fsrbench.plugins import Backend, Output
 
 class Slow:
@@ -322,10 +315,10 @@ def test_the_turn_of_others_at_the_network_is_not_counted() -> None:
     class Holds:
         model, weights = "holds", {}  # type: ignore[var-annotated]
 
-        def __call__(self, lr: Any, knobs: Any, seed: int, precision: str) -> plugins.Output:
+        def __call__(self, lr: Any, knobs: Any, seed: int, precision: str) -> contracts.Output:
             entered.set()
             leave.wait(20)
-            return plugins.Output(images.resize(lr, 96, 96))
+            return contracts.Output(images.resize(lr, 96, 96))
 
     class Told(execute.Clock):
         excused = 0.0
@@ -410,10 +403,10 @@ def test_a_file_is_read_up_to_a_bound(tmp_path: Path) -> None:
     for size in (0, 1, 65_535, 65_536, 65_537, 200_000):
         content = draw.randbytes(size)
         path.write_bytes(content)
-        assert images.read_bytes(path, size) == content
+        assert atomic.read_bytes(path, size) == content
         if size:
             with pytest.raises(OSError, match="longer than"):
-                images.read_bytes(path, size - 1)
+                atomic.read_bytes(path, size - 1)
 
 
 def test_an_endless_file_is_never_opened() -> None:

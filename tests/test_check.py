@@ -20,11 +20,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from fsrbench import baseline, check, cli, verdicts
-from fsrbench.baseline import Baseline, Figure
-from fsrbench.check import Tolerance
-from fsrbench.errors import InputError, SettingsError
-from fsrbench.summary import FORMAT
+from fsrbench.cli import app
+from fsrbench.core.errors import InputError, SettingsError
+from fsrbench.measure import baseline, check
+from fsrbench.measure.baseline import Baseline, Figure
+from fsrbench.measure.check import Tolerance
+from fsrbench.measure.summary import FORMAT
+from fsrbench.show import verdicts
 
 Said = tuple[int, str, str]
 
@@ -109,7 +111,7 @@ def _write(folder: Path, data: dict[str, Any]) -> None:
 def call(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Said:
     monkeypatch.setattr(sys, "argv", ["fsrbench", *words])
     with pytest.raises(SystemExit) as left:
-        cli.main()
+        app.main()
     out, err = capsys.readouterr()
     return int(left.value.code or 0), out, err
 

@@ -19,8 +19,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fsrbench import checkpoints, networks
-from fsrbench.errors import WeightsError
+from fsrbench.core.errors import WeightsError
+from fsrbench.models import checkpoints, networks
 from test_networks import made_compact
 
 MOST_MB = 1_500
@@ -241,8 +241,8 @@ def test_what_claims_more_than_it_holds_is_refused(hostile: dict[str, Path], nam
 OPEN_ALL = """
 import sys
 from pathlib import Path
-from fsrbench import networks
-from fsrbench.errors import WeightsError
+from fsrbench.models import networks
+from fsrbench.core.errors import WeightsError
 from support import peak_megabytes
 for name in sys.argv[1:]:
     try:

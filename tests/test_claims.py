@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from fsrbench import stats
+from fsrbench.measure import stats
 
 
 @pytest.fixture(scope="module")

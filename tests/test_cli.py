@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from conftest import ROOT, draw_face
-from fsrbench import images
-from fsrbench.cli import app
-from fsrbench.errors import SettingsError
+from fsrbench.cli.app import app
+from fsrbench.core.errors import SettingsError
+from fsrbench.imaging import images
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PLAIN = ["--set", "families.general.backend=bicubic", "--set", "metrics=psnr,ssim"]
@@ -207,7 +207,7 @@ def test_knobs_and_prompt(faces: Path) -> None:
 
 
 def test_concurrency_and_cost_reach_the_arm() -> None:
-    from fsrbench import config
+    from fsrbench.study import config
 
     settings = config.with_arms(config.load(None)[0], ["lvlm", "heuristic"])
     changed = config.with_options(settings, concurrency=16, max_cost=2.5)

@@ -10,9 +10,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsrbench import auditors, config, plugins, rayworker, sweep
-from fsrbench.errors import SettingsError
-from fsrbench.plugins import shipped
+from fsrbench import auditors
+from fsrbench.core import contracts, plugins
+from fsrbench.core.errors import SettingsError
+from fsrbench.core.plugins import shipped
+from fsrbench.experiments import sweep
+from fsrbench.study import config, ray_worker
 
 
 def write(folder: Path, text: str) -> Path:
@@ -172,7 +175,7 @@ def test_whoever_is_said_to_compare_does(auditor: str, tmp_path: Path) -> None:
         own = {"run": str(tmp_path)}
     if auditor == "scripted":
         own = {"replies": [{"score": 50}], "preferences": ["first", "first"]}
-    assert isinstance(declared.open(own, plugins.Machine()), plugins.Comparer) == declared.compares
+    assert isinstance(declared.open(own, contracts.Machine()), contracts.Comparer) == declared.compares
 
 
 @pytest.mark.parametrize(
@@ -197,7 +200,7 @@ def test_an_auditor_of_the_user_says_which_options_it_takes(tmp_path: Path, monk
     monkeypatch.setenv("FSRBENCH_PLUGINS", str(tmp_path / "plugins"))
     monkeypatch.setattr(auditors, "__path__", [*auditors.__path__])
     chosen = config.with_arms(config.load(None)[0], ["mine_over_the_net", "heuristic"])
-    assert chosen.in_flight() == 4 * plugins.CONCURRENCY
+    assert chosen.in_flight() == 4 * contracts.CONCURRENCY
     with pytest.raises(SettingsError, match="--base-url is for an arm that asks a model"):
         config.with_options(chosen, base_url="http://127.0.0.1:1/v1")
     changed = config.with_options(chosen, concurrency=6, max_cost=3.0)
@@ -207,10 +210,10 @@ def test_an_auditor_of_the_user_says_which_options_it_takes(tmp_path: Path, monk
     remembering = sweep._remembering(changed, tmp_path).arms
     assert remembering["mine_over_the_net"].settings.keys() == {"concurrency", "max_cost", "cache"}
     assert remembering["heuristic"] == changed.arms["heuristic"]
-    own = rayworker.shared(changed, 3)
+    own = ray_worker.shared(changed, 3)
     assert own.arms["mine_over_the_net"].settings == {"concurrency": 2, "max_cost": 1.0}
     with pytest.raises(SettingsError, match="raise --concurrency to 10"):
-        rayworker.shared(chosen, 10)
+        ray_worker.shared(chosen, 10)
 
 
 @pytest.mark.slow

@@ -15,12 +15,19 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import draw_face
-from fsrbench import artifacts, config, evidence, images, plugins, prompts, publish, study, subjects
-from fsrbench.errors import AuditorUnreachable, SettingsError
-from fsrbench.execute import untracked
-from fsrbench.plugins import Machine
-from fsrbench.store import RunFolder
-from fsrbench.values import Comparison, Image, Insight, Knobs, KnobValue, Question
+from fsrbench.asking import prompts
+from fsrbench.case import evidence
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import AuditorUnreachable, SettingsError
+from fsrbench.core.execute import untracked
+from fsrbench.core.values import Comparison, Image, Knobs, KnobValue, PrivilegedAccess, Question
+from fsrbench.imaging import artifacts, images
+from fsrbench.measure import subjects
+from fsrbench.show import publish
+from fsrbench.study import config
+from fsrbench.study.run import RunOutcome, run_study
+from fsrbench.study.store import RunFolder
 
 MACHINE = Machine(offline=True)
 NOTHING = evidence.Tools(None, None, None, None)
@@ -42,7 +49,7 @@ def ask_about(
     number: int = 1,
     seed: int = 5,
     most: int | None = None,
-    insight: Insight | None = None,
+    insight: PrivilegedAccess | None = None,
 ) -> Question:
     offered = {name: plugins.load("knobs", name) for name in plugins.names("knobs")}
     offered = {name: knob for name, knob in offered.items() if family in knob.families}
@@ -78,11 +85,11 @@ def go(
     arms: dict[str, dict[str, Any]],
     *changes: str,
     families: tuple[str, ...] = ("general",),
-) -> study.Outcome:
+) -> RunOutcome:
     own = [f"arms.{name}={json.dumps(arm)}" for name, arm in arms.items()]
     settings, _ = config.load(None, [*PLAIN, *changes, *own])
     settings = config.with_arms(config.with_families(settings, families), arms)
-    return study.run(settings, MACHINE, *faces, out)
+    return run_study(settings, MACHINE, *faces, out)
 
 
 def rows(out: Path, *without: str) -> list[dict[str, str]]:
@@ -299,7 +306,7 @@ def made_up(pair: tuple[Image, Image], good: Knobs, calls: list[Knobs], most: in
 
     reference = images.as_stored(sr)
     spoilt = images.as_stored(np.clip(sr + np.float32(0.2), 0, 1))
-    return ask_about(spoilt, lr, insight=Insight(reference, restore), most=most)
+    return ask_about(spoilt, lr, insight=PrivilegedAccess(reference, restore), most=most)
 
 
 @pytest.mark.parametrize(
@@ -348,7 +355,7 @@ def test_the_budget_is_kept_and_reaches_every_knob_first(pair: tuple[Image, Imag
 
 def test_a_picture_equal_to_the_reference_is_accepted(pair: tuple[Image, Image]) -> None:
     sr = images.as_stored(pair[0])
-    question = ask_about(sr, pair[1], insight=Insight(sr, lambda _: images.as_stored(1 - sr)))
+    question = ask_about(sr, pair[1], insight=PrivilegedAccess(sr, lambda _: images.as_stored(1 - sr)))
     answer = plugins.load("auditors", "oracle").open({}, MACHINE)(question)
     assert answer.audit.score == 100
     assert answer.exchange["current"] is None  # its PSNR is infinite
@@ -362,7 +369,7 @@ def test_the_oracle_needs_a_reference_and_a_metric(faces: tuple[Path, Path], tmp
     with pytest.raises(SettingsError, match="Did you mean psnr"):
         plugins.load("auditors", "oracle").open({"objective": "psrn"}, MACHINE)
     settings = config.with_arms(config.load(None, PLAIN)[0], ["oracle"])
-    outcome = study.run(config.with_families(settings, ["general"]), MACHINE, faces[0], None, tmp_path / "out")
+    outcome = run_study(config.with_families(settings, ["general"]), MACHINE, faces[0], None, tmp_path / "out")
     assert all("needs one" in failure.why for failure in outcome.failures)
     assert len(outcome.failures) == 3
 
@@ -383,7 +390,7 @@ def test_what_an_arm_is_for_is_what_its_auditor_declares(tmp_path: Path, monkeyp
     images.write(hr / "a.png", draw_face(96))
     images.write(lr / "a.png", images.resize(draw_face(96), 24, 24))
     alone = config.with_families(config.load(None, PLAIN)[0], ["general"])
-    study.run(config.with_arms(alone, []), MACHINE, lr, hr, tmp_path / "run")
+    run_study(config.with_arms(alone, []), MACHINE, lr, hr, tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
     record = folder.study()
     record["settings"]["arms"] = settings.model_dump(mode="json")["arms"]

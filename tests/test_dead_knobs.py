@@ -12,15 +12,20 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import config, faces, images, liveness, overviews, preview, publish, study
 from fsrbench.auditors.random import AUDITOR
 from fsrbench.backends import gfpgan
-from fsrbench.execute import untracked
-from fsrbench.liveness import Trial
-from fsrbench.plugins import Backend, Machine, Output
-from fsrbench.store import RunFolder
-from fsrbench.values import Image, Knobs, Restoration, Round
-from fsrbench.values import Trail as Kept
+from fsrbench.case import liveness
+from fsrbench.case.liveness import Trial
+from fsrbench.core.contracts import Backend, Machine, Output
+from fsrbench.core.execute import untracked
+from fsrbench.core.values import Image, Knobs, Restoration, Round
+from fsrbench.core.values import Trail as Kept
+from fsrbench.experiments import preview
+from fsrbench.imaging import faces, images
+from fsrbench.show import overviews, publish
+from fsrbench.study import config
+from fsrbench.study.run import run_study
+from fsrbench.study.store import RunFolder
 
 RED = 0.9
 """A picture's first value from which on it holds three faces, for the stand-in of the detector."""
@@ -91,7 +96,7 @@ def test_a_group_among_the_first_pictures_is_found_and_the_knob_is_alive(
 ) -> None:
     """The first two pictures have one face; the fourth has three, and there the knob moves."""
     lr, settings = folder(tmp_path, groups=[3]), settings_of("heuristic")
-    study.run(settings, SEEING, lr, None, tmp_path / "out")
+    run_study(settings, SEEING, lr, None, tmp_path / "out")
     assert trials(tmp_path / "out")["only_center_face"].pictures == 1
     assert trials(tmp_path / "out")["only_center_face"].largest > 1
     assert RunFolder(tmp_path / "out").study()["dead_knobs"] == {"prior": []}
@@ -111,7 +116,7 @@ def test_without_a_group_it_is_untried_and_not_dead(
     prior: None, tmp_path: Path, caplog: pytest.LogCaptureFixture, machine: Machine, number: int, why: str
 ) -> None:
     lr, settings = folder(tmp_path, groups=[17], number=number), settings_of("heuristic")
-    study.run(settings, machine, lr, None, tmp_path / "out", limit=2)
+    run_study(settings, machine, lr, None, tmp_path / "out", limit=2)
     if number < 18:  # only what is worked on is looked at; `knobs` looks at the whole folder
         lr = folder(tmp_path / "two", groups=[], number=2) if machine is SEEING else lr
     assert trials(tmp_path / "out")["only_center_face"].pictures == 0
@@ -159,10 +164,10 @@ def test_what_a_run_shows_is_taken_back(
     lr, out = folder(tmp_path, groups=[2]), tmp_path / "out"
     monkeypatch.setattr(liveness, "choosy", lambda _offered, _backend: ())  # as if nobody knew what it needs
     settings = settings_of(eager=ASKED)
-    study.run(settings, SEEING, lr, None, out, limit=2)
+    run_study(settings, SEEING, lr, None, out, limit=2)
     assert RunFolder(out).study()["dead_knobs"] == {"prior": ["only_center_face"]}
     assert any("only_center_face is dead: it moves no pixel of the 2 pictures" in line for line in caplog.messages)
-    study.run(settings, SEEING, lr, None, out)
+    run_study(settings, SEEING, lr, None, out)
     assert RunFolder(out).study()["dead_knobs"] == {"prior": []}
     assert trials(out)["only_center_face"] == Trial(2, 0, moved="02")
     said = "only_center_face is not dead: it moved no pixel of the 2 pictures on which it was tried, but "
@@ -216,18 +221,18 @@ def test_random_draws_no_dead_knob_and_a_resumed_run_draws_alike(
     monkeypatch.setattr(liveness, "choosy", lambda _offered, _backend: ())
     lr, settings = folder(tmp_path, groups=[2], number=8), settings_of("random", eager=ASKED)
     assert AUDITOR.control
-    study.run(settings, SEEING, lr, None, tmp_path / "whole")
+    run_study(settings, SEEING, lr, None, tmp_path / "whole")
     drawn = hints(tmp_path / "whole")
     assert len(drawn) == 8
     assert all(set(one["hints"]) == {"restore_weight"} for one in drawn.values())
     assert all(one["dead"] == ["only_center_face"] for one in drawn.values())
-    study.run(settings, SEEING, lr, None, tmp_path / "parts", limit=4)  # which takes the claim back
+    run_study(settings, SEEING, lr, None, tmp_path / "parts", limit=4)  # which takes the claim back
     assert RunFolder(tmp_path / "parts").study()["dead_knobs"] == {"prior": []}
-    study.run(settings, SEEING, lr, None, tmp_path / "parts")
+    run_study(settings, SEEING, lr, None, tmp_path / "parts")
     assert hints(tmp_path / "parts") == drawn
 
 
 def test_random_draws_what_could_not_be_tried(prior: None, tmp_path: Path) -> None:
-    study.run(settings_of("random"), BLIND, folder(tmp_path, groups=[], number=8), None, tmp_path / "out")
+    run_study(settings_of("random"), BLIND, folder(tmp_path, groups=[], number=8), None, tmp_path / "out")
     drawn = {name for one in hints(tmp_path / "out").values() for name in one["hints"]}
     assert drawn == {"restore_weight", "only_center_face"}

@@ -16,11 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import draw_face
-from fsrbench import degrade as subject
-from fsrbench import images, plugins
-from fsrbench.degrade import TABLE, degrade, standardise
-from fsrbench.errors import InputError, SettingsError
-from fsrbench.values import derive_seed
+from fsrbench.case import degrade as subject
+from fsrbench.case.degrade import TABLE, degrade, standardise
+from fsrbench.core import contracts, plugins
+from fsrbench.core.errors import InputError, SettingsError
+from fsrbench.core.values import derive_seed
+from fsrbench.imaging import images
 
 SIZES = {"scale": 4, "hr_size": 64}
 
@@ -457,7 +458,7 @@ def test_interrupted_it_keeps_what_is_made_and_the_next_run_ends_as_if_nothing_w
 
 
 def test_a_recipe_may_not_draw_a_name_of_the_table(hr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bad = plugins.Recipe("", draw=lambda rng: {"seed": 1}, apply=lambda hr, values, scale: hr, columns=("seed",))
+    bad = contracts.Recipe("", draw=lambda rng: {"seed": 1}, apply=lambda hr, values, scale: hr, columns=("seed",))
     monkeypatch.setattr(subject.plugins, "load", lambda kind, name: bad)
     with pytest.raises(SettingsError, match="draws seed"):
         degrade(hr, tmp_path / "lr", **SIZES)

@@ -17,9 +17,9 @@ import pytest
 
 import fsrbench
 from conftest import ROOT, draw_face
-from fsrbench import images
+from fsrbench.imaging import images
 
-FOLDER = Path(fsrbench.__file__).parent / "embedded"
+FOLDER = Path(fsrbench.__file__).parent / "models" / "embedded"
 FAMILIES = ("general", "blind", "prior")
 NUMBER = r"[+-]?\d+\.\d+"
 SCRIPT = ROOT / "scripts" / "train_embedded.py"

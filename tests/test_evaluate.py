@@ -12,15 +12,18 @@ import pytest
 import torch
 
 from conftest import draw_face
-from fsrbench import config, evaluate, images, publish, subjects
-from fsrbench import scores as scorefile
-from fsrbench.errors import InputError, StoreError
-from fsrbench.execute import untracked
-from fsrbench.plugins import Machine, Metric
-from fsrbench.results import Numbers
-from fsrbench.store import RunFolder
-from fsrbench.summary import summarise
-from fsrbench.values import Image, Score
+from fsrbench.core.contracts import Machine, Metric
+from fsrbench.core.errors import InputError, StoreError
+from fsrbench.core.execute import untracked
+from fsrbench.core.values import Image, Score
+from fsrbench.imaging import images
+from fsrbench.measure import evaluate, subjects
+from fsrbench.measure import scores as scorefile
+from fsrbench.measure.results import Numbers
+from fsrbench.measure.summary import summarise
+from fsrbench.show import publish
+from fsrbench.study import config
+from fsrbench.study.store import RunFolder
 
 MACHINE = Machine(offline=True)
 

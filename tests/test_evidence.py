@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import evidence, images, plugins, prompts
-from fsrbench.errors import Unavailable
-from fsrbench.plugins import Machine
-from fsrbench.values import Case, Evidence, Image, derive_seed
+from fsrbench.asking import prompts
+from fsrbench.case import evidence
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import Unavailable
+from fsrbench.core.values import Case, Evidence, Image, derive_seed
+from fsrbench.imaging import images
 
 Faces: TypeAlias = dict[str, Image]
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import draw_face
-from fsrbench import faces, images
-from fsrbench.errors import WeightsError
-from fsrbench.plugins import Machine
-from fsrbench.values import Image
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import WeightsError
+from fsrbench.core.values import Image
+from fsrbench.imaging import faces, images
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,15 @@ import pytest
 import yaml
 
 from conftest import ROOT, draw_face
-from fsrbench import cli, config, execute, images, study
-from fsrbench.errors import StoreError
-from fsrbench.plugins import Machine
-from fsrbench.store import RunFolder
-from fsrbench.values import Image
+from fsrbench.cli import app
+from fsrbench.core import execute
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import StoreError
+from fsrbench.core.values import Image
+from fsrbench.imaging import images
+from fsrbench.study import config
+from fsrbench.study.run import RunOutcome, run_study
+from fsrbench.study.store import RunFolder
 from test_study import ASK, PLAIN, everything, scripted
 
 KILLS = 100
@@ -243,9 +247,9 @@ def test_a_read_only_folder_is_said(faces: tuple[Path, Path], tmp_path: Path) ->
 # ------------------------------------------------------------- while it runs
 
 
-def go(faces: tuple[Path, Path], out: Path, track: execute.Track = execute.untracked) -> study.Outcome:
+def go(faces: tuple[Path, Path], out: Path, track: execute.Track = execute.untracked) -> RunOutcome:
     settings = config.with_arms(config.with_families(config.load(None, CHANGES)[0], ["general"]), ["s"])
-    return study.run(settings, Machine(), *faces, out, track=track)
+    return run_study(settings, Machine(), *faces, out, track=track)
 
 
 @pytest.mark.parametrize(
@@ -297,9 +301,9 @@ def test_what_can_be_mended_is_one_sentence_and_a_bug_keeps_its_traceback(
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(app, "app", fail)
     with pytest.raises((SystemExit, type(error))) as left:
-        cli.main()
+        app.main()
     if said is None:
         assert left.value is error
     else:
@@ -332,7 +336,7 @@ def test_a_picture_that_vanishes_after_it_was_listed_costs_its_case_alone(
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from fsrbench.store import RunFolder
+from fsrbench.study.store import RunFolder
 with RunFolder(Path(sys.argv[1])).locked():
     print("held", flush=True)
     time.sleep(120)

@@ -20,8 +20,8 @@ import pytest
 from PIL import Image as Pillow
 
 from conftest import draw_face
-from fsrbench import decode, images
-from fsrbench.errors import InputError
+from fsrbench.core.errors import InputError
+from fsrbench.imaging import decode, images
 from support import peak_megabytes
 
 MUTATIONS = 20_000

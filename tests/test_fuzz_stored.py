@@ -27,35 +27,20 @@ import pytest
 import yaml
 
 from conftest import draw_face
-from fsrbench import (
-    baseline,
-    check,
-    config,
-    csvfile,
-    degrade,
-    evaluate,
-    execute,
-    findings,
-    images,
-    inputs,
-    journal,
-    plugins,
-    publish,
-    record,
-    report,
-    scores,
-    study,
-    subjects,
-    summary,
-    tables,
-    unit,
-)
 from fsrbench.auditors._cache import Cache
 from fsrbench.auditors._wire import Completion
-from fsrbench.errors import FsrbenchError
-from fsrbench.plugins import Machine
-from fsrbench.results import Numbers, Results
-from fsrbench.store import RunFolder
+from fsrbench.case import degrade
+from fsrbench.core import execute, plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import FsrbenchError
+from fsrbench.files import csvfile, journal
+from fsrbench.imaging import images
+from fsrbench.measure import baseline, check, evaluate, scores, subjects, summary
+from fsrbench.measure.results import Numbers, Results
+from fsrbench.show import findings, publish, report, tables
+from fsrbench.study import config, inputs, record, unit
+from fsrbench.study.run import run_study
+from fsrbench.study.store import RunFolder
 from support import peak_megabytes
 from test_fuzz_pictures import MOST_MB, PROCESSES, mutated
 
@@ -88,7 +73,7 @@ def write_run(root: Path) -> None:
         hr = draw_face(96, number)
         images.write(root / "high" / f"{number}.png", hr)
     degrade.degrade(root / "high", root / "low", recipe="bicubic", hr_size=96)
-    folder = study.run(chosen(), Machine(), root / "low", root / "high", root / "out").folder
+    folder = run_study(chosen(), Machine(), root / "low", root / "high", root / "out").folder
     with folder.locked():
         show(folder, settings_of(folder))
     csvfile.write(folder.root / "failures.csv", ("family", "case", "arm", "why"), [["general", "9", "s", "gone"]])

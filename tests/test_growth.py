@@ -14,28 +14,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsrbench import (
-    config,
-    csvfile,
-    degrade,
-    evaluate,
-    images,
-    journal,
-    plots,
-    publish,
-    report,
-    store,
-    study,
-    subjects,
-)
-from fsrbench import scores as scorefile
-from fsrbench import summary as summarising
-from fsrbench.config import Settings
-from fsrbench.journal import Journal
-from fsrbench.plugins import Machine
-from fsrbench.results import Numbers, Results
-from fsrbench.store import RunFolder
-from fsrbench.values import Trail
+from fsrbench.case import degrade
+from fsrbench.core.contracts import Machine
+from fsrbench.core.values import Trail
+from fsrbench.files import csvfile, journal
+from fsrbench.files.journal import Journal
+from fsrbench.imaging import images
+from fsrbench.measure import evaluate, subjects
+from fsrbench.measure import scores as scorefile
+from fsrbench.measure import summary as summarising
+from fsrbench.measure.results import Numbers, Results
+from fsrbench.show import plots, publish, report
+from fsrbench.study import config, store
+from fsrbench.study.config import Settings
+from fsrbench.study.run import run_study
+from fsrbench.study.store import RunFolder
 
 MACHINE = Machine(offline=True)
 ASK = {"score": 30, "confidence": 95, "tags": ["ringing"], "hints": {"dehalo": 0.5}, "reason": "Halos. " * 80}
@@ -49,7 +42,7 @@ def run(root: Path, cases: int, name: str = "out") -> Path:
     arm = {"auditor": "scripted", "replies": [ASK]}
     changes = [f"arms.s={json.dumps(arm)}", "families.general.backend=bicubic", "metrics=psnr", "hr_size=16"]
     settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["s"])
-    outcome = study.run(settings, MACHINE, root / "lr", root / "hr", root / f"{name} {cases}", limit=cases)
+    outcome = run_study(settings, MACHINE, root / "lr", root / "hr", root / f"{name} {cases}", limit=cases)
     assert not outcome.failures
     assert outcome.done in (0, cases)
     return outcome.folder.root

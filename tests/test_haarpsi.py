@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from scipy.signal import convolve2d
 
 from conftest import draw_face
-from fsrbench import config, images, plugins
-from fsrbench.errors import InputError, SettingsError, Unavailable
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import InputError, SettingsError, Unavailable
+from fsrbench.core.values import Image
+from fsrbench.imaging import images
 from fsrbench.metrics import piq
-from fsrbench.plugins import Machine
 from fsrbench.recipes import _stages as stages
-from fsrbench.values import Image
+from fsrbench.study import config
 
 Scorer = Callable[[Sequence[Image], Image | None], Sequence[float]]
 Plane = NDArray[np.float64]

@@ -11,14 +11,19 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import config, headroom, images, overviews, plugins, publish, study
-from fsrbench import scores as scorefile
-from fsrbench.errors import InputError
-from fsrbench.execute import untracked
-from fsrbench.plugins import Machine
-from fsrbench.results import Numbers
-from fsrbench.store import RunFolder
-from fsrbench.values import Score
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import InputError
+from fsrbench.core.execute import untracked
+from fsrbench.core.values import Score
+from fsrbench.experiments import headroom
+from fsrbench.imaging import images
+from fsrbench.measure import scores as scorefile
+from fsrbench.measure.results import Numbers
+from fsrbench.show import overviews, publish
+from fsrbench.study import config
+from fsrbench.study.run import run_study
+from fsrbench.study.store import RunFolder
 
 MACHINE = Machine(offline=True)
 PLAIN = [
@@ -55,7 +60,7 @@ def a_run(faces: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) ->
     arms = {"eager": [FOLLOW], "shy": [{"score": 99}]}
     own = [f"arms.{name}={json.dumps({'auditor': 'scripted', 'replies': said})}" for name, said in arms.items()]
     settings = config.with_arms(settings_of(*own, "metrics=psnr"), [*arms, "oracle"])
-    assert study.run(settings, MACHINE, *faces, out).failures == []
+    assert run_study(settings, MACHINE, *faces, out).failures == []
     publish.run(RunFolder(out), MACHINE, 1, untracked)
     return out
 
@@ -147,7 +152,7 @@ def test_what_one_oracle_measured_the_others_take_over(
     faces: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A setting that no oracle chose is restored once for both metrics."""
-    from fsrbench.restore import Pipeline
+    from fsrbench.case.restore import Pipeline
 
     made: list[tuple[object, ...]] = []
     original = Pipeline.restore
@@ -222,7 +227,7 @@ def test_it_is_said_that_the_oracle_is_privileged(found: dict[str, Any]) -> None
 def test_again_changes_nothing_and_restores_nothing(
     faces: tuple[Path, Path], found: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fsrbench.restore import Pipeline
+    from fsrbench.case.restore import Pipeline
 
     monkeypatch.delattr(Pipeline, "restore")
     again = headroom.run(headroom.Plan(settings_of(), *faces), MACHINE, found["out"])

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fsrbench import plugins
-from fsrbench.errors import AuditorUnreachable
-from fsrbench.plugins import Machine
-from fsrbench.values import Answer, Question, to_json
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import AuditorUnreachable
+from fsrbench.core.values import Answer, Question, to_json
 from hostile import KEY, PATIENCE, REDIRECTS, Hostile
 from support import peak_megabytes
 from test_lvlm import question

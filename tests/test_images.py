@@ -17,8 +17,9 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image as Pillow
 
 from conftest import draw_face
-from fsrbench import decode, images
-from fsrbench.errors import InputError, StoreError
+from fsrbench.core.errors import InputError, StoreError
+from fsrbench.files import atomic
+from fsrbench.imaging import decode, images
 
 
 def save(path: Path, picture: Pillow.Image, **options: object) -> Path:
@@ -173,7 +174,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkey
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StoreError, match="No space left"):
-        images.write_bytes(target, b"new")
+        atomic.write_bytes(target, b"new")
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -214,16 +215,16 @@ def test_fit_square_takes_the_middle() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
 def test_a_link_that_was_named_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
     real, link, nowhere = tmp_path / "é" / "real", tmp_path / "link", tmp_path / "nowhere"
-    images.write_bytes(real, b"old")
+    atomic.write_bytes(real, b"old")
     link.symlink_to(Path("é", "real"))
     nowhere.symlink_to(Path("made", "later"))
     for path in (link, nowhere):
-        images.write_named(path, b"new")
+        atomic.write_named(path, b"new")
         assert path.is_symlink()
     assert real.read_bytes() == (tmp_path / "made" / "later").read_bytes() == b"new"
     assert sorted(path.name for path in real.parent.iterdir()) == ["real"]
     (tmp_path / "ring").symlink_to("ring")
-    images.write_named(tmp_path / "ring", b"new")
+    atomic.write_named(tmp_path / "ring", b"new")
     assert (tmp_path / "ring").read_bytes() == b"new"
 
 
@@ -233,7 +234,7 @@ def test_in_a_folder_of_results_no_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "mine").write_bytes(b"mine")
     for name, target in (("summary.md", "mine"), ("scores.csv", "not there"), ("study.yaml", "/dev/null")):
         (tmp_path / name).symlink_to(target)
-        images.write_bytes(tmp_path / name, b"new")
+        atomic.write_bytes(tmp_path / name, b"new")
         assert not (tmp_path / name).is_symlink()
         assert (tmp_path / name).read_bytes() == b"new"
     assert (tmp_path / "mine").read_bytes() == b"mine"
@@ -244,8 +245,8 @@ def test_in_a_folder_of_results_no_link_is_followed(tmp_path: Path) -> None:
 def test_what_a_process_prints_into_is_not_replaced(tmp_path: Path) -> None:
     """By a link of its own: a test that goes wrong must not replace the system's."""
     (tmp_path / "out").symlink_to("/dev/stdout")
-    words = "from fsrbench import images; from pathlib import Path; import sys; print('first', flush=True); "
-    words += "images.write_named(Path(sys.argv[1]), b'second')"
+    words = "from fsrbench.files import atomic; from pathlib import Path; import sys; print('first', flush=True); "
+    words += "atomic.write_named(Path(sys.argv[1]), b'second')"
     command = [sys.executable, "-c", words, str(tmp_path / "out")]
     assert subprocess.run(command, capture_output=True, check=True).stdout == b"first\nsecond"
     with (tmp_path / "kept").open("wb") as file:
@@ -253,4 +254,4 @@ def test_what_a_process_prints_into_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "kept").read_bytes() == b"first\nsecond"
     assert (tmp_path / "out").is_symlink()
     with pytest.raises(StoreError, match="directory"):
-        images.write_named(tmp_path, b"")
+        atomic.write_named(tmp_path, b"")

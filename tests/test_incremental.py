@@ -17,32 +17,22 @@ import pytest
 from numpy.typing import NDArray
 
 from conftest import draw_face
-from fsrbench import (
-    cli,
-    config,
-    csvfile,
-    evaluate,
-    evidence_commands,
-    execute,
-    images,
-    journal,
-    panels,
-    plots,
-    plugins,
-    publish,
-    record,
-    report,
-    study,
-    subjects,
-)
-from fsrbench import scores as scorefile
-from fsrbench.config import Limits
-from fsrbench.errors import SettingsError, Unavailable, WeightsError
-from fsrbench.plugins import Machine, Metric
-from fsrbench.results import Results
-from fsrbench.store import RunFolder
-from fsrbench.subjects import Evaluation, Role, Subject
-from fsrbench.values import PURE, Image, Score
+from fsrbench.cli import app, evidence_commands
+from fsrbench.core import execute, plugins
+from fsrbench.core.contracts import Machine, Metric
+from fsrbench.core.errors import SettingsError, Unavailable, WeightsError
+from fsrbench.core.values import PURE, Image, Score
+from fsrbench.files import atomic, csvfile, journal
+from fsrbench.imaging import images
+from fsrbench.measure import evaluate, subjects
+from fsrbench.measure import scores as scorefile
+from fsrbench.measure.results import Results
+from fsrbench.measure.subjects import Evaluation, Role, Subject
+from fsrbench.show import panels, plots, publish, report
+from fsrbench.study import config, record
+from fsrbench.study.config import LimitSettings
+from fsrbench.study.run import RunOutcome, run_study
+from fsrbench.study.store import RunFolder
 
 MACHINE = Machine(offline=True)
 METRICS = ("psnr", "niqe")
@@ -133,7 +123,7 @@ def go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch]:
         what = what or bench.what()
         expected, watch = bench.full(what, machine), Watch()
         metrics = {name: watched(name, metric, watch) for name, metric in what.metrics.items()}
-        read, write = images.read, images.replacing
+        read, write = images.read, atomic.replacing
 
         def reading(path: Path, **bounds: int) -> Image:
             watch.read.append(path.name)
@@ -149,7 +139,7 @@ def go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch]:
 
         with monkeypatch.context() as patch:
             patch.setattr(images, "read", reading)
-            patch.setattr(images, "replacing", writing)
+            patch.setattr(atomic, "replacing", writing)
             patch.setattr(panels, "draw", drawing)
             patch.setattr(panels, "sheet", lambda *_: np.zeros((8, 8, 3), np.uint8))
             patch.setattr(plots, "draw", lambda results: [token(results, "plots/plot.svg")])
@@ -163,7 +153,7 @@ def go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch]:
 
 def token(results: Results, name: str) -> Path:
     """Something in place of a plot or of the report."""
-    images.write_bytes(results.root / name, b"token")
+    atomic.write_bytes(results.root / name, b"token")
     return results.root / name
 
 
@@ -194,8 +184,9 @@ def test_the_second_time_decodes_and_scores_nothing(bench: Bench, monkeypatch: p
     def forbidden(*_: Any, **__: Any) -> Any:
         raise AssertionError("something was computed")
 
-    for name in ("read", "read_stored", "write", "replacing"):
+    for name in ("read", "read_stored", "write"):
         monkeypatch.setattr(images, name, forbidden)
+    monkeypatch.setattr(atomic, "replacing", forbidden)
     what = bench.what()
     shut = replace(what, metrics={n: replace(m, open=forbidden) for n, m in what.metrics.items()})
     assert publish.publish(shut, RunFolder(bench.out), MACHINE, 2, execute.untracked) == summary
@@ -280,7 +271,7 @@ def test_a_changed_reference_concerns_only_what_needs_it(bench: Bench, go: Calla
 def test_a_changed_size_of_references_concerns_only_what_needs_one(bench: Bench, go: Callable[..., Watch]) -> None:
     go()
     assert go(replace(bench.what(), hr_size=256)).scored == {"psnr": 6}
-    assert go(replace(bench.what(), hr_size=256, limits=Limits(max_pixels=10**6))).scored == {"psnr": 6}
+    assert go(replace(bench.what(), hr_size=256, limits=LimitSettings(max_pixels=10**6))).scored == {"psnr": 6}
 
 
 def test_an_added_arm(bench: Bench, go: Callable[..., Watch]) -> None:
@@ -580,7 +571,7 @@ def test_unavailable_on_one_case_costs_the_others_nothing(bench: Bench, go: Call
 
 
 @pytest.fixture
-def typed(tmp_path: Path) -> Callable[[], study.Outcome]:
+def typed(tmp_path: Path) -> Callable[[], RunOutcome]:
     """A run of three tiny cases that can be typed again and again."""
     for number in range(3):
         images.write(tmp_path / "lr" / f"{number}.png", draw_face(24, number))
@@ -588,8 +579,8 @@ def typed(tmp_path: Path) -> Callable[[], study.Outcome]:
     settings = config.with_families(config.load(None, changes)[0], ["general"])
     settings = config.with_arms(settings, ["rerun"])
 
-    def again() -> study.Outcome:
-        outcome = study.run(settings, MACHINE, tmp_path / "lr", None, tmp_path / "out")
+    def again() -> RunOutcome:
+        outcome = run_study(settings, MACHINE, tmp_path / "lr", None, tmp_path / "out")
         publish.run(outcome.folder, MACHINE, 1, execute.untracked)
         return outcome
 
@@ -605,16 +596,16 @@ def test_a_report_changes_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         images.write(tmp_path / "other" / f"{number}.png", draw_face(96, number + 2))
     changes = ["families.general.backend=bicubic", "metrics=psnr,ssim", "hr_size=96"]
     settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["rerun"])
-    out = study.run(settings, MACHINE, tmp_path / "lr", tmp_path / "hr", tmp_path / "out").folder.root
+    out = run_study(settings, MACHINE, tmp_path / "lr", tmp_path / "hr", tmp_path / "out").folder.root
     monkeypatch.setattr(plots, "draw", lambda results: [token(results, "plots/plot.svg")])
     monkeypatch.setattr(report, "build", lambda results, *_: token(results, "report/index.html"))
 
     def told() -> list[bytes]:
         return [(out / name).read_bytes() for name in ("scores.csv", "summary.json", "report/index.html")]
 
-    cli.evaluate(out)
+    app.evaluate(out)
     evidence_commands.report(out, changes=["metrics=psnr,ssim,psnr_y"])  # one more is no other
-    cli.evaluate(out, hr=tmp_path / "other")
+    app.evaluate(out, hr=tmp_path / "other")
     before = told()
     with pytest.raises(SettingsError, match=r"other numbers \(8\): psnr of 0 \(general, pure\) is .*--hr DIR"):
         evidence_commands.report(out)
@@ -624,7 +615,7 @@ def test_a_report_changes_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(SettingsError, match=r"would be .*limits\.max_pixels"):
         evidence_commands.report(out, hr=tmp_path / "other", changes=["limits.max_pixels=9000"])
     assert told() == before
-    cli.evaluate(out)
+    app.evaluate(out)
     evidence_commands.report(out)
     assert told() != before
 
@@ -660,7 +651,7 @@ def test_pictures_of_a_run_that_were_exchanged_have_no_number(tmp_path: Path, fo
     changes = ["families.general.backend=bicubic", "metrics=psnr,ssim,niqe", "hr_size=192"]
     changes.append(f"arms.s={json.dumps({'auditor': 'scripted', 'replies': [reply]})}")
     settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["s"])
-    out = study.run(settings, MACHINE, tmp_path / "lr", tmp_path / "hr", tmp_path / "out").folder.root
+    out = run_study(settings, MACHINE, tmp_path / "lr", tmp_path / "hr", tmp_path / "out").folder.root
 
     def found() -> dict[tuple[str, str, str], tuple[float | None, str]]:
         publish.run(RunFolder(out), MACHINE, 1, execute.untracked)
@@ -689,7 +680,7 @@ def test_pictures_of_a_run_that_were_exchanged_have_no_number(tmp_path: Path, fo
 
 
 def test_a_finished_run_typed_again_writes_nothing(
-    typed: Callable[[], study.Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    typed: Callable[[], RunOutcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     typed()
 
@@ -708,7 +699,7 @@ def test_a_finished_run_typed_again_writes_nothing(
 
 
 def test_a_changed_input_is_noticed_and_one_that_is_only_newer_is_not(
-    typed: Callable[[], study.Outcome], tmp_path: Path
+    typed: Callable[[], RunOutcome], tmp_path: Path
 ) -> None:
     typed()
     newer, other = tmp_path / "lr" / "0.png", tmp_path / "lr" / "1.png"
@@ -722,7 +713,7 @@ def test_a_changed_input_is_noticed_and_one_that_is_only_newer_is_not(
 
 @pytest.mark.parametrize("name", ["run_config.csv", "failures.csv", "summary.json"])
 def test_a_table_that_a_kill_left_out_is_written_by_the_next(
-    typed: Callable[[], study.Outcome], tmp_path: Path, name: str
+    typed: Callable[[], RunOutcome], tmp_path: Path, name: str
 ) -> None:
     typed()
     file = tmp_path / "out" / name
@@ -732,7 +723,7 @@ def test_a_table_that_a_kill_left_out_is_written_by_the_next(
     assert file.read_bytes() == before
 
 
-def test_a_trail_is_parsed_once_and_again_when_it_changed(tmp_path: Path, typed: Callable[[], study.Outcome]) -> None:
+def test_a_trail_is_parsed_once_and_again_when_it_changed(tmp_path: Path, typed: Callable[[], RunOutcome]) -> None:
     folder = typed().folder
     first = folder.trail("general", "0")
     assert folder.trail("general", "0") is first
@@ -745,7 +736,7 @@ def test_a_trail_is_parsed_once_and_again_when_it_changed(tmp_path: Path, typed:
 
 
 def test_a_changed_trail_redraws_its_panel_alone(
-    typed: Callable[[], study.Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    typed: Callable[[], RunOutcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = typed().folder.trail_file("general", "0")
     file.write_text(file.read_text(encoding="utf-8").replace('"notes": []', '"notes": ["x"]'), encoding="utf-8")

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from conftest import draw_face
-from fsrbench import images, interrupts
+from fsrbench.cli import interrupts
+from fsrbench.imaging import images
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="POSIX signals")]
 SECONDS = 3.0
@@ -165,7 +166,7 @@ def test_it_ends_while_a_server_is_waited_for(place: Path, tmp_path: Path) -> No
 
 
 def test_what_the_system_says_to_ignore_is_ignored(tmp_path: Path) -> None:
-    script = "import signal; from fsrbench import interrupts; interrupts.heed(); signal.raise_signal(signal.SIGHUP)"
+    script = "import signal; from fsrbench.cli import interrupts; interrupts.heed(); signal.raise_signal(signal.SIGHUP)"
     ignoring = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); {script}; print('it goes on')"
     done = subprocess.run([sys.executable, "-c", ignoring], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "it goes on\n")

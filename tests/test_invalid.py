@@ -9,24 +9,18 @@ from typing import Any
 import pytest
 
 from conftest import draw_face
-from fsrbench import (
-    caveats,
-    config,
-    console,
-    evaluate,
-    execute,
-    findings,
-    images,
-    mishaps,
-    reply,
-    study,
-    subjects,
-    tables,
-)
-from fsrbench.errors import SettingsError
-from fsrbench.plugins import Machine
-from fsrbench.results import Numbers
-from fsrbench.summary import summarise
+from fsrbench.asking import reply
+from fsrbench.cli import console
+from fsrbench.core import execute
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import SettingsError
+from fsrbench.imaging import images
+from fsrbench.measure import evaluate, mishaps, subjects
+from fsrbench.measure.results import Numbers
+from fsrbench.measure.summary import summarise
+from fsrbench.show import caveats, findings, tables
+from fsrbench.study import config
+from fsrbench.study.run import RunOutcome, run_study
 from loopback import GOOD, Loopback, Step, says
 
 FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
@@ -40,7 +34,7 @@ def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-def go(tmp_path: Path, *steps: Step, share: float = 0.5, **more: Any) -> tuple[study.Outcome, Any, dict[str, Any]]:
+def go(tmp_path: Path, *steps: Step, share: float = 0.5, **more: Any) -> tuple[RunOutcome, Any, dict[str, Any]]:
     """Four faces audited by a server that answers so, measured; the run, its settings, the summary."""
     for number in range(4):
         images.write(tmp_path / "hr" / f"face{number}.png", draw_face(48, number))
@@ -51,7 +45,7 @@ def go(tmp_path: Path, *steps: Step, share: float = 0.5, **more: Any) -> tuple[s
         settings, _ = config.load(None, [*changes, f"arms.lvlm={json.dumps(arm)}"])
         settings = config.with_arms(config.with_families(settings, ["general"]), ["lvlm"])
         machine = Machine(offline=True)
-        outcome = study.run(settings, machine, tmp_path / "lr", tmp_path / "hr", tmp_path / "out")
+        outcome = run_study(settings, machine, tmp_path / "lr", tmp_path / "hr", tmp_path / "out")
     made = config.Settings.model_validate(outcome.folder.study()["settings"])
     what = subjects.of_run(outcome.folder, made)
     scores = evaluate.measure(what, machine, 1, execute.untracked, outcome.folder.journal)

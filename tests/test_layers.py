@@ -1,4 +1,8 @@
-"""Imports run downward only, nothing heavy loads where `--help` would pay, plugins do not know each other."""
+"""Imports run downward only, nothing heavy loads where `--help` would pay, plugins do not know each other.
+
+The order of the rooms is the architecture; what lives in each is said in its `__init__`. Imports inside functions
+count.
+"""
 
 from __future__ import annotations
 
@@ -13,94 +17,36 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "src" / "fsrbench"
-LAYERS = (
-    ("errors", "values", "foreign", "plugins"),
-    (
-        "opening",
-        "names",
-        "decode",
-        "png",
-        "images",
-        "jsonfile",
-        "shapes",
-        "locks",
-        "downloads",
-        "weights",
-        "faces",
-        "prompts",
-        "choice",
-        "reply",
-        "artifacts",
-        "checkpoints",
-        "allowance",
-        "networks",
-        "execute",
-        "yamlfile",
-        "csvfile",
-    ),
-    ("backends", "knobs", "auditors", "metrics", "recipes"),
-    ("degrade", "restore", "evidence", "policy", "supervise"),
-    (
-        "config",
-        "inputs",
-        "record",
-        "journal",
-        "store",
-        "ledger",
-        "unit",
-        "workshop",
-        "rayworker",
-        "raycluster",
-        "study",
-        "provenance",
-        "subjects",
-        "scores",
-        "evaluate",
-        "ranks",
-        "signs",
-        "stats",
-        "results",
-        "mishaps",
-        "summary",
-        "baseline",
-        "check",
-        "variants",
-        "grid",
-        "sweep",
-        "liveness",
-        "preview",
-        "headroom",
-    ),
-    (
-        "drawing",
-        "panels",
-        "wording",
-        "tables",
-        "findings",
-        "caveats",
-        "imprint",
-        "verdicts",
-        "plots",
-        "report",
-        "publish",
-        "overviews",
-        "sweep_views",
-        "demo",
-        "doctor",
-    ),
-    ("interrupts", "options", "console", "probes", "evidence_commands", "cli", "__main__"),
+PLUGINS = ("auditors", "backends", "knobs", "metrics", "recipes")
+ROOMS: tuple[tuple[str, ...], ...] = (
+    ("core",),
+    ("files",),
+    ("models",),
+    ("imaging",),
+    ("asking",),
+    PLUGINS,
+    ("case",),
+    ("ways",),
+    ("study",),
+    ("measure",),
+    ("experiments",),
+    ("show",),
+    ("cli",),
 )
-LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
+"""From the lowest to the highest; a room may use those before it and itself."""
+LEVEL = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
+FACADES = ("__init__.py", "__main__.py", "plugins.py", "values.py")
+"""What stands at the top of the package: for people outside, and used by no room."""
 HEAVY = {
     "torch", "torchvision", "cv2", "pandas", "matplotlib", "scipy", "PIL", "openai", "ray", "lpips", "insightface",
-    "piq", "onnxruntime", "spandrel", "pyiqa", "skimage", "httpx",
+    "onnxruntime", "spandrel", "pyiqa", "piq", "skimage", "httpx", "httpx2", "diffusers",
 }  # fmt: skip
-FILES = sorted(PACKAGE.rglob("*.py"))
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 
 
-def name_of(path: Path) -> str:
-    """The part of the package a file belongs to: its folder, or itself."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def room_of(path: Path) -> str:
+    """The room that a file stands in."""
+    return path.relative_to(PACKAGE).parts[0]
 
 
 def imported(path: Path, *, top_only: bool) -> Iterator[str]:
@@ -127,29 +73,54 @@ def imported(path: Path, *, top_only: bool) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def used(path: Path, *, top_only: bool = False) -> Iterator[tuple[str, str]]:
+    """(room, module) of everything that a file takes from the package."""
+    for name in imported(path, top_only=top_only):
+        parts = name.split(".")
+        if parts[0] == "fsrbench" and len(parts) > 1:
+            yield parts[1], ".".join(parts[1:3])
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_run_downward(path: Path) -> None:
-    own = name_of(path)
-    if own == "__init__":
-        return
-    assert own in LAYER, f"{own} stands in no layer: name it in this test and in the README"
-    for module in imported(path, top_only=False):
-        parts = module.split(".")
-        if parts[0] != "fsrbench" or len(parts) < 2 or parts[1] not in LAYER:
+    own = room_of(path)
+    assert own in LEVEL, f"{own} is no room: give it a place in this test and in the README"
+    for room, module in used(path):
+        if room == "__version__":
             continue
-        assert LAYER[parts[1]] <= LAYER[own], f"{own} imports {parts[1]}, which is above it"
-        if LAYER[own] == 2 and parts[1] != own:
-            assert LAYER[parts[1]] < 2, f"plugin folder {own} imports {parts[1]}: use plugins.load"
+        assert room in LEVEL, f"{path.name} imports {module}, which is for people outside of the package"
+        assert LEVEL[room] <= LEVEL[own], f"{own} imports {module}, which is above it"
+        if own in PLUGINS and room != own:
+            assert room not in PLUGINS, f"plugin folder {own} imports {module}: use plugins.load"
+
+
+def test_plugin_files_of_a_kind_share_only_what_begins_with_an_underscore() -> None:
+    for kind in (*PLUGINS, "ways"):
+        for path in (PACKAGE / kind).glob("*.py"):
+            beside = {module.split(".")[1] for room, module in used(path) if room == kind and "." in module}
+            others = {name for name in beside if not name.startswith("_") and (PACKAGE / kind / f"{name}.py").is_file()}
+            assert not others, f"{kind}/{path.name} imports {', '.join(sorted(others))}"
+
+
+def test_every_room_says_what_it_is() -> None:
+    for room in LEVEL:
+        said = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8")))
+        assert said, f"{room}/__init__.py does not say what lives there, what it may use and what does not belong"
+
+
+def test_at_the_top_stand_only_the_doors() -> None:
+    assert sorted(path.name for path in PACKAGE.glob("*.py")) == sorted(FACADES)
 
 
 def test_no_import_cycles() -> None:
+    """Between modules, as far as they import each other when they are loaded."""
     graph = {
-        name_of(p): {
-            m.split(".")[1] for m in imported(p, top_only=True) if m.startswith("fsrbench.") and len(m.split(".")) > 1
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts): {
+            name.removeprefix("fsrbench.") for name in imported(path, top_only=True) if name.startswith("fsrbench.")
         }
-        for p in FILES
+        for path in FILES
     }
-    seen: dict[str, int] = {}
+    seen: set[str] = set()
 
     def visit(node: str, trail: tuple[str, ...]) -> None:
         assert node not in trail, f"cycle: {' → '.join((*trail, node))}"
@@ -157,7 +128,7 @@ def test_no_import_cycles() -> None:
             return
         for child in graph[node] - {node}:
             visit(child, (*trail, node))
-        seen[node] = 1
+        seen.add(node)
 
     for node in graph:
         visit(node, ())
@@ -171,7 +142,7 @@ def test_nothing_heavy_at_the_top(path: Path) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom fsrbench.cli import app\n"
+        "import sys\nfrom fsrbench.cli.app import app\n"
         "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
         f"heavy = set({sorted(HEAVY | {'numpy', 'pydantic', 'yaml'})!r})\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)))"

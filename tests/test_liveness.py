@@ -15,11 +15,19 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import config, images, liveness, overviews, plugins, preview, prompts, study, weights
-from fsrbench.errors import BadOutput, InputError, Unavailable
-from fsrbench.plugins import Knob, Machine, Output
-from fsrbench.restore import Pipeline
-from fsrbench.values import Image, Knobs
+from fsrbench.asking import prompts
+from fsrbench.case import liveness
+from fsrbench.case.restore import Pipeline
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Knob, Machine, Output
+from fsrbench.core.errors import BadOutput, InputError, Unavailable
+from fsrbench.core.values import Image, Knobs
+from fsrbench.experiments import preview
+from fsrbench.imaging import images
+from fsrbench.models import weights
+from fsrbench.show import overviews
+from fsrbench.study import config
+from fsrbench.study.run import run_study
 
 MACHINE = Machine(offline=True)
 PLAIN = ["families.general.backend=bicubic", "families.blind.backend=bicubic", "families.prior.backend=bicubic"]
@@ -169,7 +177,7 @@ def test_a_prompt_is_what_a_run_sends(faces: tuple[Path, Path], tmp_path: Path, 
     settings, _ = config.load(None, [*PLAIN, 'arms.s={"auditor": "scripted", "replies": [{"score": 100}]}'])
     found = preview.question(settings, MACHINE, family, faces[0], "face 1")
     ran = config.with_arms(config.with_families(settings, [family]), ["s"])
-    study.run(ran, MACHINE, faces[0], None, tmp_path / "out")
+    run_study(ran, MACHINE, faces[0], None, tmp_path / "out")
     recorded = json.loads((tmp_path / "out" / "audits" / family / "s" / "face 1-1.json").read_text(encoding="utf-8"))
     assert found["prompt"] == recorded["prompt"]
     assert found["schema"] == recorded["schema"]

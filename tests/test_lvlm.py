@@ -17,12 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import draw_face
-from fsrbench import choice, images, plugins, prompts, reply
+from fsrbench.asking import comparison, prompts, reply
 from fsrbench.auditors import _canary, _price, _purse
 from fsrbench.auditors._limiter import Limiter, NoTurn
-from fsrbench.errors import AuditorUnreachable, CostLimitReached, SettingsError
-from fsrbench.plugins import Comparer, Machine
-from fsrbench.values import Bounds, Comparison, Evidence, Image, Patch, Question, to_json
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Comparer, Machine
+from fsrbench.core.errors import AuditorUnreachable, CostLimitReached, SettingsError
+from fsrbench.core.values import Bounds, Comparison, Evidence, Image, Patch, Question, to_json
+from fsrbench.imaging import images
 from loopback import GOOD, Loopback, Step, drips, fails, good, says, watch
 
 NEVER = math.inf
@@ -67,7 +69,7 @@ def scores(*values: float) -> list[Step]:
 
 
 def pair() -> Comparison:
-    return choice.ask("case-1", "general", 1, 5, seen(0), seen(1))
+    return comparison.ask("case-1", "general", 1, 5, seen(0), seen(1))
 
 
 def test_a_comparison_shows_input_then_both_and_says_which_is_preferred() -> None:
@@ -80,11 +82,11 @@ def test_a_comparison_shows_input_then_both_and_says_which_is_preferred() -> Non
     assert (preference.usage.requests, preference.usage.cost) == (1, COST)
     parts = server.requests[0]["messages"][0]["content"]
     assert parts[0]["text"] == asked.prompt
-    assert [part["text"] for part in parts[1::2]] == list(choice.labels(asked.first, asked.second))
+    assert [part["text"] for part in parts[1::2]] == list(comparison.labels(asked.first, asked.second))
     expected = [asked.first.lr, asked.first.sr, asked.first.patches[0].image]
     expected += [asked.second.sr, asked.second.patches[0].image]
     assert [part["image_url"]["url"] for part in parts[2::2]] == [images.data_url(picture) for picture in expected]
-    assert server.requests[0]["response_format"]["json_schema"]["schema"] == choice.SCHEMA
+    assert server.requests[0]["response_format"]["json_schema"]["schema"] == comparison.SCHEMA
     record = preference.exchange
     assert [picture["sha256"] for picture in record["pictures"]] == [images.pixel_hash(p) for p in expected]
     assert record["replies"][0]["text"] == json.dumps(CHOICE)
@@ -105,13 +107,13 @@ def test_an_unusable_choice_is_neither_after_one_request_to_repair(text: str) ->
 
 def test_a_choice_is_read_strictly() -> None:
     said = reply.parse_choice(
-        "```json\n" + json.dumps({**CHOICE, "preferred": "FIRST ", "mood": 1}) + "\n```", choice.SCHEMA, Bounds()
+        "```json\n" + json.dumps({**CHOICE, "preferred": "FIRST ", "mood": 1}) + "\n```", comparison.SCHEMA, Bounds()
     )
     assert (said.preferred, said.confidence, said.reason) == ("first", 90, "Calmer edges.")
     assert said.repairs == ("fenced block", "dropped field 'mood'", "letter case")
     for wrong in ({"preferred": 1}, {"preferred": ["first"]}, {"preferred": None}, {"confidence": 101}, {"reason": 1}):
         with pytest.raises(reply.Unusable):
-            reply.parse_choice(json.dumps({**CHOICE, **wrong}), choice.SCHEMA, Bounds())
+            reply.parse_choice(json.dumps({**CHOICE, **wrong}), comparison.SCHEMA, Bounds())
 
 
 # ---------------------------------------------------------------- concurrency
@@ -488,7 +490,7 @@ def test_looking_is_a_clear_difference(
 
 
 def test_what_is_planted_is_strong_and_keeps_the_contract() -> None:
-    from fsrbench import artifacts
+    from fsrbench.imaging import artifacts
 
     for size in (40, 96, 131):
         sr = images.as_stored(draw_face(size))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import draw_face
-from fsrbench import images
+from fsrbench.imaging import images
 from loopback import GOOD, Loopback, says
 
 KEY = "sk-test-not-a-real-key-0123456789"

@@ -18,11 +18,13 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import config, images, study
-from fsrbench.errors import StoreError
-from fsrbench.plugins import Machine
-from fsrbench.store import RunFolder
-from fsrbench.values import PURE, Trail
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import StoreError
+from fsrbench.core.values import PURE, Trail
+from fsrbench.imaging import images
+from fsrbench.study import config
+from fsrbench.study.run import RunOutcome, run_study
+from fsrbench.study.store import RunFolder
 from loopback import GOOD, Loopback, Step, completion, drips, fails, html, resets, says, watch
 
 CASES = 300
@@ -177,7 +179,7 @@ def test_three_hundred_audits_at_thirty_percent_faults(tmp_path: Path, monkeypat
     in_flight = watch(monkeypatch)
     fate = Fate()
 
-    def run(url: str) -> study.Outcome:
+    def run(url: str) -> RunOutcome:
         arm = {
             "auditor": "openai", "base_url": url, "model": "vlm", "attempts": 3, "backoff": 0.01, "timeout": 1.5,
             "concurrency": WORKERS, "prices": {"vlm": {"input": 1, "output": 1}}, "max_cost": 100,
@@ -185,7 +187,7 @@ def test_three_hundred_audits_at_thirty_percent_faults(tmp_path: Path, monkeypat
         }  # fmt: skip
         settings, _ = config.load(None, ["families.general.backend=bicubic", f"arms.lvlm={json.dumps(arm)}"])
         settings = config.with_arms(config.with_families(settings, ["general"]), ["lvlm"])
-        return study.run(settings, Machine(offline=True), lr, None, out, workers=WORKERS)
+        return run_study(settings, Machine(offline=True), lr, None, out, workers=WORKERS)
 
     with Loopback(choose=fate) as server:
         outcome = run(server.url)
@@ -222,13 +224,13 @@ def test_a_run_that_has_spent_its_money_goes_on_with_more(tmp_path: Path, monkey
     for number in range(4):
         images.write(tmp_path / "lr" / f"{number}.png", draw_face(24, number))
 
-    def run(url: str, **changed: Any) -> study.Outcome:
+    def run(url: str, **changed: Any) -> RunOutcome:
         price = {"vlm": {"input": 1000, "output": 0}}  # one reply of 1000 tokens costs 1
         arm = {"auditor": "openai", "base_url": url, "model": "vlm", "prices": price, "max_tokens": 16, **changed}
         arm["preflight"] = False  # counted in test_preflight.py
         settings, _ = config.load(None, ["families.general.backend=bicubic", f"arms.lvlm={json.dumps(arm)}"])
         settings = config.with_arms(config.with_families(settings, ["general"]), ["lvlm"])
-        return study.run(settings, Machine(offline=True), tmp_path / "lr", None, tmp_path / "out")
+        return run_study(settings, Machine(offline=True), tmp_path / "lr", None, tmp_path / "out")
 
     with Loopback(says(json.dumps(FINE))) as server:
         outcome = run(server.url, max_cost=6)  # a case takes 1, and could take 4.5

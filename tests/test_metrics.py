@@ -17,11 +17,12 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import images, plugins
-from fsrbench.errors import InputError, SettingsError, Unavailable, WeightsError
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import InputError, SettingsError, Unavailable, WeightsError
+from fsrbench.core.values import Image
+from fsrbench.imaging import images
 from fsrbench.metrics import _batch
-from fsrbench.plugins import Machine
-from fsrbench.values import Image
 
 Scorer = Callable[[Sequence[Image], Image | None], Sequence[float]]
 PLAIN = ("psnr", "ssim", "psnr_y", "ssim_y")
@@ -302,7 +303,7 @@ def identity(shared_weights: Path) -> Scorer:
 
 @pytest.mark.slow
 def test_arcface_tells_people_apart(identity: Scorer, shared_weights: Path, eval_faces: Path) -> None:
-    from fsrbench import faces
+    from fsrbench.imaging import faces
 
     detector = faces.open_detector(Machine(detector=shared_weights / "scrfd_2.5g_bnkps.onnx"))
     # Grown-ups only: the toddlers in 00000 and 00003 score 0.5, and recognisers are known to hardly tell them apart.
@@ -317,7 +318,7 @@ def test_arcface_tells_people_apart(identity: Scorer, shared_weights: Path, eval
 
 
 def test_arcface_equals_insightface(identity: Scorer, shared_weights: Path, face: Image) -> None:
-    from fsrbench import faces
+    from fsrbench.imaging import faces
 
     machine = Machine(detector=shared_weights / "scrfd_2.5g_bnkps.onnx")
     landmarks = faces.open_detector(machine)(face)[0].landmarks

@@ -21,14 +21,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import draw_face
-from fsrbench import choice, config, console, images, ledger, study, subjects, tables, unit
+from fsrbench.asking import comparison
 from fsrbench.auditors._price import Price
 from fsrbench.auditors._purse import Account, Need, Purse
-from fsrbench.errors import CostLimitReached
-from fsrbench.plugins import Comparer, Machine, Paid, Scope
-from fsrbench.results import Numbers
-from fsrbench.store import RunFolder
-from fsrbench.summary import summarise
+from fsrbench.cli import console
+from fsrbench.core.contracts import Comparer, Machine, Paid, Scope
+from fsrbench.core.errors import CostLimitReached
+from fsrbench.imaging import images
+from fsrbench.measure import subjects
+from fsrbench.measure.results import Numbers
+from fsrbench.measure.summary import summarise
+from fsrbench.show import tables
+from fsrbench.study import config, ledger, unit
+from fsrbench.study.run import RunOutcome, run_study
+from fsrbench.study.store import RunFolder
 from loopback import Loopback, Step, fails, says
 from test_lvlm import question, seen
 
@@ -84,8 +90,8 @@ def settings(server: Loopback, **more: Any) -> config.Settings:
     return config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["lvlm"])
 
 
-def run(server: Loopback, lr: Path, out: Path, workers: int = 8, **more: Any) -> study.Outcome:
-    return study.run(settings(server, **more), MACHINE, lr, None, out, workers=workers)
+def run(server: Loopback, lr: Path, out: Path, workers: int = 8, **more: Any) -> RunOutcome:
+    return run_study(settings(server, **more), MACHINE, lr, None, out, workers=workers)
 
 
 def summed(out: Path) -> dict[str, Any]:
@@ -228,7 +234,7 @@ def test_equal_questions_of_one_case_are_paid_each(tmp_path: Path) -> None:
     with Loopback(choose=till) as server:
         auditor = unit.open_auditors(settings(server), MACHINE)["lvlm"]
         assert isinstance(auditor, Paid)
-        one = choice.ask("case", "general", 1, 5, evidence, evidence)
+        one = comparison.ask("case", "general", 1, 5, evidence, evidence)
         for _ in range(2):  # the second time both are found
             with auditor.begin(question(evidence=evidence), Scope(1, 2, tmp_path / "kept")) as own:
                 assert isinstance(own, Comparer)

@@ -20,9 +20,10 @@ from spandrel.architectures.ESRGAN import ESRGAN
 from spandrel.architectures.GFPGAN import GFPGAN
 
 from conftest import draw_face
-from fsrbench import images, networks
-from fsrbench.errors import BadOutput, SettingsError, WeightsError
-from fsrbench.networks import Network
+from fsrbench.core.errors import BadOutput, SettingsError, WeightsError
+from fsrbench.imaging import images
+from fsrbench.models import networks
+from fsrbench.models.networks import LoadedNetwork
 
 NARROW = {"out_size": 64, "narrow": 0.0625, "num_style_feat": 32, "num_mlp": 2}
 
@@ -279,7 +280,7 @@ class Hungry:
 def test_out_of_memory_halves_the_tile_and_says_so(error: Exception) -> None:
     hungry = Hungry(70 * 70, error)
     lr = draw_face(200)
-    result, notes = networks.upscale(Network(hungry, "fake", "", 2, 8), lr)
+    result, notes = networks.upscale(LoadedNetwork(hungry, "fake", "", 2, 8), lr)
     assert notes == ("out of memory: tiles of 52 pixels",)
     assert hungry.sizes[:3] == [200, 108, 60]
     np.testing.assert_array_equal(result, lr.repeat(2, 0).repeat(2, 1))
@@ -288,13 +289,13 @@ def test_out_of_memory_halves_the_tile_and_says_so(error: Exception) -> None:
 def test_out_of_memory_ends_in_words() -> None:
     hungry = Hungry(1, MemoryError())
     with pytest.raises(BadOutput, match="even with tiles of 32"):
-        networks.upscale(Network(hungry, "fake", "", 2, 0), draw_face(200), tile=64)
+        networks.upscale(LoadedNetwork(hungry, "fake", "", 2, 0), draw_face(200), tile=64)
     assert hungry.sizes == [64, 32]
 
 
 def test_other_errors_are_not_taken_for_memory() -> None:
     with pytest.raises(RuntimeError, match="bug"):
-        networks.upscale(Network(Hungry(1, RuntimeError("bug")), "fake", "", 2, 0), draw_face(40))
+        networks.upscale(LoadedNetwork(Hungry(1, RuntimeError("bug")), "fake", "", 2, 0), draw_face(40))
 
 
 def test_nan_stays_visible() -> None:
@@ -302,7 +303,7 @@ def test_nan_stays_visible() -> None:
         def __call__(self, x: torch.Tensor) -> torch.Tensor:
             return x * float("nan")
 
-    result, _ = networks.upscale(Network(Nan(), "fake", "", 1, 0), draw_face(40))
+    result, _ = networks.upscale(LoadedNetwork(Nan(), "fake", "", 1, 0), draw_face(40))
     assert np.isnan(result).all()
 
 

@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from conftest import ROOT
-from fsrbench.cli import app
+from fsrbench.cli.app import app
 
 ARMS = ("script", "guarded", "unkept", "rerun", "random", "oracle", "heuristic")
 COLUMNS = ("family", "case", "arm", "metric", "value")

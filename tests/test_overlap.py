@@ -15,14 +15,19 @@ import pytest
 import torch
 
 from conftest import draw_face
-from fsrbench import config, execute, images, networks, plugins, restore, study
-from fsrbench.errors import BadOutput, TookTooLong
-from fsrbench.networks import Network
-from fsrbench.plugins import Machine, Output
-from fsrbench.restore import Picture, Pipeline
-from fsrbench.store import RunFolder
-from fsrbench.values import Image, Knobs
-from fsrbench.workshop import Workshop
+from fsrbench.case import restore
+from fsrbench.case.restore import Pipeline, Restored
+from fsrbench.core import execute, plugins
+from fsrbench.core.contracts import Machine, Output
+from fsrbench.core.errors import BadOutput, TookTooLong
+from fsrbench.core.values import Image, Knobs
+from fsrbench.imaging import images
+from fsrbench.models import networks
+from fsrbench.models.networks import LoadedNetwork
+from fsrbench.study import config
+from fsrbench.study.run import run_study
+from fsrbench.study.store import RunFolder
+from fsrbench.study.workers import OpenStudy
 from test_study import ASK, everything, scripted
 
 LRS = [draw_face(32, number) for number in range(8)]
@@ -58,7 +63,7 @@ class Gate:
         return outputs
 
 
-def all_at_once(gate: Gate, lrs: Sequence[Image], batch: int) -> list[Picture]:
+def all_at_once(gate: Gate, lrs: Sequence[Image], batch: int) -> list[Restored]:
     """Restore in as many threads as there are pictures, all of which wait for the first one."""
     gate.pipeline = Pipeline(gate, {}, 4, "fp32", batch)
     with ThreadPoolExecutor(len(lrs)) as pool:
@@ -213,7 +218,7 @@ def test_every_native_backend_may_be_called_by_many_and_upstream_ones_may_not() 
 def test_a_thread_that_worked_for_another_family_takes_the_threads_of_the_one_at_hand(tmp_path: Path) -> None:
     """Ray's threads outlive a family, and torch remembers their number for each of them."""
     settings = config.with_arms(config.load(None, ["families.general.backend=bicubic"])[0], [])
-    shop = Workshop(settings, Machine(cores=3), RunFolder(tmp_path))
+    shop = OpenStudy(settings, Machine(cores=3), RunFolder(tmp_path))
     before = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(1) as pool:
@@ -237,7 +242,7 @@ def test_cores_change_no_byte(tmp_path: Path, family: str) -> None:
     for cores in (1, 3):
         out = tmp_path / f"{cores}"
         torch.set_num_threads(4)
-        study.run(settings, Machine(cores=cores), tmp_path / "lr", None, out, workers=4)
+        run_study(settings, Machine(cores=cores), tmp_path / "lr", None, out, workers=4)
     assert pictures_in(tmp_path / "1") == pictures_in(tmp_path / "3")
 
 
@@ -308,7 +313,7 @@ def test_each_picture_goes_through_the_network_once(tmp_path: Path, calls: list[
         None, ["families.general.backend=counting", scripted(ASK), f"arms.t={again}", "policy.retries=2"]
     )
     settings = config.with_arms(config.with_families(settings, ["general"]), ["s", "t", "heuristic"])
-    outcome = study.run(settings, Machine(), tmp_path / "lr", None, tmp_path / "out", workers=workers)
+    outcome = run_study(settings, Machine(), tmp_path / "lr", None, tmp_path / "out", workers=workers)
     assert outcome.failures == []
     assert len(calls) == len(set(calls)) == 24  # with three arms, and knobs tried on the first two
 
@@ -318,7 +323,7 @@ def test_the_noise_floor_is_one_more_and_no_other(tmp_path: Path, calls: list[An
         images.write(tmp_path / "lr" / f"{number}.png", draw_face(24, number))
     settings, _ = config.load(None, ["families.general.backend=counting", scripted(ASK)])
     settings = config.with_arms(config.with_families(settings, ["general"]), ["rerun", "s"])
-    study.run(settings, Machine(), tmp_path / "lr", None, tmp_path / "out", workers=6)
+    run_study(settings, Machine(), tmp_path / "lr", None, tmp_path / "out", workers=6)
     assert len(calls) == len(set(calls)) == 12
 
 
@@ -330,7 +335,7 @@ def test_cases_in_flight_change_no_byte_with_a_real_network(tmp_path: Path) -> N
     settings = config.with_arms(config.with_families(settings, ["general", "prior"]), ["rerun", "s"])
     for workers in (1, 3):
         out = tmp_path / str(workers)
-        assert study.run(settings, Machine(), tmp_path / "lr", None, out, workers=workers).failures == []
+        assert run_study(settings, Machine(), tmp_path / "lr", None, out, workers=workers).failures == []
     assert everything(tmp_path / "1") == everything(tmp_path / "3")
 
 
@@ -346,7 +351,7 @@ def test_networks_run_in_inference_mode_with_channels_last(precision: str) -> No
         seen.append(torch.is_autocast_enabled("cpu") == (precision == "bf16"))
         return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
-    network = Network(module, "fake", "", 2, 8)
+    network = LoadedNetwork(module, "fake", "", 2, 8)
     whole, _ = networks.upscale(network, LRS[0], precision=precision)
     tiled, _ = networks.upscale(network, draw_face(100), tile=32, precision=precision)
     several = networks.upscale_all(network, LRS[:3], precision=precision)

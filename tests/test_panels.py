@@ -15,10 +15,12 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 
 from conftest import draw_face
-from fsrbench import doctor, drawing, images, panels
-from fsrbench.errors import FsrbenchError
-from fsrbench.subjects import Evaluation, Subject
-from fsrbench.values import Image, Score
+from fsrbench.cli import doctor
+from fsrbench.core.errors import FsrbenchError
+from fsrbench.core.values import Image, Score
+from fsrbench.imaging import images
+from fsrbench.measure.subjects import Evaluation, Subject
+from fsrbench.show import drawing, panels
 
 RED = (1.0, 0.0, 0.0)
 
@@ -230,7 +232,7 @@ def test_equal_pictures_and_their_patches_are_scaled_once(tmp_path: Path, monkey
     own = subject(tmp_path, same=draw_face(64), other=draw_face(64, 5))
     scaled, scale = [], drawing._scaled
 
-    def counted(picture: drawing.Picture, size: tuple[int, int]) -> drawing.Pixels:
+    def counted(picture: drawing.PlacedPicture, size: tuple[int, int]) -> drawing.Pixels:
         scaled.append(size)
         return scale(picture, size)
 

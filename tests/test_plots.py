@@ -23,12 +23,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from statsmodels.stats.proportion import proportion_confint
 
-from fsrbench import plots, plugins, stats, summary, wording
-from fsrbench.plots import _data, _style, decisions, forest, knobs, knows, reliability, sorted_deltas, strength
-from fsrbench.plugins import Metric
-from fsrbench.results import Course, Numbers, Results
-from fsrbench.subjects import Evaluation, Role, Subject
-from fsrbench.values import PURE, Audit, Decision, Failure, KnobValue, Restoration, Round, Score, Trail, Verdict
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Metric
+from fsrbench.core.values import PURE, Audit, Decision, Failure, KnobValue, Restoration, Round, Score, Trail, Verdict
+from fsrbench.measure import stats, summary
+from fsrbench.measure.results import Course, Numbers, Results
+from fsrbench.measure.subjects import Evaluation, Role, Subject
+from fsrbench.show import plots, wording
+from fsrbench.show.plots import _data, _style, decisions, forest, knobs, knows, reliability, sorted_deltas, strength
 
 METRICS = {
     "psnr": Metric("PSNR", "higher", True, 3, lambda _: lambda *_: (), "dB"),

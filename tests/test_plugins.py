@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, draw_face
-from fsrbench import images, plugins
-from fsrbench.errors import SettingsError
+from fsrbench.core import plugins
+from fsrbench.core.errors import SettingsError
+from fsrbench.imaging import images
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -32,9 +33,9 @@ def test_every_shipped_plugin_loads_and_is_declared(kind: str) -> None:
 
 def test_listing_imports_no_plugin() -> None:
     code = (
-        "import sys\nfrom fsrbench import plugins\n"
+        "import sys\nfrom fsrbench.core import plugins\n"
         "for kind in plugins.KINDS: plugins.names(kind)\n"
-        "print([m for m in sys.modules if m.startswith('fsrbench.') and m.count('.') > 1])"
+        "print([m for m in sys.modules if m.startswith(tuple(f'fsrbench.{kind}.' for kind in plugins.KINDS))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

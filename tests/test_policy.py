@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsrbench.plugins import Knob
-from fsrbench.policy import Guards, Limits, decide, judge
-from fsrbench.values import Audit
+from fsrbench.case.policy import GuardLimits, PolicyLimits, decide, judge
+from fsrbench.core.contracts import Knob
+from fsrbench.core.values import Audit
 
 OFFERED = {
     "strength": Knob("more of it", ("general",), "after", 0.0, low=0.0, high=0.5),
@@ -16,7 +16,7 @@ OFFERED = {
     "centre": Knob("only it", ("general",), "restore", False, choices=(False, True)),
 }
 START = {name: knob.default for name, knob in OFFERED.items()}
-LIMITS = Limits(min_confidence=80, accept_score=80, retries=1, max_changes=None)
+LIMITS = PolicyLimits(min_confidence=80, accept_score=80, retries=1, max_changes=None)
 
 
 def audit(score: float | None = 50, confidence: float | None = 90, **hints: object) -> Audit:
@@ -60,7 +60,7 @@ def test_what_cannot_be_a_value_is_dropped_with_the_reason() -> None:
 
 
 def test_at_most_the_familys_number_of_changes_counted_against_the_defaults() -> None:
-    one = Limits(80, 80, 2, max_changes=1)
+    one = PolicyLimits(80, 80, 2, max_changes=1)
     first = decide(audit(strength=0.2, scale=2), START, OFFERED, one, 2)
     assert first.applied == {"strength": 0.2}
     assert "limit of 1 change" in first.dropped["scale"]
@@ -87,7 +87,7 @@ JSON = st.one_of(
 def test_whatever_is_asked_stays_in_bounds_and_is_accounted_for(
     score: float, confidence: float | None, hints: dict[str, object], left: int, most: int | None
 ) -> None:
-    limits = Limits(80, 80, 3, most)
+    limits = PolicyLimits(80, 80, 3, most)
     decision = decide(Audit("ok", score, confidence, hints=hints), START, OFFERED, limits, left)
     for name, value in decision.applied.items():
         assert value == OFFERED[name].clamp(value) != START[name]
@@ -97,7 +97,7 @@ def test_whatever_is_asked_stays_in_bounds_and_is_accounted_for(
         assert {n for n, v in hints.items() if v is not None} == set(decision.applied) | set(decision.dropped)
 
 
-GUARDS = Guards(consistency=1.0, identity=0.05, niqe=0.5)
+GUARDS = GuardLimits(consistency=1.0, identity=0.05, niqe=0.5)
 BEFORE = {"consistency": 30.0, "identity": 0.5, "niqe": 5.0}
 BOTH = ("candidate", "candidate")
 

@@ -10,12 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 from conftest import draw_face
-from fsrbench import config, images, mishaps, study
 from fsrbench.auditors import _lvlm
-from fsrbench.cli import app
-from fsrbench.errors import SettingsError
-from fsrbench.plugins import Machine
-from fsrbench.values import PURE, Failure
+from fsrbench.cli.app import app
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import SettingsError
+from fsrbench.core.values import PURE, Failure
+from fsrbench.imaging import images
+from fsrbench.measure import mishaps
+from fsrbench.study import config
+from fsrbench.study.run import RunOutcome, run_study
 from loopback import GOOD, Loopback, Step, drips, fails, html, overloaded, resets, says
 
 FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
@@ -29,7 +32,7 @@ def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-def run(tmp_path: Path, url: str, cases: int = 3, **more: Any) -> study.Outcome:
+def run(tmp_path: Path, url: str, cases: int = 3, **more: Any) -> RunOutcome:
     """A run of arm `lvlm` and the noise floor on some faces."""
     for number in range(cases):
         if not (file := tmp_path / "lr" / f"face{number}.png").exists():
@@ -37,7 +40,7 @@ def run(tmp_path: Path, url: str, cases: int = 3, **more: Any) -> study.Outcome:
     arm = {"auditor": "openai", "base_url": url, "model": "vlm", "backoff": 0.001, "attempts": 1, **more}
     settings, _ = config.load(None, [*PLAIN, f"arms.lvlm={json.dumps(arm)}"])
     settings = config.with_arms(config.with_families(settings, ["general"]), ["lvlm", "rerun"])
-    return study.run(settings, Machine(offline=True), tmp_path / "lr", None, tmp_path / "out")
+    return run_study(settings, Machine(offline=True), tmp_path / "lr", None, tmp_path / "out")
 
 
 def nothing_restored(tmp_path: Path) -> bool:
@@ -169,4 +172,4 @@ def test_a_missing_key_and_a_missing_model_are_told_together(tmp_path: Path) -> 
     with pytest.raises(
         SettingsError, match=r"No LVLM is named\. Give --lvlm-model.*Nor is there a key.*OPENAI_API_KEY"
     ):
-        study.run(settings, Machine(offline=True), tmp_path / "lr", None, tmp_path / "out")
+        run_study(settings, Machine(offline=True), tmp_path / "lr", None, tmp_path / "out")

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsrbench import plugins, prompts
-from fsrbench.errors import SettingsError
-from fsrbench.plugins import Knob
-from fsrbench.values import FAMILIES, TAGS, Evidence, Patch
+from fsrbench.asking import prompts
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Knob
+from fsrbench.core.errors import SettingsError
+from fsrbench.core.values import FAMILIES, TAGS, Evidence, Patch
 
 NEW = Knob("Turns up the $glow of ${everything}.", ("general",), "after", 0.25, -1.0, 2.0)
 

@@ -10,18 +10,23 @@ import pytest
 import yaml
 
 from conftest import draw_face
-from fsrbench import __version__, config, images, imprint, record, study, subjects, tables
-from fsrbench.plugins import Machine
-from fsrbench.report import overview
-from fsrbench.results import Numbers, Results
-from fsrbench.summary import summarise
+from fsrbench import __version__
+from fsrbench.core.contracts import Machine
+from fsrbench.imaging import images
+from fsrbench.measure import subjects
+from fsrbench.measure.results import Numbers, Results
+from fsrbench.measure.summary import summarise
+from fsrbench.show import imprint, tables
+from fsrbench.show.report import overview
+from fsrbench.study import config, record
+from fsrbench.study.run import RunOutcome, run_study
 from loopback import GOOD, Loopback, says
 
 FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
 PLAIN = ("families.general.backend=bicubic", "metrics=psnr", "hr_size=48", "seed=7")
 
 
-def go(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, *arms: str) -> tuple[study.Outcome, dict[str, Any]]:
+def go(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, *arms: str) -> tuple[RunOutcome, dict[str, Any]]:
     """Two faces; server and model come from the environment, so that settings do not name them."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("OPENAI_BASE_URL", url)
@@ -30,7 +35,7 @@ def go(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, *arms: str) ->
         images.write(tmp_path / "hr" / f"face{number}.png", draw_face(48, number))
         images.write(tmp_path / "lr" / f"face{number}.png", images.resize(draw_face(48, number), 12, 12))
     settings = config.with_arms(config.with_families(config.load(None, PLAIN)[0], ["general"]), arms)
-    outcome = study.run(settings, Machine(offline=True), tmp_path / "lr", tmp_path / "hr", tmp_path / "out")
+    outcome = run_study(settings, Machine(offline=True), tmp_path / "lr", tmp_path / "hr", tmp_path / "out")
     what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
     return outcome, json.loads(json.dumps(summarise(what, Numbers([]))))  # as it is stored
 
@@ -78,7 +83,7 @@ def test_weights_say_whose_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     images.write(tmp_path / "lr" / "a.png", draw_face(16, 0))
     settings = config.with_families(config.load(None, ["metrics=psnr"])[0], ["general"])
     settings = config.with_arms(settings, [])
-    outcome = study.run(settings, Machine(offline=True), tmp_path / "lr", None, tmp_path / "out")
+    outcome = run_study(settings, Machine(offline=True), tmp_path / "lr", None, tmp_path / "out")
     run = subjects.of_run(outcome.folder, settings).run
     assert run is not None
     (file,) = run.families["general"].files

@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 
 from conftest import draw_face
-from fsrbench import config, console, images, options, raycluster, rayworker, study
-from fsrbench.errors import SettingsError, Unavailable
-from fsrbench.execute import Track, untracked
-from fsrbench.plugins import Machine
+from fsrbench.cli import console, options
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import SettingsError, Unavailable
+from fsrbench.core.execute import Track, untracked
+from fsrbench.imaging import images
+from fsrbench.study import config, ray_worker, ray_workers, workers
+from fsrbench.study.run import RunOutcome, run_study
 from test_study import ASK, everything, rows, scripted, wait_for
 
 CASES = 6
@@ -47,7 +50,7 @@ BACKEND = Backend("Takes its time, and tells where it ran.", family="general", c
                   open=lambda settings, machine: Sluggish(settings["scale"]))
 """
 POOR = """
-from fsrbench.errors import CostLimitReached
+from fsrbench.core.errors import CostLimitReached
 from fsrbench.plugins import Auditor
 from fsrbench.values import Answer, Audit
 
@@ -90,18 +93,18 @@ def go(
     out: Path,
     *changes: str,
     arms: tuple[str, ...] = (),
-    executor: Any = raycluster.crew,
+    executor: Any = ray_workers.crew,
     workers: int = 2,
     track: Track = untracked,
-) -> study.Outcome:
+) -> RunOutcome:
     settings, _ = config.load(None, ["metrics=psnr", *changes])
     families = tuple(dict.fromkeys(change.split(".")[1] for change in changes if change.startswith("families.")))
     settings = config.with_arms(config.with_families(settings, families), arms)
-    return study.run(settings, Machine(), *faces, out, workers=workers, executor=executor, track=track)
+    return run_study(settings, Machine(), *faces, out, workers=workers, executor=executor, track=track)
 
 
-def local(faces: tuple[Path, Path], out: Path, *changes: str, **more: Any) -> study.Outcome:
-    return go(faces, out, *changes, **more, executor=study.workshop.local)
+def local(faces: tuple[Path, Path], out: Path, *changes: str, **more: Any) -> RunOutcome:
+    return go(faces, out, *changes, **more, executor=workers.local)
 
 
 def stray() -> list[str]:
@@ -127,7 +130,7 @@ def stray() -> list[str]:
 def test_workers_are_laid_over_the_nodes(
     nodes: list[tuple[int, int]], workers: int | None, device: str, expected: tuple[int, int, int]
 ) -> None:
-    assert raycluster.lay_out(nodes, workers, device) == raycluster.Places(*expected)
+    assert ray_workers.lay_out(nodes, workers, device) == ray_workers.Places(*expected)
 
 
 @pytest.mark.parametrize(
@@ -140,25 +143,25 @@ def test_workers_are_laid_over_the_nodes(
 )
 def test_what_has_no_place_is_refused(nodes: list[tuple[int, int]], workers: int, device: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
-        raycluster.lay_out(nodes, workers, device)
+        ray_workers.lay_out(nodes, workers, device)
 
 
 def test_requests_and_money_are_shared_among_workers() -> None:
     arm = {"auditor": "openai", "model": "m", "concurrency": 9, "max_cost": 3.0}
     settings, _ = config.load(None, [f"arms.a={json.dumps(arm)}"])
     settings = config.with_arms(settings, ["a", "heuristic"])
-    own = rayworker.shared(settings, 2)
+    own = ray_worker.shared(settings, 2)
     assert own.arms["a"].settings["concurrency"] == 4
     assert own.arms["a"].settings["max_cost"] == 1.5
     assert own.arms["heuristic"] == settings.arms["heuristic"]
-    assert rayworker.shared(config.with_arms(settings, ["openai"]), 4).arms["openai"].settings["concurrency"] == 2
+    assert ray_worker.shared(config.with_arms(settings, ["openai"]), 4).arms["openai"].settings["concurrency"] == 2
     with pytest.raises(SettingsError, match="raise --concurrency to 10"):
-        rayworker.shared(settings, 10)
+        ray_worker.shared(settings, 10)
 
 
 def test_without_ray_its_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(Unavailable, match=r"pip install 'fsrbench\[ray\]'"), raycluster.connected(None):
+    with pytest.raises(Unavailable, match=r"pip install 'fsrbench\[ray\]'"), ray_workers.connected(None):
         pass
 
 
@@ -174,18 +177,18 @@ def test_an_address_is_of_a_ray_cluster() -> None:
 def test_on_this_machine_an_lvlm_is_kept_busy() -> None:
     settings = config.with_arms(config.load(None)[0], ["lvlm"])
     with console.crew(options.Executor.local, None, "cpu", None, settings) as (device, many, executor):
-        assert (device, executor) == ("cpu", study.workshop.local)
+        assert (device, executor) == ("cpu", workers.local)
         assert many == settings.in_flight() > 2
 
 
 def test_which_gpu_is_not_asked_for() -> None:
     with pytest.raises(SettingsError, match="which GPU is Ray's choice"):
-        raycluster.resolve_device("cuda:1", None)
+        ray_workers.resolve_device("cuda:1", None)
 
 
 # ------------------------------------------------------------ one machine
 
-os.environ.update(raycluster.alone())  # Ray reads it when it is imported; the cluster of two nodes has it, too
+os.environ.update(ray_workers.alone())  # Ray reads it when it is imported; the cluster of two nodes has it, too
 pytest.importorskip("ray", reason="pip install 'fsrbench[ray]'")
 
 
@@ -232,7 +235,7 @@ def test_a_node_that_is_killed_in_the_middle_changes_no_byte(
                 switch_off(cluster, node)
             yield item
 
-    crew = partial(raycluster.crew, address=cluster.address)
+    crew = partial(ray_workers.crew, address=cluster.address)
     outcome = go(faces, tmp_path / "two", *changes, arms=("s",), executor=crew, track=killing)
     assert outcome.failures == []
     assert "A worker was lost" in caplog.text
@@ -271,8 +274,8 @@ def test_an_interrupt_leaves_a_folder_that_goes_on_and_no_process(
 
 STARTED = """
 import sys, time
-from fsrbench import raycluster
-with raycluster.connected(None) as ray:
+from fsrbench.study import ray_workers
+with ray_workers.connected(None) as ray:
     class Idle:
         def answer(self):
             return 1
@@ -337,7 +340,7 @@ def two_cores() -> Iterator[None]:
     """Ray on this machine, once for several tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "cpu_count", lambda: 2)
-        with raycluster.connected(None) as ray:
+        with ray_workers.connected(None) as ray:
             assert ray.cluster_resources()["CPU"] == 2
             yield
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, draw_face
-from fsrbench import images
+from fsrbench.imaging import images
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^\| `[a-z]+` \|.*\| `(fsrbench [^`]+)` \|$", README, re.MULTILINE)

@@ -19,7 +19,8 @@ from scipy import ndimage, special, stats
 from scipy.stats import multivariate_normal
 
 from conftest import draw_face
-from fsrbench import images, plugins
+from fsrbench.core import plugins
+from fsrbench.imaging import images
 from fsrbench.recipes import _sampling as sampling
 from fsrbench.recipes import _stages as stages
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsrbench import policy, prompts, reply
-from fsrbench.plugins import Knob
-from fsrbench.values import MAX_REASON, TAGS, Audit, Bounds, to_json
+from fsrbench.asking import prompts, reply
+from fsrbench.case import policy
+from fsrbench.core.contracts import Knob
+from fsrbench.core.values import MAX_REASON, TAGS, Audit, Bounds, to_json
 
 KNOBS = {
     "dehalo": Knob("Removes halos.", ("general",), "after", 0.0, 0.0, 1.0),
@@ -28,7 +29,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def parse(text: str) -> reply.Reply:
+def parse(text: str) -> reply.AuditReply:
     return reply.parse(text, SCHEMA, Bounds())
 
 
@@ -38,7 +39,7 @@ def changed(**fields: Any) -> str:
 
 def test_a_clean_reply_needs_no_repair() -> None:
     said = parse(json.dumps(GOOD))
-    assert said == reply.Reply(72.0, 85.5, ("ringing",), {"dehalo": 0.4}, "Halos at the jaw.", ())
+    assert said == reply.AuditReply(72.0, 85.5, ("ringing",), {"dehalo": 0.4}, "Halos at the jaw.", ())
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ def test_valid_replies_come_through_whole(
 
 NOISE = ("null", "{", "}", "[", "]", '"', "'", "\\u0000", "\\", "NaN", "-Infinity", "1e999", "8.5/10", "```",
          "\x00", "\ud83d", "true", "__import__(0)", ",,", ": :", "No.", '"score": 3, ', "\u2028")  # fmt: skip
-LIMITS = policy.Limits(min_confidence=80, accept_score=80, retries=1, max_changes=2)
+LIMITS = policy.PolicyLimits(min_confidence=80, accept_score=80, retries=1, max_changes=2)
 
 
 @pytest.mark.slow

@@ -16,13 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import draw_face
-from fsrbench import config, images, inputs, report, subjects
-from fsrbench import summary as summarising
-from fsrbench.errors import FsrbenchError
-from fsrbench.report import pictures
-from fsrbench.results import Numbers, Results
-from fsrbench.store import RunFolder
-from fsrbench.values import PURE, Failure, Score
+from fsrbench.core.errors import FsrbenchError
+from fsrbench.core.values import PURE, Failure, Score
+from fsrbench.files import atomic
+from fsrbench.imaging import images
+from fsrbench.measure import subjects
+from fsrbench.measure import summary as summarising
+from fsrbench.measure.results import Numbers, Results
+from fsrbench.show import report
+from fsrbench.show.report import pictures
+from fsrbench.study import config, inputs
+from fsrbench.study.store import RunFolder
 from reports import EVIL, EVIL_CASE, Study
 from test_cli import PLAIN, fsrbench
 
@@ -54,8 +58,9 @@ def test_a_second_build_writes_and_decodes_nothing(small: Study, monkeypatch: py
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a picture was decoded, or a file written")
 
-    for name in ("read", "read_stored", "replacing", "write"):
+    for name in ("read", "read_stored", "write"):
         monkeypatch.setattr(images, name, refuse)
+    monkeypatch.setattr(atomic, "replacing", refuse)
     assert report.build(results) == page
     assert {path: path.stat().st_mtime_ns for path in page.parent.rglob("*") if path.is_file()} == before
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import draw_face
-from fsrbench import images, report
-from fsrbench.values import Failure
+from fsrbench.core.values import Failure
+from fsrbench.imaging import images
+from fsrbench.show import report
 from reports import ARMS, EVIL, EVIL_CASE, Study
 
 if TYPE_CHECKING:

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from conftest import draw_face
-from fsrbench import images, plugins, restore
-from fsrbench.errors import BadOutput
-from fsrbench.plugins import Output
-from fsrbench.restore import Pipeline
-from fsrbench.values import Image, Knobs
+from fsrbench.case import restore
+from fsrbench.case.restore import Pipeline
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Output
+from fsrbench.core.errors import BadOutput
+from fsrbench.core.values import Image, Knobs
+from fsrbench.imaging import images
 
 LR = draw_face(24)
 GENERAL = {name: plugins.load("knobs", name) for name in ("dehalo", "detail_damping")}

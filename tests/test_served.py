@@ -23,10 +23,13 @@ from typing import Any
 import pytest
 
 from conftest import ROOT, draw_face
-from fsrbench import config, evaluate, images, study, subjects
-from fsrbench.plugins import Machine
-from fsrbench.results import Numbers
-from fsrbench.summary import summarise
+from fsrbench.core.contracts import Machine
+from fsrbench.imaging import images
+from fsrbench.measure import evaluate, subjects
+from fsrbench.measure.results import Numbers
+from fsrbench.measure.summary import summarise
+from fsrbench.study import config
+from fsrbench.study.run import run_study
 
 NEEDED = ("transformers", "fastapi", "uvicorn")
 MISSING = [package for package in NEEDED if importlib.util.find_spec(package) is None]
@@ -175,7 +178,7 @@ def test_noise_from_a_foreign_server_leaves_the_baseline(served: Served, tmp_pat
     settings = config.with_arms(config.with_families(settings, ["general"]), ["lvlm"])
     out = tmp_path / "out"
 
-    outcome = study.run(settings, Machine(), tmp_path / "lr", tmp_path / "hr", out)
+    outcome = run_study(settings, Machine(), tmp_path / "lr", tmp_path / "hr", out)
 
     assert outcome.failures == []
     assert outcome.done == CASES

@@ -17,8 +17,8 @@ from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from fsrbench import ranks, signs, stats
-from fsrbench.stats import Effect, paired
+from fsrbench.measure import ranks, signs, stats
+from fsrbench.measure.stats import Effect, paired
 
 Array = NDArray[np.float64]
 CLOSE: dict[str, Any] = {"rel": 1e-9, "abs": 1e-12}

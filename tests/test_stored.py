@@ -15,17 +15,23 @@ import pytest
 from PIL import Image as Pillow
 
 from conftest import draw_face
-from fsrbench import baseline, config, csvfile, images, jsonfile, names, opening, plugins, publish, report, study
-from fsrbench import subjects as gathering
 from fsrbench.auditors._cache import Cache, made
 from fsrbench.auditors._wire import Completion
-from fsrbench.errors import FsrbenchError, InputError, SettingsError, StoreError
-from fsrbench.execute import untracked
-from fsrbench.journal import Journal
-from fsrbench.plugins import Machine
-from fsrbench.report.pictures import Gallery
-from fsrbench.results import Numbers, Results
-from fsrbench.store import RunFolder
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import FsrbenchError, InputError, SettingsError, StoreError
+from fsrbench.core.execute import untracked
+from fsrbench.files import atomic, csvfile, jsonfile, names, opening
+from fsrbench.files.journal import Journal
+from fsrbench.imaging import images
+from fsrbench.measure import baseline
+from fsrbench.measure import subjects as gathering
+from fsrbench.measure.results import Numbers, Results
+from fsrbench.show import publish, report
+from fsrbench.show.report.pictures import Gallery
+from fsrbench.study import config
+from fsrbench.study.run import RunOutcome, run_study
+from fsrbench.study.store import RunFolder
 from test_study import ASK, PLAIN, scripted
 
 LONG = "f" * 250
@@ -42,10 +48,10 @@ def faces(root: Path, *cases: str) -> tuple[Path, Path]:
     return root / "low", root / "high"
 
 
-def go(folders: tuple[Path, Path], out: Path) -> study.Outcome:
+def go(folders: tuple[Path, Path], out: Path) -> RunOutcome:
     settings = config.load(None, [*PLAIN, "metrics=psnr", scripted(ASK)])[0]
     settings = config.with_arms(config.with_families(settings, ["general"]), ["s"])
-    return study.run(settings, Machine(), *folders, out)
+    return run_study(settings, Machine(), *folders, out)
 
 
 def say(*arguments: object) -> tuple[int, str]:
@@ -126,9 +132,9 @@ def test_nothing_is_written_or_removed_through_a_link_inside_a_runs_folder(tmp_p
     (foreign / "000.js").write_text("mine", encoding="utf-8")
     (root / inner).parent.mkdir(parents=True)
     (root / inner).symlink_to(foreign)
-    images.guard(root)
+    atomic.guard(root)
     acts: list[Callable[[Path], object]] = [
-        lambda path: images.write_bytes(path, b"x"), images.remove, lambda path: csvfile.write(path, ["a"], []),
+        lambda path: atomic.write_bytes(path, b"x"), atomic.remove, lambda path: csvfile.write(path, ["a"], []),
     ]  # fmt: skip
     for act in acts:
         for path in (root / inner / "000.js", root / inner / "deeper" / "000.js"):
@@ -192,7 +198,7 @@ def test_a_pipe_or_a_device_is_never_opened_not_behind_a_link_either(tmp_path: P
     sys.addaudithook(lambda event, args: opened.append(args[0]) if is_opened(event, args) else None)
     memory = Journal(None)
     readers: list[tuple[Callable[[Path], object], type[Exception]]] = [
-        (images.read, InputError), (lambda path: images.read_bytes(path, 9), OSError), (opening.plain, OSError),
+        (images.read, InputError), (lambda path: atomic.read_bytes(path, 9), OSError), (opening.plain, OSError),
         (config.load, SettingsError), (lambda path: csvfile.read(path, ("a",)), StoreError),
         (lambda path: baseline.read(path, ""), InputError),
         (lambda path: plugins.load("auditors", "scripted").open({"file": str(path)}, Machine()), SettingsError),
@@ -313,7 +319,7 @@ def test_four_hundred_thousand_metrics_and_numbers_of_base_sixty_are_refused_soo
 def test_a_journal_of_other_types_is_none_whatever_its_hash(tmp_path: Path, body: str) -> None:
     import hashlib
 
-    from fsrbench import journal
+    from fsrbench.files import journal
 
     head = f"fsrbench journal {journal.FORMAT} {hashlib.sha256(body.encode()).hexdigest()}\n"
     (tmp_path / journal.NAME).write_text(head + body, encoding="utf-8")

@@ -17,12 +17,17 @@ from typing import Any
 import pytest
 
 from conftest import draw_face
-from fsrbench import backends, config, images, publish, study, weights
-from fsrbench.errors import FsrbenchError, SettingsError, StoreError, WeightsError
-from fsrbench.execute import untracked
-from fsrbench.plugins import Machine
-from fsrbench.store import RunFolder
-from fsrbench.values import PURE
+from fsrbench import backends
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import FsrbenchError, SettingsError, StoreError, WeightsError
+from fsrbench.core.execute import untracked
+from fsrbench.core.values import PURE
+from fsrbench.imaging import images
+from fsrbench.models import weights
+from fsrbench.show import publish
+from fsrbench.study import config
+from fsrbench.study.run import RunOutcome, run_study
+from fsrbench.study.store import RunFolder
 
 PLAIN = [
     "families.general.backend=bicubic",
@@ -60,10 +65,10 @@ def go(
     arms: tuple[str, ...] = ("s",),
     families: tuple[str, ...] = ("general",),
     workers: int = 1,
-) -> study.Outcome:
+) -> RunOutcome:
     settings, _ = config.load(None, [*PLAIN, *changes])
     settings = config.with_arms(config.with_families(settings, families), arms)
-    return study.run(settings, MACHINE, faces[0], faces[1], out, workers=workers)
+    return run_study(settings, MACHINE, faces[0], faces[1], out, workers=workers)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -278,7 +283,7 @@ def test_an_unusable_reply_is_counted_and_the_baseline_stands(faces: tuple[Path,
     out = tmp_path / "out"
     settings, _ = config.load(None, [*PLAIN, 'arms.s={"auditor": "scripted", "replies": ["I cannot say."]}'])
     settings = config.with_arms(config.with_families(settings, ["general"]), ["s"])
-    assert study.run(settings, MACHINE, *faces, out).failures == []
+    assert run_study(settings, MACHINE, *faces, out).failures == []
     assert {r["audit"] for r in rows(out / "run_config.csv") if r["arm"] == "s"} == {"invalid"}
     summary = publish.run(RunFolder(out), MACHINE, 1, untracked)
     assert summary["counts"]["general"]["arms"]["s"]["invalid"] == 3
@@ -466,20 +471,22 @@ def test_a_picture_changed_after_the_run_is_noticed(faces: tuple[Path, Path], tm
 KILLABLE = """
 import os, sys, signal
 from pathlib import Path
-from fsrbench import config, images, study
-from fsrbench.plugins import Machine
+from fsrbench.core.contracts import Machine
+from fsrbench.files import atomic
+from fsrbench.study import config
+from fsrbench.study.run import run_study
 low, high, out, writes, *changes = sys.argv[1:]
 left = int(writes)
-whole = images.os.replace
+whole = atomic.os.replace
 def replace(a, b):
     global left
     left -= 1
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     whole(a, b)
-images.os.replace = replace
+atomic.os.replace = replace
 settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["s"])
-study.run(settings, Machine(), Path(low), Path(high), Path(out), workers=2)
+run_study(settings, Machine(), Path(low), Path(high), Path(out), workers=2)
 """
 
 

@@ -14,12 +14,15 @@ from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
 from conftest import draw_face
-from fsrbench import config, images, plugins, signs, stats, subjects
-from fsrbench.errors import InputError
-from fsrbench.results import Numbers
-from fsrbench.subjects import Evaluation, Role, Subject
-from fsrbench.summary import summarise
-from fsrbench.values import Audit, Failure, Restoration, Round, Score, Trail, Usage
+from fsrbench.core import plugins
+from fsrbench.core.errors import InputError
+from fsrbench.core.values import Audit, Failure, Restoration, Round, Score, Trail, Usage
+from fsrbench.imaging import images
+from fsrbench.measure import signs, stats, subjects
+from fsrbench.measure.results import Numbers
+from fsrbench.measure.subjects import Evaluation, Role, Subject
+from fsrbench.measure.summary import summarise
+from fsrbench.study import config
 
 FAMILIES, METRICS = ("blind", "general"), ("psnr", "lpips")
 ROLES: dict[str, Role] = {"heuristic": "control", "lvlm": "contender", "oracle": "headroom", "rerun": "floor"}

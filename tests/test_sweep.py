@@ -20,26 +20,25 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from conftest import draw_face
-from fsrbench import (
-    config,
-    evidence,
+from fsrbench.asking import prompts
+from fsrbench.case import evidence
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import SettingsError
+from fsrbench.core.execute import untracked
+from fsrbench.core.values import Image, Question, Trail, derive_seed, to_json
+from fsrbench.experiments import (
     grid,
-    images,
-    plugins,
-    prompts,
-    publish,
-    study,
-    subjects,
+    gridpoints,  # fmt: skip
     sweep,
-    sweep_views,
-    variants,
-)  # fmt: skip
-from fsrbench.errors import SettingsError
-from fsrbench.execute import untracked
-from fsrbench.plots import sweep as plot
-from fsrbench.plugins import Machine
-from fsrbench.store import RunFolder
-from fsrbench.values import Image, Question, Trail, derive_seed, to_json
+)
+from fsrbench.imaging import images
+from fsrbench.measure import subjects
+from fsrbench.show import publish, sweep_views
+from fsrbench.show.plots import sweep as plot
+from fsrbench.study import config
+from fsrbench.study.run import RunOutcome, run_study
+from fsrbench.study.store import RunFolder
 from loopback import Loopback, Step, says
 
 MACHINE = Machine()
@@ -74,7 +73,7 @@ def write(folder: Path, **data: Any) -> Path:
     return path
 
 
-def go(file: Path, faces: tuple[Path, Path], out: Path, workers: int = 1) -> tuple[grid.Grid, study.Outcome]:
+def go(file: Path, faces: tuple[Path, Path], out: Path, workers: int = 1) -> tuple[grid.SweepGrid, RunOutcome]:
     plan = grid.read(file)
     return plan, sweep.run(plan, MACHINE, *faces, out, workers=workers)
 
@@ -136,7 +135,7 @@ def test_nothing_is_asked_twice_and_every_point_is_what_a_run_of_its_own_would_b
             arm = plan.settings.arms[point.name].model_copy(update={"variant_of": None})
             own = plan.settings.model_copy(update={"arms": {"lvlm": arm}})
             before = len(server.requests)
-            ran = study.run(own, MACHINE, *faces, tmp_path / point.name)
+            ran = run_study(own, MACHINE, *faces, tmp_path / point.name)
             requests = len(server.requests) - before
             row = next(row for row in found["points"] if row["arm"] == point.name)
             assert row["alone"]["requests"] == requests
@@ -236,7 +235,7 @@ def test_a_sweep_without_a_model(arm: str, faces: tuple[Path, Path], tmp_path: P
     settings, _ = config.load(None)
     one = config.with_arms(plan.settings.model_copy(update={"arms": settings.arms}), [arm])
     one = one.model_copy(update={"policy": config.Policy(retries=2, accept_score=100)})
-    ran = study.run(one, MACHINE, *faces, tmp_path / "one")
+    ran = run_study(one, MACHINE, *faces, tmp_path / "one")
     for trail in ran.folder.trails():
         swept = outcome.folder.trail(trail.family, trail.case)
         assert swept is not None
@@ -369,10 +368,10 @@ def test_names_are_readable_and_fit_for_a_folder(tmp_path: Path) -> None:
 VALUES = st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=100)
 
 
-@given(st.lists(VALUES, min_size=1, max_size=8, unique_by=variants.canonical))
+@given(st.lists(VALUES, min_size=1, max_size=8, unique_by=gridpoints.canonical))
 def test_whatever_the_values_names_differ_and_can_be_folders(values: list[Any]) -> None:
-    axis = variants.Axis("model", "model", tuple(values), ("model",), (1,) * len(values), ("lvlm",))
-    names = [point.name for point in variants.spread([axis], ["lvlm"])]
+    axis = gridpoints.Axis("model", "model", tuple(values), ("model",), (1,) * len(values), ("lvlm",))
+    names = [point.name for point in gridpoints.spread([axis], ["lvlm"])]
     assert len({name.casefold() for name in names}) == len(values)
     assert all(config.re.fullmatch(config.NAME, name) and not name.endswith(".") for name in names)
 

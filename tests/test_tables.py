@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fsrbench import findings, plugins, tables, wording
-from fsrbench.report import overview
-from fsrbench.results import Numbers
-from fsrbench.subjects import Evaluation, Subject
-from fsrbench.summary import summarise
-from fsrbench.values import PURE, Score
+from fsrbench.core import plugins
+from fsrbench.core.values import PURE, Score
+from fsrbench.measure.results import Numbers
+from fsrbench.measure.subjects import Evaluation, Subject
+from fsrbench.measure.summary import summarise
+from fsrbench.show import findings, tables, wording
+from fsrbench.show.report import overview
 
 PAIRS = Mapping[str, Sequence[float | None]]
 

@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsrbench import downloads, weights
-from fsrbench.errors import WeightsError
+from fsrbench.core.errors import WeightsError
+from fsrbench.files import downloads
+from fsrbench.models import weights
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 NAME = "test.pth"
@@ -494,7 +495,7 @@ def test_nothing_is_left_of_a_lock(server: Server) -> None:
 COUNTING = """
 import sys, time
 from pathlib import Path
-from fsrbench import locks
+from fsrbench.files import locks
 number = Path(sys.argv[1])
 for _ in range(20):
     with locks.held(number.with_name("lock")):

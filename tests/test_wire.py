@@ -31,15 +31,20 @@ from rich.table import Table
 from rich.text import Text
 
 from conftest import draw_face
-from fsrbench import cli, console, csvfile, foreign, images, plugins, reply, verdicts, wording
+from fsrbench.asking import reply
 from fsrbench.auditors import _wire
 from fsrbench.auditors._exchange import Exchanges
 from fsrbench.auditors._secret import BLOT, WIDTH, Secret
-from fsrbench.check import Check
-from fsrbench.errors import AuditorUnreachable
-from fsrbench.plugins import Machine
-from fsrbench.store import as_json
-from fsrbench.values import Bounds
+from fsrbench.cli import app, console
+from fsrbench.core import foreign, plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import AuditorUnreachable
+from fsrbench.core.values import Bounds
+from fsrbench.files import csvfile
+from fsrbench.imaging import images
+from fsrbench.measure.check import Check
+from fsrbench.show import verdicts, wording
+from fsrbench.study.store import as_json
 from hostile import CONTROL, KEY, RETRY_AFTER, echoes, endless, unicode_escapes
 from loopback import GOOD, Loopback, fails, good, says
 from test_lvlm import question
@@ -335,7 +340,7 @@ def test_neither_key_nor_control_reaches_a_file_or_the_terminal(
         for name, stream in streams.items():
             monkeypatch.setattr(sys, name, stream)
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            app.main()
     assert ended.value.code == 3, streams["stderr"].buffer.getvalue()
     printed = {name: stream.buffer.getvalue() for name, stream in streams.items()}
     stored = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".png"}
@@ -355,7 +360,7 @@ def test_a_damaged_setting_cannot_write_to_the_terminal(tmp_path: Path, monkeypa
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(sys, "argv", ["fsrbench", "run", "--config", str(tmp_path / "own.yaml"), "--family", "\x1b[2J"])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     assert ended.value.code == 2
     text = readable(stream.buffer.getvalue())
     assert "[bold]" in text

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, draw_face
-from fsrbench import images
+from fsrbench.imaging import images
 
 SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## In CI\n")[1].split("\n## ")[0]
 ENVIRONMENT = {"actions/checkout", "actions/setup-python", "actions/upload-artifact"}

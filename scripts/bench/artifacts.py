@@ -32,10 +32,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fsrbench import artifacts, evidence, images, plugins
 from fsrbench.auditors import heuristic
+from fsrbench.case import evidence
+from fsrbench.core import plugins
+from fsrbench.core.values import Evidence, Image, Question, derive_seed
+from fsrbench.files import atomic
+from fsrbench.imaging import artifacts, images
 from fsrbench.recipes import _stages
-from fsrbench.values import Evidence, Image, Question, derive_seed
 
 SIZE, SCALE = 512, 4
 
@@ -139,9 +142,9 @@ FURTHER = (
 
 def clean_pictures(faces: Path, models: Sequence[str]) -> list[Clean]:
     """Every face, and its restoration by every model."""
-    from fsrbench import networks
+    from fsrbench.models import networks
 
-    embedded = Path(str(resources.files("fsrbench") / "embedded" / "general.safetensors"))
+    embedded = Path(str(resources.files("fsrbench.models") / "embedded" / "general.safetensors"))
     nets = {Path(name).stem: networks.load(embedded if name == "embedded" else Path(name)) for name in models}
     found = []
     for path in images.find(faces).values():
@@ -290,7 +293,7 @@ def treat(tag: str, knob: str, value: float, clean: Clean, strength: int) -> dic
 @functools.cache
 def embedded(family: str) -> Callable[[Image], Image]:
     """The embedded network of a family that takes pictures of any size."""
-    from fsrbench import networks, weights
+    from fsrbench.models import networks, weights
 
     net = networks.load(weights.embedded(family))
     return lambda lr: images.as_stored(np.clip(networks.upscale(net, lr)[0], 0, 1))
@@ -380,7 +383,7 @@ def main() -> None:
     print(f"{table(rows)}\n\nFurther kinds of ringing:\n\n{table(further)}")
     if given.json:
         text = json.dumps({"format": 1, "standard": rows, "further": further}, indent=1)
-        images.write_bytes(given.json, (text + "\n").encode())
+        atomic.write_bytes(given.json, (text + "\n").encode())
 
 
 if __name__ == "__main__":

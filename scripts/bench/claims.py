@@ -24,12 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats as reference
 
-from fsrbench import findings, plugins, signs, stats
-from fsrbench.plugins import Metric
-from fsrbench.results import Numbers
-from fsrbench.subjects import Evaluation, Role, Subject
-from fsrbench.summary import summarise
-from fsrbench.values import PURE, Score
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Metric
+from fsrbench.core.values import PURE, Score
+from fsrbench.measure import signs, stats
+from fsrbench.measure.results import Numbers
+from fsrbench.measure.subjects import Evaluation, Role, Subject
+from fsrbench.measure.summary import summarise
+from fsrbench.show import findings
 
 Array = NDArray[np.float64]
 Rng = np.random.Generator

@@ -36,8 +36,10 @@ import numpy as np
 import torch
 from torchvision.transforms.functional import rgb_to_grayscale
 
-from fsrbench import degrade as command
-from fsrbench import images, plugins
+from fsrbench.case import degrade as command
+from fsrbench.core import plugins
+from fsrbench.files import atomic
+from fsrbench.imaging import images
 from fsrbench.recipes import _stages as stages
 from fsrbench.recipes import realesrgan
 
@@ -379,7 +381,7 @@ def main() -> int:
     print(f"\nWithout noise, ours and arrays differ by {difference:.2f} levels at most, in the mean of a picture.")
     if given.json:
         found = {"format": 1, "stages": stages_found, "command": commands, "difference": round(difference, 3)}
-        images.write_bytes(given.json, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
+        atomic.write_bytes(given.json, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
     by_stage = {row["stage"]: row for row in stages_found}
     paper_row, second_row = by_stage["recipe paper"], by_stage["recipe realesrgan"]
     held = paper_row["tensors_ratio"], second_row["tensors_ratio"], second_row["arrays_ratio"]

@@ -13,9 +13,14 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from fsrbench import config, csvfile, degrade, evaluate, images, study, subjects
-from fsrbench.plugins import Machine
-from fsrbench.results import Numbers
+from fsrbench.case import degrade
+from fsrbench.core.contracts import Machine
+from fsrbench.files import csvfile
+from fsrbench.imaging import images
+from fsrbench.measure import evaluate, subjects
+from fsrbench.measure.results import Numbers
+from fsrbench.study import config
+from fsrbench.study.run import run_study
 
 RECIPES = ("paper", "realesrgan", "bsrgan")
 ARMS = ("random", "guess", "again")
@@ -32,7 +37,7 @@ def deltas(faces: Path, recipe: str, seeds: int, checkpoint: Path, root: Path) -
     changes += [f"metrics={','.join(METRICS)}", f"families.general.model={checkpoint.resolve()}"]
     settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ARMS)
     machine = Machine(offline=True)
-    outcome = study.run(settings, machine, root / "lr", root / "hr", root / "out", workers=1)
+    outcome = run_study(settings, machine, root / "lr", root / "hr", root / "out", workers=1)
     assert not outcome.failures, outcome.failures[:1]
     what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
     numbers = Numbers(evaluate.measure(what, machine, 1))

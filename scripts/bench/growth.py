@@ -27,13 +27,20 @@ from unittest import mock
 
 import numpy as np
 
-from fsrbench import config, degrade, evaluate, execute, images, plots, publish, study, subjects
-from fsrbench import scores as scorefile
-from fsrbench import summary as summarising
-from fsrbench.config import Settings
-from fsrbench.plugins import Machine
-from fsrbench.results import Numbers, Results
-from fsrbench.store import RunFolder
+from fsrbench.case import degrade
+from fsrbench.core import execute
+from fsrbench.core.contracts import Machine
+from fsrbench.files import atomic
+from fsrbench.imaging import images
+from fsrbench.measure import evaluate, subjects
+from fsrbench.measure import scores as scorefile
+from fsrbench.measure import summary as summarising
+from fsrbench.measure.results import Numbers, Results
+from fsrbench.show import plots, publish
+from fsrbench.study import config
+from fsrbench.study.config import Settings
+from fsrbench.study.run import run_study
+from fsrbench.study.store import RunFolder
 
 ALLOWED = 1.10
 """A size's time a case and peak memory over the smallest size's."""
@@ -63,7 +70,7 @@ def run(root: Path, out: Path, cases: int, lap: Lap) -> None:
     """Restore and audit."""
     settings, _ = config.load(None, CHANGES)
     settings = config.with_arms(config.with_families(settings, ["general"]), ["s"])
-    outcome = study.run(settings, MACHINE, root / "lr", root / "hr", out, limit=cases, workers=WORKERS)
+    outcome = run_study(settings, MACHINE, root / "lr", root / "hr", out, limit=cases, workers=WORKERS)
     if outcome.failures or outcome.done != cases:
         raise SystemExit(f"{outcome.done} of {cases} cases were done; failures: {outcome.failures[:1]}")
     lap("run")
@@ -181,7 +188,7 @@ def main() -> int:
     for row in found:
         print("  ".join(f"{value:>12}" for value in row.values()))
     if options.json:
-        images.write_bytes(options.json, (json.dumps(found, indent=1) + "\n").encode())
+        atomic.write_bytes(options.json, (json.dumps(found, indent=1) + "\n").encode())
     return int(any(max(row["time ratio"], row["memory ratio"]) > ALLOWED for row in found))
 
 

@@ -21,9 +21,12 @@ from typing import Any
 import numpy as np
 from slow import Slow
 
-from fsrbench import config, images, study
-from fsrbench.plugins import Machine
-from fsrbench.store import RunFolder
+from fsrbench.core.contracts import Machine
+from fsrbench.files import atomic
+from fsrbench.imaging import images
+from fsrbench.study import config
+from fsrbench.study.run import run_study
+from fsrbench.study.store import RunFolder
 
 ALLOWED = 1.15
 
@@ -48,7 +51,7 @@ def timed(lr: Path, out: Path, latency: float, concurrency: int, workers: int) -
     settings, _ = config.load(None, ["families.general.backend=bicubic", f"arms.lvlm={json.dumps(arm)}"])
     settings = config.with_arms(config.with_families(settings, ["general"]), ["lvlm"])
     started = time.perf_counter()
-    outcome = study.run(settings, Machine(offline=True), lr, None, out, workers=workers)
+    outcome = run_study(settings, Machine(offline=True), lr, None, out, workers=workers)
     seconds = time.perf_counter() - started
     server.stop()
     done = sum("lvlm" in trail.arms for trail in RunFolder(out).trails())
@@ -95,7 +98,7 @@ def main() -> int:
     for row in rows:
         print("  ".join(f"{value:>11}" for value in row.values()))
     if options.json:
-        images.write_bytes(options.json, (json.dumps(rows, indent=1) + "\n").encode())
+        atomic.write_bytes(options.json, (json.dumps(rows, indent=1) + "\n").encode())
     return int(any(row["ratio"] > ALLOWED for row in rows))
 
 

@@ -29,9 +29,10 @@ from typing import Any
 
 import numpy as np
 
-from fsrbench import images, plugins
-from fsrbench.plugins import Machine
-from fsrbench.values import Image
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.values import Image
+from fsrbench.imaging import images
 
 NAMES = ("psnr", "ssim", "niqe")
 LIMIT = 8.0

@@ -26,7 +26,10 @@ from typing import Any
 from metrics import shipped_model
 from slow import Slow
 
-from fsrbench import degrade, execute, images
+from fsrbench.case import degrade
+from fsrbench.core import execute
+from fsrbench.files import atomic
+from fsrbench.imaging import images
 
 BARS = {0.0: 3.0, 2.0: 7.0}
 """LVLM latency → how many times faster the run must be."""
@@ -34,10 +37,12 @@ HERE = Path(__file__).resolve().parent
 OURS = """
 import json, sys, time
 from pathlib import Path
-from fsrbench import config, evaluate, study, subjects
-from fsrbench import summary as summarising
-from fsrbench.plugins import Machine
-from fsrbench.results import Numbers
+from fsrbench.core.contracts import Machine
+from fsrbench.measure import evaluate, subjects
+from fsrbench.measure import summary as summarising
+from fsrbench.measure.results import Numbers
+from fsrbench.study import config
+from fsrbench.study.run import run_study
 lr, hr, out, checkpoint, url, workers = sys.argv[1:]
 arm = {"auditor": "openai", "base_url": url, "model": "slow", "concurrency": 8}
 changes = [f"arms.lvlm={json.dumps(arm)}", "metrics=psnr,ssim,niqe", f"families.general.model={json.dumps(checkpoint)}"]
@@ -46,7 +51,7 @@ machine = Machine(offline=True)
 import torch, cv2, openai, scipy.stats, torchvision
 started = time.perf_counter()
 flying = max(int(workers), settings.in_flight())
-outcome = study.run(settings, machine, Path(lr), Path(hr), Path(out), workers=flying)
+outcome = run_study(settings, machine, Path(lr), Path(hr), Path(out), workers=flying)
 ran = time.perf_counter() - started
 assert not outcome.failures, outcome.failures[:1]
 what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
@@ -127,7 +132,7 @@ def main() -> int:
     for row in rows:
         print("  ".join(f"{value:>13}" for value in row.values()))
     if options.json:
-        images.write_bytes(options.json, (json.dumps(rows, indent=1) + "\n").encode())
+        atomic.write_bytes(options.json, (json.dumps(rows, indent=1) + "\n").encode())
     return int(any(row["ratio"] < row["bar"] for row in rows))
 
 

@@ -24,9 +24,13 @@ import numpy as np
 import torch
 from growth import peak
 
-from fsrbench import config, evidence, images, plugins, png
-from fsrbench.plugins import Machine, Restorer
-from fsrbench.values import Image
+from fsrbench.case import evidence
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Machine, Restorer
+from fsrbench.core.values import Image
+from fsrbench.files import atomic
+from fsrbench.imaging import images, png
+from fsrbench.study import config
 
 MACHINE = Machine(offline=True)
 BACKENDS = {"general": "realesrgan", "blind": "bsrgan", "prior": "gfpgan"}
@@ -125,7 +129,7 @@ def main() -> None:
         told = ", ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, dict) else value
         print(f"{name:28} {told}")
     if given.json:
-        images.write_named(given.json, (json.dumps(found, indent=1) + "\n").encode())
+        atomic.write_named(given.json, (json.dumps(found, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-from fsrbench import prompts, report
-from fsrbench.results import Results
-from fsrbench.store import RunFolder
+from fsrbench.asking import prompts
+from fsrbench.measure.results import Results
+from fsrbench.show import report
+from fsrbench.study.store import RunFolder
 from reports import ARMS, Study
 
 SORT = """() => { const t = performance.now(); document.querySelector('[data-sort="delta:psnr"]').click();

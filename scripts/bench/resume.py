@@ -22,9 +22,13 @@ from unittest import mock
 
 import numpy as np
 
-from fsrbench import config, execute, images, panels, publish, study
-from fsrbench.plugins import Machine
-from fsrbench.store import RunFolder
+from fsrbench.core import execute
+from fsrbench.core.contracts import Machine
+from fsrbench.imaging import images
+from fsrbench.show import panels, publish
+from fsrbench.study import config
+from fsrbench.study.run import run_study
+from fsrbench.study.store import RunFolder
 
 SETTINGS = ["families.general.backend=bicubic", "hr_size=192", "metrics=psnr,ssim,niqe"]
 LIMIT = 3.0
@@ -42,7 +46,7 @@ def prepare(root: Path, cases: int) -> list[str]:
     settings, _ = config.load(None, SETTINGS)
     settings = config.with_arms(config.with_families(settings, ["general"]), ["rerun"])
     machine, small = Machine(offline=True), np.zeros((8, 8, 3), np.uint8)
-    study.run(settings, machine, lr, hr, out, workers=2)
+    run_study(settings, machine, lr, hr, out, workers=2)
 
     with mock.patch.multiple(panels, draw=lambda *_: small, sheet=lambda *_: small):
         publish.run(RunFolder(out), machine, 2, execute.untracked)

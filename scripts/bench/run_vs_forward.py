@@ -28,10 +28,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from fsrbench import config, execute, images, networks, plugins, publish, study
-from fsrbench.execute import untracked
-from fsrbench.plugins import Machine
-from fsrbench.store import RunFolder
+from fsrbench.core import execute, plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.execute import untracked
+from fsrbench.imaging import images
+from fsrbench.models import networks
+from fsrbench.show import publish
+from fsrbench.study import config
+from fsrbench.study.run import run_study
+from fsrbench.study.store import RunFolder
 
 ALLOWED = 1.05
 ACCEPT = {"auditor": "scripted", "replies": [{"score": 95}]}
@@ -109,7 +114,7 @@ def main() -> None:
         def run(arms: tuple[str, ...], evaluated: bool, workers: int) -> None:
             out = Path(tempfile.mkdtemp(dir=scratch)) / "run"
             settings = config.with_arms(base, arms)
-            outcome = study.run(settings, machine, lr, hr, out, workers=workers)
+            outcome = run_study(settings, machine, lr, hr, out, workers=workers)
             if outcome.failures:
                 raise SystemExit(f"{outcome.failures[0]}")
             if evaluated:

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fsrbench import images, plugins
-from fsrbench.values import Image, derive_seed
+from fsrbench.core import plugins
+from fsrbench.core.values import Image, derive_seed
+from fsrbench.imaging import images
 
 SCALE = 4
 HELD_OUT_EVERY = 10

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fsrbench import images, plugins
-from fsrbench.values import Image, derive_seed
+from fsrbench.core import contracts, plugins
+from fsrbench.core.values import Image, derive_seed
+from fsrbench.imaging import images
 from training import data, loop, networks
 
 SIZE = 512
@@ -32,7 +33,7 @@ def measure(weights: Path, faces: Path, seed: int, sheet: Path | None = None) ->
     """Scores of bicubic and of each network that lies in `weights`, the cases, and the contact sheet."""
     trained = {family: weights / f"{family}.safetensors" for family in networks.NETWORKS}
     opened = {family: networks.load(path)[0] for family, path in trained.items() if path.is_file()}
-    ssim = plugins.load("metrics", "ssim").open(plugins.Machine())
+    ssim = plugins.load("metrics", "ssim").open(contracts.Machine())
     scores: Scores = {name: [] for name in ("bicubic", *opened)}
     cases = pairs(faces, seed)
     rows = []

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from fsrbench import images, plugins
-from fsrbench.values import Image, derive_seed
+from fsrbench.core import plugins
+from fsrbench.core.values import Image, derive_seed
+from fsrbench.imaging import images
 from training import data, networks
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fsrbench import images
+from fsrbench.files import atomic
 
 LICENCE = "CC-BY-NC-4.0"
 FORMAT = 1
@@ -160,7 +160,7 @@ def save(state: dict[str, torch.Tensor], family: str, path: Path) -> None:
         "licence": LICENCE,
     }
     half = {name: tensor.detach().to(torch.float16).contiguous() for name, tensor in state.items()}
-    images.write_bytes(path, pack(half, metadata={"fsrbench": json.dumps(about, sort_keys=True)}))
+    atomic.write_bytes(path, pack(half, metadata={"fsrbench": json.dumps(about, sort_keys=True)}))
 
 
 def load(path: Path) -> tuple[nn.Module, str]:

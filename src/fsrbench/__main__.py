@@ -1,14 +1,14 @@
 """`fsrbench`, and `python -m fsrbench`: signals are heeded before anything else is loaded."""
 
-from fsrbench import interrupts
+from fsrbench.cli import interrupts
 
 
 def main() -> None:
     """Entry point."""
     interrupts.heed()
-    from fsrbench import cli
+    from fsrbench.cli import app
 
-    cli.main()
+    app.main()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fsrbench.values import KnobValue, Question
+from fsrbench.core.values import KnobValue, Question
 
 
 def knobs(question: Question) -> dict[str, Mapping[str, Any]]:

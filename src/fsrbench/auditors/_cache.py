@@ -18,10 +18,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from fsrbench import foreign, images
 from fsrbench.auditors._wire import Completion
-from fsrbench.errors import SettingsError
-from fsrbench.values import Usage, to_json
+from fsrbench.core import foreign
+from fsrbench.core.errors import SettingsError
+from fsrbench.core.values import Usage, to_json
+from fsrbench.files import atomic
 
 FORMAT = 1
 """Version of entries and keys."""
@@ -41,7 +42,7 @@ class Cache:
         """The completions that this question once led to; none where it was not asked."""
         key = _hash(asked)
         try:
-            entry = json.loads(images.read_bytes(self._path(key), MAX_BYTES))
+            entry = json.loads(atomic.read_bytes(self._path(key), MAX_BYTES))
             stored = entry["completions"]
             if (entry["format"], entry["key"], entry["sha256"]) != (FORMAT, key, _hash(stored)):
                 return []
@@ -55,7 +56,7 @@ class Cache:
         stored = [dataclasses.asdict(completion) for completion in completions]
         entry = {"format": FORMAT, "key": key, "completions": stored, "sha256": _hash(stored)}
         entry["usage"] = to_json(usage(completions))
-        images.write_bytes(self._path(key), foreign.as_json(entry).encode())
+        atomic.write_bytes(self._path(key), foreign.as_json(entry).encode())
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.json"
@@ -85,7 +86,7 @@ def made(folder: Path) -> Path:
     """The user's cache folder, there from now on."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        images.guard(folder)
+        atomic.guard(folder)
     except OSError as error:
         raise SettingsError(f"The cache folder {folder} cannot be made: {error.strerror or error}.") from None
     return folder

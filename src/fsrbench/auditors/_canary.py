@@ -11,8 +11,8 @@ import hashlib
 
 import numpy as np
 
-from fsrbench import images
-from fsrbench.values import Evidence, Image
+from fsrbench.core.values import Evidence, Image
+from fsrbench.imaging import images
 
 QUALITY = 5
 """JPEG quality of the planted artifact."""

@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from fsrbench import foreign
 from fsrbench.auditors._exchange import Exchanges
 from fsrbench.auditors._limiter import Limiter, NoTurn
 from fsrbench.auditors._patience import Patience
 from fsrbench.auditors._purse import Bill, Purse
 from fsrbench.auditors._secret import Secret
 from fsrbench.auditors._wire import Completion, Failed, Refused, completion, from_status, parse_body, tokens
-from fsrbench.errors import AuditorUnreachable
+from fsrbench.core import foreign
+from fsrbench.core.errors import AuditorUnreachable
 
 if TYPE_CHECKING:
     from openai import OpenAI

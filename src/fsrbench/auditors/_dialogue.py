@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from fsrbench import foreign, reply
+from fsrbench.asking import reply
 from fsrbench.auditors._cache import Cache, Ledger, usage
 from fsrbench.auditors._chat import Chat
 from fsrbench.auditors._purse import Account, Bill
 from fsrbench.auditors._wire import Completion
-from fsrbench.errors import AuditorUnreachable
-from fsrbench.values import Bounds, Usage
+from fsrbench.core import foreign
+from fsrbench.core.errors import AuditorUnreachable
+from fsrbench.core.values import Bounds, Usage
 
 T = TypeVar("T")
 QUOTED = 4000

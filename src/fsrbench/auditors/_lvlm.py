@@ -19,16 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from fsrbench import choice, images, prompts, reply
+from fsrbench.asking import comparison, prompts, reply
 from fsrbench.auditors import _canary
 from fsrbench.auditors._cache import Ledger
 from fsrbench.auditors._dialogue import Asked, Dialogue, again, repairing
 from fsrbench.auditors._price import estimate
 from fsrbench.auditors._purse import Account, Need
 from fsrbench.auditors._wire import PICTURES
-from fsrbench.errors import AuditorUnreachable, CostLimitReached
-from fsrbench.plugins import Scope
-from fsrbench.values import Answer, Audit, Comparison, Evidence, Image, Preference, Question, Usage, derive_seed
+from fsrbench.core.contracts import Scope
+from fsrbench.core.errors import AuditorUnreachable, CostLimitReached
+from fsrbench.core.values import Answer, Audit, Comparison, Evidence, Image, Preference, Question, Usage, derive_seed
+from fsrbench.imaging import images
 
 SEEDS = 2**31
 """Servers take seeds below this."""
@@ -102,7 +103,7 @@ class Lvlm:
     def begin(self, question: Question, scope: Scope) -> Iterator[Lvlm]:
         """For one case: money for all of it is reserved before its first request, and what it pays for is kept."""
         canaries = 2 if _canary.sampled(question.case, self.canary) else 0
-        one = choice.ask(question.case, question.family, 1, 0, question.evidence, question.evidence)
+        one = comparison.ask(question.case, question.family, 1, 0, question.evidence, question.evidence)
         most = {
             _need("judge", question, _pictures(question.evidence)): scope.rounds * self.repeat + canaries,
             _need("compare", one, _both(one)): scope.comparisons,
@@ -167,7 +168,7 @@ class Lvlm:
         account = self.dialogue.account
         return time.monotonic() + self.dialogue.chat.server.deadline - (account.waited if account else 0.0)
 
-    def _judge(self, question: Question, shown: Shown, number: int, until: float) -> Asked[reply.Reply]:
+    def _judge(self, question: Question, shown: Shown, number: int, until: float) -> Asked[reply.AuditReply]:
         seed, read = self._seed(question, number), partial(reply.parse, bounds=self.dialogue.bounds)
         content = _content(question.prompt, shown)
         return self.dialogue.ask("judge", content, question.schema, read, seed, number, until)
@@ -194,7 +195,7 @@ class Lvlm:
             spent += _taken(exchanges[name]["replies"])
         return {"real": real, **scores, "looking": _canary.looking(real, scores), "exchanges": exchanges}, spent
 
-    def _audit(self, asked: Asked[reply.Reply], usage: Usage) -> Audit:
+    def _audit(self, asked: Asked[reply.AuditReply], usage: Usage) -> Audit:
         said = asked.said
         if said is None:
             return Audit("invalid", reason=asked.problem, usage=usage)
@@ -233,11 +234,11 @@ def _content(prompt: str, shown: Shown) -> list[dict[str, Any]]:
     return parts
 
 
-def _both(comparison: Comparison) -> Shown:
+def _both(compared: Comparison) -> Shown:
     """The input, then both restorations with their patches."""
-    pairs = (comparison.first, comparison.second)
-    pictures = [comparison.first.lr, *(picture for one in pairs for _, picture in _pictures(one)[1:])]
-    return list(zip(choice.labels(*pairs), pictures, strict=True))
+    pairs = (compared.first, compared.second)
+    pictures = [compared.first.lr, *(picture for one in pairs for _, picture in _pictures(one)[1:])]
+    return list(zip(comparison.labels(*pairs), pictures, strict=True))
 
 
 def _need(kind: str, asked: Question | Comparison, shown: Shown) -> Need:
@@ -256,13 +257,13 @@ def _hashes(shown: Shown) -> list[dict[str, str]]:
     return [{"label": label, "sha256": images.pixel_hash(picture)} for label, picture in shown]
 
 
-def _replies(rounds: Sequence[Asked[reply.Reply]]) -> list[dict[str, Any]]:
+def _replies(rounds: Sequence[Asked[reply.AuditReply]]) -> list[dict[str, Any]]:
     """All replies in the order in which they came, with the number of the repeat where there are several."""
     numbered = [{**one, "repeat": number} for number, asked in enumerate(rounds) for one in asked.replies]
     return numbered if len(rounds) > 1 else list(rounds[0].replies)
 
 
-def _median(rounds: Sequence[Asked[reply.Reply]]) -> int | None:
+def _median(rounds: Sequence[Asked[reply.AuditReply]]) -> int | None:
     """Which repeat the audit is made from: the usable one of median score, the lower of two, the first of equals.
 
     One whole reply, not a mean: score, tags and hints of different replies do not belong together.
@@ -271,7 +272,7 @@ def _median(rounds: Sequence[Asked[reply.Reply]]) -> int | None:
     return scores[(len(scores) - 1) // 2][1] if scores else None
 
 
-def _spread(rounds: Sequence[Asked[reply.Reply]]) -> dict[str, Any]:
+def _spread(rounds: Sequence[Asked[reply.AuditReply]]) -> dict[str, Any]:
     """Mean and sample standard deviation over the usable replies; None where there are too few."""
     usable = [asked.said for asked in rounds if asked.said is not None]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 
-from fsrbench.errors import AuditorUnreachable
+from fsrbench.core.errors import AuditorUnreachable
 
 
 class Patience:

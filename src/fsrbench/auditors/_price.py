@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fsrbench.errors import SettingsError
+from fsrbench.core.errors import SettingsError
 
 PER = 1_000_000
 """Tokens that a price is for."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fsrbench.auditors._price import Price
-from fsrbench.errors import CostLimitReached, SettingsError
+from fsrbench.core.errors import CostLimitReached, SettingsError
 
 SLACK = 1e-9
 """Money by which sums of floating-point numbers may be off."""

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from fsrbench.errors import SettingsError
+from fsrbench.core.errors import SettingsError
 
 
 def check(settings: Mapping[str, Any], known: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:

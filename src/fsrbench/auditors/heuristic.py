@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from fsrbench import artifacts
 from fsrbench.auditors import _settings
-from fsrbench.plugins import Auditor
-from fsrbench.values import TAGS, Answer, Audit, Comparison, Evidence, Preference, Question, Usage
+from fsrbench.core.contracts import Auditor
+from fsrbench.core.values import TAGS, Answer, Audit, Comparison, Evidence, Preference, Question, Usage
+from fsrbench.imaging import artifacts
 
 if TYPE_CHECKING:
-    from fsrbench.plugins import Machine
+    from fsrbench.core.contracts import Machine
 
 
 @dataclass(frozen=True, slots=True)

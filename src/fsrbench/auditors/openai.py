@@ -25,19 +25,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import images
 from fsrbench.auditors import _cache, _price, _settings
 from fsrbench.auditors._chat import Chat, Server
 from fsrbench.auditors._dialogue import Dialogue
 from fsrbench.auditors._limiter import Limiter
 from fsrbench.auditors._lvlm import Lvlm
 from fsrbench.auditors._purse import Purse
-from fsrbench.errors import SettingsError
-from fsrbench.plugins import CONCURRENCY, Auditor
+from fsrbench.core.contracts import CONCURRENCY, Auditor
+from fsrbench.core.errors import SettingsError
+from fsrbench.files import atomic
 
 if TYPE_CHECKING:
-    from fsrbench.plugins import Machine
-    from fsrbench.values import Bounds
+    from fsrbench.core.contracts import Machine
+    from fsrbench.core.values import Bounds
 
 NUMBER = (int, float)
 SETTINGS: dict[str, tuple[type, ...]] = {
@@ -133,7 +133,7 @@ def _key(chosen: Mapping[str, Any], base_url: str | None, lacking: str) -> str:
     """
     if "api_key_file" in chosen:
         try:
-            key = images.read_bytes(Path(chosen["api_key_file"]).expanduser(), MAX_KEY).decode().strip()
+            key = atomic.read_bytes(Path(chosen["api_key_file"]).expanduser(), MAX_KEY).decode().strip()
         except (OSError, UnicodeDecodeError):
             raise SettingsError(f"The key's file {chosen['api_key_file']} (api_key_file) cannot be read.") from None
         source = f"the file {chosen['api_key_file']}"

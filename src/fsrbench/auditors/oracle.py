@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fsrbench import plugins
 from fsrbench.auditors import _allowed, _settings
-from fsrbench.errors import AuditorUnreachable, FsrbenchError
-from fsrbench.plugins import Auditor, Metric
-from fsrbench.values import Answer, Audit, Image, Insight, Knobs, KnobValue, Question
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Auditor, Metric
+from fsrbench.core.errors import AuditorUnreachable, FsrbenchError
+from fsrbench.core.values import Answer, Audit, Image, Knobs, KnobValue, PrivilegedAccess, Question
 
 if TYPE_CHECKING:
-    from fsrbench.plugins import Machine
+    from fsrbench.core.contracts import Machine
 
 Change: TypeAlias = dict[str, KnobValue]
 Instrument: TypeAlias = Callable[[Image, Image], float]
@@ -81,7 +81,7 @@ class Oracle:
         said = Audit("ok", score=0, confidence=100, hints=dict(best.change), reason=reason)
         return Answer(said, self._record(current, trials, best.change))
 
-    def _search(self, question: Question, insight: Insight, current: float) -> list[Trial]:
+    def _search(self, question: Question, insight: PrivilegedAccess, current: float) -> list[Trial]:
         """Each knob alone, then in pairs, while the budget lasts; a setting is tried once."""
 
         def attempt(change: Change) -> Trial:
@@ -105,7 +105,7 @@ class Oracle:
         together = [{**one.change, **other.change} for one, other in pairs]
         return [*singles, *(attempt(change) for change in together[: self.budget - len(singles)])]
 
-    def _value(self, knobs: Knobs, picture: Callable[[], Image], insight: Insight) -> float:
+    def _value(self, knobs: Knobs, picture: Callable[[], Image], insight: PrivilegedAccess) -> float:
         """What the objective makes of a setting; a picture is made only where nobody measured it yet."""
         known = insight.measured.setdefault(json.dumps(knobs, sort_keys=True), {})
         if self.objective not in known:

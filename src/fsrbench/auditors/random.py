@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from fsrbench.auditors import _allowed, _settings
-from fsrbench.plugins import Auditor
-from fsrbench.values import Answer, Audit, Comparison, KnobValue, Preference, Question, derive_seed
+from fsrbench.core.contracts import Auditor
+from fsrbench.core.values import Answer, Audit, Comparison, KnobValue, Preference, Question, derive_seed
 
 if TYPE_CHECKING:
-    from fsrbench.plugins import Machine
+    from fsrbench.core.contracts import Machine
 
 
 class Guesser:

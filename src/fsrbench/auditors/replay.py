@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from fsrbench import images, jsonfile, names, plugins, shapes, yamlfile
 from fsrbench.auditors import _settings
-from fsrbench.errors import AuditorUnreachable, SettingsError, StoreError
-from fsrbench.plugins import Auditor
-from fsrbench.values import Answer, Comparison, Preference, Question, Round, Usage
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Auditor
+from fsrbench.core.errors import AuditorUnreachable, SettingsError, StoreError
+from fsrbench.core.values import Answer, Comparison, Preference, Question, Round, Usage
+from fsrbench.files import atomic, jsonfile, names, shapes, yamlfile
+from fsrbench.imaging import images
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-    from fsrbench.plugins import Machine
+    from fsrbench.core.contracts import Machine
 
 Stored = TypeVar("Stored")
 FORMAT = 1
@@ -145,7 +147,7 @@ def _auditors(folder: Path) -> dict[str, str]:
 
     file = folder / "study.yaml"
     try:
-        text = images.read_bytes(file, MAX_STUDY).decode()
+        text = atomic.read_bytes(file, MAX_STUDY).decode()
         if why := yamlfile.unfit(text):
             raise SettingsError(f"{file} {why}.")
         arms = yamlfile.load(text)["settings"]["arms"]

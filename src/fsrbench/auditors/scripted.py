@@ -21,14 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import images, reply, yamlfile
+from fsrbench.asking import reply
 from fsrbench.auditors import _settings
-from fsrbench.errors import AuditorUnreachable, SettingsError
-from fsrbench.plugins import Auditor
-from fsrbench.values import Answer, Audit, Bounds, Comparison, Preference, Question, Usage
+from fsrbench.core.contracts import Auditor
+from fsrbench.core.errors import AuditorUnreachable, SettingsError
+from fsrbench.core.values import Answer, Audit, Bounds, Comparison, Preference, Question, Usage
+from fsrbench.files import atomic, yamlfile
 
 if TYPE_CHECKING:
-    from fsrbench.plugins import Machine
+    from fsrbench.core.contracts import Machine
 
 MAX_SCRIPT = 5_000_000
 """Bytes of a script's file: some ten thousand replies."""
@@ -75,7 +76,7 @@ def _read(path: Path) -> Any:
     import yaml
 
     try:
-        text = images.read_bytes(path, MAX_SCRIPT).decode()
+        text = atomic.read_bytes(path, MAX_SCRIPT).decode()
         if why := yamlfile.unfit(text):
             raise SettingsError(f"The script {path} {why}.")
         return yamlfile.load(text)

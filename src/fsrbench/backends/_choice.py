@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import images, weights
-from fsrbench.errors import SettingsError
+from fsrbench.core.errors import SettingsError
+from fsrbench.imaging import images
+from fsrbench.models import weights
 
 if TYPE_CHECKING:
-    from fsrbench.plugins import Machine
-    from fsrbench.values import Image
+    from fsrbench.core.contracts import Machine
+    from fsrbench.core.values import Image
 
 EMBEDDED = "embedded"
 

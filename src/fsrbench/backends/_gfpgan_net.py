@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import networks
-from fsrbench.errors import BadOutput, out_of_memory
+from fsrbench.core.errors import BadOutput, out_of_memory
+from fsrbench.models import networks
 
 if TYPE_CHECKING:
     import torch
 
-    from fsrbench.values import Image
+    from fsrbench.core.values import Image
 
 
 class FaceNet:

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from fsrbench import images
-from fsrbench.errors import BadOutput, WeightsError, missing_package
+from fsrbench.core.errors import BadOutput, WeightsError, missing_package
+from fsrbench.imaging import images
 
 if TYPE_CHECKING:
     import torch
 
-    from fsrbench.networks import Checkpoint, Tensors
-    from fsrbench.values import Image
+    from fsrbench.core.values import Image
+    from fsrbench.models.networks import Checkpoint, Tensors
 
 T = TypeVar("T")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import images
-from fsrbench.plugins import Backend, Machine, Output
+from fsrbench.core.contracts import Backend, Machine, Output
+from fsrbench.imaging import images
 
 if TYPE_CHECKING:
-    from fsrbench.values import Image, Knobs
+    from fsrbench.core.values import Image, Knobs
 
 
 class _Bicubic:

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import images, networks
 from fsrbench.backends import _choice
-from fsrbench.plugins import Backend, Machine, Output
+from fsrbench.core.contracts import Backend, Machine, Output
+from fsrbench.imaging import images
+from fsrbench.models import networks
 
 if TYPE_CHECKING:
-    from fsrbench.networks import Network
-    from fsrbench.values import Image, Knobs
+    from fsrbench.core.values import Image, Knobs
+    from fsrbench.models.networks import LoadedNetwork
 
 OFFICIAL = {"x4": "BSRGAN.pth"}
 TWIN = "BSRGANx2.pth"
@@ -32,7 +33,7 @@ class _BSRGAN:
         self._choice = _choice.choose("blind", settings, OFFICIAL, "x4", machine)
         self._network = networks.load(self._choice.path, machine.device)
         self._turn = Lock()
-        self._halved: Network | None = None
+        self._halved: LoadedNetwork | None = None
         self.model = self._choice.model(self._network.architecture, self._network.size)
         self.weights = self._choice.weights
 
@@ -56,7 +57,7 @@ class _BSRGAN:
             notes = (*notes, f"x{scale} network, brought to x{self._target} by bicubic resizing")
         return Output(_choice.to_target(image, lr, self._target), notes)
 
-    def _x2(self) -> Network | None:
+    def _x2(self) -> LoadedNetwork | None:
         """BSRGAN's own x2 network, opened when it is first asked for."""
         with self._turn:
             if self._halved is None:

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench import faces, images, networks
 from fsrbench.backends import _choice
-from fsrbench.errors import SettingsError, WeightsError
-from fsrbench.plugins import Backend, Machine, Output
-from fsrbench.values import derive_seed
+from fsrbench.core.contracts import Backend, Machine, Output
+from fsrbench.core.errors import SettingsError, WeightsError
+from fsrbench.core.values import derive_seed
+from fsrbench.imaging import faces, images
+from fsrbench.models import networks
 
 if TYPE_CHECKING:
-    from fsrbench.values import Image, Knobs
+    from fsrbench.core.values import Image, Knobs
 
 ASSUMPTION = (
     "Square pictures are taken for one aligned face each, since no face detector is set: several faces, or one that "

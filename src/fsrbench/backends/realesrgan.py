@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import networks
 from fsrbench.backends import _choice
-from fsrbench.plugins import Backend, Machine, Output
+from fsrbench.core.contracts import Backend, Machine, Output
+from fsrbench.models import networks
 
 if TYPE_CHECKING:
-    from fsrbench.networks import Checkpoint, Network
-    from fsrbench.values import Image, Knobs
+    from fsrbench.core.values import Image, Knobs
+    from fsrbench.models.networks import Checkpoint, LoadedNetwork
 
 OFFICIAL = {
     "x4plus": "RealESRGAN_x4plus.pth",
@@ -61,7 +61,7 @@ class _RealESRGAN:
             for lr, (image, told) in zip(lrs, made, strict=True)
         ]
 
-    def _mix(self, strength: float) -> Network | None:
+    def _mix(self, strength: float) -> LoadedNetwork | None:
         """The network between the twins. Their tensors stay in memory once they were needed."""
         if self._both is None:
             twin = _choice.twin(self._choice, TWIN, self._machine) if self._choice.name == "x4v3" else None

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import networks, weights
 from fsrbench.backends import _choice, _upstream
-from fsrbench.errors import WeightsError
-from fsrbench.plugins import Backend, Machine, Output
+from fsrbench.core.contracts import Backend, Machine, Output
+from fsrbench.core.errors import WeightsError
+from fsrbench.models import networks, weights
 
 if TYPE_CHECKING:
-    from fsrbench.values import Image, Knobs
+    from fsrbench.core.values import Image, Knobs
 
 NAME = "upstream_gfpgan"
 ASSUMPTION = (

@@ -11,12 +11,12 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import networks
 from fsrbench.backends import _choice, _upstream
-from fsrbench.plugins import Backend, Machine, Output
+from fsrbench.core.contracts import Backend, Machine, Output
+from fsrbench.models import networks
 
 if TYPE_CHECKING:
-    from fsrbench.values import Image, Knobs
+    from fsrbench.core.values import Image, Knobs
 
 NAME = "upstream_realesrgan"
 OFFICIAL = {

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsrbench import images
-from fsrbench.plugins import Knob
+from fsrbench.core.contracts import Knob
+from fsrbench.imaging import images
 
 if TYPE_CHECKING:
-    from fsrbench.values import Image, KnobValue
+    from fsrbench.core.values import Image, KnobValue
 
 LARGEST = 0.1
 """No pixel moves by more than this: a mild correction, also of a very wrong picture."""

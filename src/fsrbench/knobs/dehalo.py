@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsrbench.plugins import Knob
+from fsrbench.core.contracts import Knob
 
 if TYPE_CHECKING:
-    from fsrbench.values import Image, KnobValue
+    from fsrbench.core.values import Image, KnobValue
 
 EDGE = (0.06, 0.25)
 """Range of LR luma within 3×3 pixels below which nothing is done, and from which on all is done."""

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsrbench import images
-from fsrbench.plugins import Knob
+from fsrbench.core.contracts import Knob
+from fsrbench.imaging import images
 
 if TYPE_CHECKING:
-    from fsrbench.values import Image, KnobValue
+    from fsrbench.core.values import Image, KnobValue
 
 SHARE = 0.8
 """Strength of the filter per measured sigma. More begins to cost real texture in lightly noisy faces."""

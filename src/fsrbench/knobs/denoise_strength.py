@@ -1,6 +1,6 @@
 """Denoise strength of the general family: a mix of the weights of x4v3 and of its weakly denoising twin (wdn)."""
 
-from fsrbench.plugins import Knob
+from fsrbench.core.contracts import Knob
 
 KNOB = Knob(
     meaning=(

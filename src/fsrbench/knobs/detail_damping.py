@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsrbench.plugins import Knob
+from fsrbench.core.contracts import Knob
 
 if TYPE_CHECKING:
-    from fsrbench.values import Image, KnobValue
+    from fsrbench.core.values import Image, KnobValue
 
 WINDOW = 5
 TONE_SIGMA = 0.1

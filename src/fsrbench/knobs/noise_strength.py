@@ -1,6 +1,6 @@
 """Strength of the random noise from which GFPGAN's generator makes fine texture."""
 
-from fsrbench.plugins import Knob
+from fsrbench.core.contracts import Knob
 
 KNOB = Knob(
     meaning=(

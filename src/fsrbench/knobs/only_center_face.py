@@ -1,6 +1,6 @@
 """Which faces of a picture the prior family restores; nothing changes where there is one aligned face."""
 
-from fsrbench.plugins import Knob
+from fsrbench.core.contracts import Knob
 
 KNOB = Knob(
     meaning=(

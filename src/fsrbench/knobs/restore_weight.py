@@ -1,6 +1,6 @@
 """Restore weight of the prior family: a blend, made by the backend, of the restored face and the enlarged input."""
 
-from fsrbench.plugins import Knob
+from fsrbench.core.contracts import Knob
 
 KNOB = Knob(
     meaning=(

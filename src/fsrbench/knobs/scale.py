@@ -1,6 +1,6 @@
 """Scale switch of the blind family: which of the two networks restores. The size of the result never changes."""
 
-from fsrbench.plugins import Knob
+from fsrbench.core.contracts import Knob
 
 KNOB = Knob(
     meaning=(

@@ -1,6 +1,6 @@
 """Strength of the conditions by which the input steers GFPGAN's face prior (its spatial feature transforms)."""
 
-from fsrbench.plugins import Knob
+from fsrbench.core.contracts import Knob
 
 KNOB = Knob(
     meaning=(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from fsrbench.plugins import Machine
+    from fsrbench.core.contracts import Machine
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench.errors import InputError, Unavailable
+from fsrbench.core.errors import InputError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from fsrbench.plugins import Machine
-    from fsrbench.values import Image
+    from fsrbench.core.contracts import Machine
+    from fsrbench.core.values import Image
 
 _WINDOW = 11
 """Side of SSIM's Gaussian window (standard deviation 1.5)."""
@@ -91,7 +91,7 @@ def _similarity(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float32]:
 
 def luma_inside(image: Image, border: int = 4) -> Image:
     """MATLAB's Y without a border: what papers on fourfold super-resolution measure."""
-    from fsrbench import images
+    from fsrbench.imaging import images
 
     height, width = image.shape[:2]
     if min(height, width) <= 2 * border:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsrbench.errors import Unavailable
+from fsrbench.core.errors import Unavailable
 from fsrbench.metrics._pair import fitting
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     import torch
 
-    from fsrbench.plugins import Machine
-    from fsrbench.values import Image
+    from fsrbench.core.contracts import Machine
+    from fsrbench.core.values import Image
 
     Scorer = Callable[[Sequence[Image], Image | None], list[float]]
 

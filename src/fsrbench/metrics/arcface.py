@@ -12,24 +12,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsrbench.errors import Unavailable, WeightsError
+from fsrbench.core.contracts import Machine, Metric
+from fsrbench.core.errors import Unavailable, WeightsError
 from fsrbench.metrics import _batch
 from fsrbench.metrics._pair import fitting
-from fsrbench.plugins import Machine, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from fsrbench.values import Image
+    from fsrbench.core.values import Image
 
 _RECOGNISER = "w600k_r50.onnx"
 
 
 def _open(machine: Machine) -> Callable[[Sequence[Image], Image | None], list[float]]:
     """Load detector and recogniser; WeightsError, with the cure, if one is absent."""
-    from fsrbench import faces, weights
+    from fsrbench.imaging import faces
+    from fsrbench.models import weights
 
     path = weights.locate(_RECOGNISER, explicit=machine.recogniser, offline=machine.offline, optional=True).path
     detector = faces.open_detector(machine)

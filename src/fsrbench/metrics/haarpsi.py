@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsrbench.errors import Unavailable
+from fsrbench.core.contracts import Machine, Metric
+from fsrbench.core.errors import Unavailable
 from fsrbench.metrics import _piq
 from fsrbench.metrics._pair import fitting
-from fsrbench.plugins import Machine, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fsrbench.values import Image
+    from fsrbench.core.values import Image
 
 _SMALLEST = 16
 """The side of the largest Haar filter: there must be room for it."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench.errors import Unavailable, WeightsError
+from fsrbench.core.contracts import Machine, Metric
+from fsrbench.core.errors import Unavailable, WeightsError
 from fsrbench.metrics import _batch
 from fsrbench.metrics._pair import fitting
-from fsrbench.plugins import Machine, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from fsrbench.values import Image
+    from fsrbench.core.values import Image
 
 _BACKBONE = "alexnet-owt-7be5be79.pth"
 _SMALLEST = 32
@@ -32,7 +32,7 @@ _SMALLEST = 32
 
 def _open(machine: Machine) -> Callable[[Sequence[Image], Image | None], list[float]]:
     """Load the network; WeightsError, with the cure, if the backbone is absent."""
-    from fsrbench import weights
+    from fsrbench.models import weights
 
     backbone = weights.locate(_BACKBONE, offline=machine.offline, optional=True).path  # before torch is loaded in vain
 
@@ -71,7 +71,7 @@ def _network(path: Path, machine: Machine) -> Any:
     import torch
     from lpips import LPIPS
 
-    from fsrbench import networks
+    from fsrbench.models import networks
 
     tensors = networks.read(path).tensors
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):  # first weights are drawn and then replaced

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench.errors import Unavailable
-from fsrbench.plugins import Machine, Metric
+from fsrbench.core.contracts import Machine, Metric
+from fsrbench.core.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from fsrbench.values import Image
+    from fsrbench.core.values import Image
 
 _BLOCK = 96
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -59,7 +59,7 @@ def _luma(image: Image) -> NDArray[np.float32]:
     """Y of MATLAB's rgb2ycbcr, rounded to whole numbers."""
     import cv2
 
-    from fsrbench import images
+    from fsrbench.imaging import images
 
     rgb = images.to_8bit(image) / np.float32(255)
     y = cv2.transform(rgb.astype(np.float64), np.array([[65.481, 128.553, 24.966, 16.0]])) / 255

@@ -11,9 +11,9 @@ from __future__ import annotations
 import difflib
 from functools import partial
 
-from fsrbench.errors import SettingsError, Unavailable
+from fsrbench.core.contracts import Machine, Metric
+from fsrbench.core.errors import SettingsError, Unavailable
 from fsrbench.metrics import _piq
-from fsrbench.plugins import Machine, Metric
 
 HIGHER = (
     "dss", "fsim", "haarpsi", "information_weighted_ssim", "multi_scale_ssim", "psnr", "srsim", "ssim", "vif_p", "vsi",

@@ -7,7 +7,7 @@ convention of super-resolution papers, and can differ from this by 2 dB.
 
 from __future__ import annotations
 
+from fsrbench.core.contracts import Metric
 from fsrbench.metrics._pair import against_reference, psnr
-from fsrbench.plugins import Metric
 
 METRIC = Metric("PSNR", "higher", reference=True, digits=3, open=against_reference(psnr), unit="dB", depends=())

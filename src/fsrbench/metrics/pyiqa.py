@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench.errors import SettingsError, Unavailable, missing_package
+from fsrbench.core.contracts import Machine, Metric
+from fsrbench.core.errors import SettingsError, Unavailable, missing_package
 from fsrbench.metrics._pair import fitting
-from fsrbench.plugins import Machine, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import torch
 
-    from fsrbench.values import Image
+    from fsrbench.core.values import Image
 
     Scorer = Callable[[Sequence[Image], Image | None], list[float]]
 

@@ -8,7 +8,7 @@ or more, and is scikit-image's structural_similarity with gaussian_weights and w
 
 from __future__ import annotations
 
+from fsrbench.core.contracts import Metric
 from fsrbench.metrics._pair import against_reference, ssim
-from fsrbench.plugins import Metric
 
 METRIC = Metric("SSIM", "higher", reference=True, digits=4, open=against_reference(ssim), depends=())

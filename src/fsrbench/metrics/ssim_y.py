@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fsrbench.core.contracts import Metric
 from fsrbench.metrics._pair import against_reference, luma_inside, ssim
-from fsrbench.plugins import Metric
 
 if TYPE_CHECKING:
-    from fsrbench.values import Image
+    from fsrbench.core.values import Image
 
 
 def ssim_y(image: Image, reference: Image) -> float:

@@ -19,7 +19,7 @@ from fsrbench.recipes import _sampling
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fsrbench.values import Image
+    from fsrbench.core.values import Image
 
 RESIZE_KERNELS = ("area", "bilinear", "bicubic")
 LARGE = 1 << 18

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fsrbench import images
-from fsrbench.plugins import Recipe
+from fsrbench.core.contracts import Recipe
+from fsrbench.imaging import images
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from fsrbench.values import Image, KnobValue
+    from fsrbench.core.values import Image, KnobValue
 
 
 def draw(_: np.random.Generator) -> dict[str, KnobValue | str]:

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench import images
-from fsrbench.plugins import Recipe
+from fsrbench.core.contracts import Recipe
+from fsrbench.imaging import images
 from fsrbench.recipes import _stages as stages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fsrbench.values import Image, KnobValue
+    from fsrbench.core.values import Image, KnobValue
 
 STEPS = ("blur1", "blur2", "down1", "down2", "noise", "jpeg")
 SIZES = tuple(range(7, 26, 2))

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench.plugins import Recipe
+from fsrbench.core.contracts import Recipe
 from fsrbench.recipes import _stages as stages
 
 if TYPE_CHECKING:
-    from fsrbench.values import Image, KnobValue
+    from fsrbench.core.values import Image, KnobValue
 
 BLUR_SIZES = (7, 9, 11)
 BLUR_SIGMA = (0.2, 3.0)

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench.plugins import Recipe
+from fsrbench.core.contracts import Recipe
 from fsrbench.recipes import _stages as stages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fsrbench.values import Image, KnobValue
+    from fsrbench.core.values import Image, KnobValue
 
 SIZES = tuple(range(7, 22, 2))
 KERNELS = ("iso", "aniso", "generalised_iso", "generalised_aniso", "plateau_iso", "plateau_aniso")

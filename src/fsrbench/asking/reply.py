@@ -1,0 +1,342 @@
+"""Reads an auditor's reply: text in, checked fields out, or one sentence on why it cannot be used.
+
+The reply is data from outside. It is parsed as JSON and nothing else; what is repaired is in REPAIRS, each
+named in the record; what is superfluous is dropped and recorded; all else is `Unusable`. Whether a hint is
+allowed, and what it is clamped to, is the policy's business: here a hint is a name and a plain value.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast
+
+from fsrbench.core import foreign
+from fsrbench.core.values import TAGS, Bounds
+
+MAX_DEPTH = 8
+"""Nesting of braces and brackets; a valid reply has two."""
+MAX_HINTS = 32
+"""Hints that are kept."""
+MAX_TEXT = 80
+"""Characters kept of a name or of a value that is no number."""
+
+REPAIRS = (
+    "fenced block",
+    "prose around the object",
+    "single quotes",
+    "trailing comma",
+    "number as string",
+    "score out of 10",
+    "score out of 1",
+    "score out of 100",
+    "letter case",
+)
+"""All that is ever mended. Other entries in a record begin with `dropped` or `shortened`: nothing was guessed."""
+
+FIELDS = ("score", "confidence", "tags", "hints", "reason")
+CHOICE_FIELDS = ("preferred", "confidence", "reason")
+Preferred: TypeAlias = Literal["first", "second", "neither"]
+
+
+REFUSED, EMPTY, CUT, ODD = "refused", "empty reply", "cut off at the token limit", "unusable"
+"""What the sentence on a reply that cannot be used begins with: what kind of unusable it is."""
+_KINDS = {REFUSED: "refused", EMPTY: "empty", CUT: "cut off at the token limit"}
+
+
+def kind(problem: str) -> str:
+    """What was wrong with a reply, in a few words, from the sentence that is kept of it."""
+    short = next((words for start, words in _KINDS.items() if problem.startswith(start)), "")
+    return short or ("not JSON" if "JSON" in problem else "not in the form that was asked for")
+
+
+class Unusable(ValueError):
+    """The reply cannot be used; the text says why, in words that also go to the model with the request to repair."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReply:
+    """The checked fields of a reply."""
+
+    score: float
+    """0–100."""
+    confidence: float
+    """0–100."""
+    tags: tuple[str, ...]
+    """Out of TAGS, each once."""
+    hints: dict[str, Any]
+    """Knob name → number, flag or short text, as asked; null hints are left out."""
+    reason: str
+    """One line, as long as the bounds allow."""
+    repairs: tuple[str, ...]
+    """What was mended, dropped or shortened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The checked fields of a reply to a comparison."""
+
+    preferred: Preferred
+    """Which one."""
+    confidence: float
+    """0–100."""
+    reason: str
+    """One line, as long as the bounds allow."""
+    repairs: tuple[str, ...]
+    """What was mended, dropped or shortened."""
+
+
+def parse(text: str, schema: Mapping[str, Any], bounds: Bounds) -> AuditReply:
+    """Read one reply. `schema` is the question's; it says which hints are numbers."""
+    fields, repairs = _fields(text, FIELDS, bounds)
+    score, confidence = (_percent(name, fields[name], repairs) for name in ("score", "confidence"))
+    tags = _tags(fields["tags"], repairs)
+    hints = _hints(fields["hints"], schema, repairs)
+    reason = _reason(fields["reason"], repairs, bounds)
+    return AuditReply(score, confidence, tags, hints, reason, tuple(dict.fromkeys(repairs)))
+
+
+def parse_choice(text: str, schema: Mapping[str, Any], bounds: Bounds) -> Choice:
+    """Read one reply to a comparison; `schema` says what may be preferred."""
+    fields, repairs = _fields(text, CHOICE_FIELDS, bounds)
+    said = fields["preferred"]
+    preferred = said.strip().lower() if isinstance(said, str) else said
+    if preferred not in schema["properties"]["preferred"]["enum"]:
+        raise Unusable("preferred is not first, second or neither")
+    if preferred != said:
+        repairs.append("letter case")
+    confidence = _percent("confidence", fields["confidence"], repairs)
+    reason = _reason(fields["reason"], repairs, bounds)
+    return Choice(cast("Preferred", preferred), confidence, reason, tuple(dict.fromkeys(repairs)))
+
+
+def _fields(text: str, wanted: tuple[str, ...], bounds: Bounds) -> tuple[dict[str, Any], list[str]]:
+    """The fields of the one object in the text, none of those wanted missing, and what was mended or dropped."""
+    if len(text) > bounds.max_reply:
+        raise Unusable(f"the reply has {len(text):,} characters; the limit is {bounds.max_reply:,} (limits.max_reply)")
+    if not text.strip():
+        raise Unusable("the reply is empty")
+    repairs: list[str] = []
+    fields = _find_object(text, repairs)
+    absent = [name for name in wanted if name not in fields]
+    if absent:
+        raise Unusable(f"the object has no {' and no '.join(absent)}")
+    repairs += [f"dropped field {_clean(name, MAX_TEXT)!r}" for name in fields if name not in wanted][:MAX_HINTS]
+    return fields, repairs
+
+
+def _reason(value: Any, repairs: list[str], bounds: Bounds) -> str:
+    if not isinstance(value, str):
+        raise Unusable("reason is not a text")
+    reason = _clean(value, bounds.max_reply)
+    if len(reason) > bounds.max_reason:
+        reason = reason[: bounds.max_reason - 1].rstrip() + "…"
+        repairs.append("shortened reason")
+    return reason
+
+
+# ---------------------------------------------------------- finding the object
+
+
+def _find_object(text: str, repairs: list[str]) -> dict[str, Any]:
+    """The one JSON object in the text."""
+    stripped = text.strip().removeprefix("\ufeff")
+    fences = re.findall(r"```[a-zA-Z0-9]{0,10}[ \t]*\r?\n(.*?)```", stripped, re.DOTALL)
+    if len(fences) == 1 and "{" in fences[0]:
+        repairs.append("fenced block")
+        outside = stripped.replace(fences[0], "", 1)
+        if outside.strip("` \t\r\n").lower() not in ("", "json"):
+            repairs.append("prose around the object")
+        stripped = fences[0].strip()
+    candidates = _balanced(stripped)
+    usable: list[tuple[str, dict[str, Any], list[str]]] = []
+    problem: Unusable | None = None
+    for candidate in candidates:
+        try:
+            usable.append((candidate, *_decode(candidate)))
+        except Unusable as error:
+            problem = problem or error
+    if not usable:
+        raise problem or Unusable("there is no complete JSON object in the reply")
+    if len(usable) > 1:
+        raise Unusable(f"there are {len(usable)} JSON objects in the reply, and one was asked for")
+    candidate, fields, mended = usable[0]
+    if candidate != stripped:
+        repairs.append("prose around the object")
+    repairs += mended
+    return fields
+
+
+def _balanced(text: str) -> list[str]:
+    """Top-level {…} stretches, found in one pass; braces in strings do not count."""
+    found: list[str] = []
+    depth, start, quote, escaped = 0, 0, "", False
+    for index, char in enumerate(text):
+        if quote:
+            if escaped:
+                escaped = False
+            elif char == "\\":
+                escaped = True
+            elif char == quote:
+                quote = ""
+        elif depth and (char == '"' or (char == "'" and _opens(text, index))):
+            quote = char
+        elif char in "{[" and (depth or char == "{"):
+            if depth == 0:
+                start = index
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise Unusable(f"the reply is nested more than {MAX_DEPTH} deep")
+        elif char in "}]" and depth:
+            depth -= 1
+            if depth == 0:
+                found.append(text[start : index + 1])
+    return found
+
+
+def _opens(text: str, index: int) -> bool:
+    """A single quote opens a string only where a name or value may begin."""
+    before = text[max(0, index - 20) : index].rstrip()
+    return before[-1:] in ("{", "[", ",", ":")
+
+
+def _decode(text: str) -> tuple[dict[str, Any], list[str]]:
+    """Strictly, then with single quotes and trailing commas mended."""
+    try:
+        return _load(text), []
+    except json.JSONDecodeError as error:
+        first = f"it is not JSON ({error.msg} at character {error.pos})"
+    mended, repairs = _mend(text)
+    if not repairs:
+        raise Unusable(first)
+    try:
+        return _load(mended), repairs
+    except json.JSONDecodeError:
+        raise Unusable(first) from None
+
+
+_CLOSES = re.compile(r"\s*[}\]]")
+
+
+def _mend(text: str) -> tuple[str, list[str]]:
+    """Rewrite '…' as "…" and leave out commas before a closing bracket; nothing inside strings changes its meaning."""
+    out: list[str] = []
+    repairs: list[str] = []
+    index = 0
+    while index < len(text):
+        char = text[index]
+        if char in "\"'" and (char == '"' or _opens(text, index)):
+            end = _end_of_string(text, index)
+            body = text[index + 1 : end]
+            if char == "'":
+                repairs.append("single quotes")
+                body = re.sub(r"\\.|\"", lambda m: {"\\'": "'", '"': '\\"'}.get(m[0], m[0]), body, flags=re.DOTALL)
+            out.append(f'"{body}"')
+            index = end + 1
+            continue
+        if char == "," and _CLOSES.match(text, index + 1):
+            repairs.append("trailing comma")
+        else:
+            out.append(char)
+        index += 1
+    return "".join(out), list(dict.fromkeys(repairs))
+
+
+def _end_of_string(text: str, start: int) -> int:
+    """Index of the quote that closes the string opened at `start` (or the end of the text)."""
+    index = start + 1
+    while index < len(text) and text[index] != text[start]:
+        index += 2 if text[index] == "\\" else 1
+    return min(index, len(text))
+
+
+def _load(text: str) -> dict[str, Any]:
+    """JSON without its three traps: doubled names, NaN and Infinity, numbers beyond a float."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in items:
+            if name in found:
+                raise Unusable(f"it names {_clean(name, MAX_TEXT)!r} more than once")
+            found[name] = value
+        return found
+
+    def number(digits: str) -> float | int:
+        value = float(digits)
+        if not math.isfinite(value):
+            raise Unusable("it holds a number that is not finite")
+        return int(digits) if len(digits) < 16 and digits.lstrip("-").isdigit() else value
+
+    def constant(name: str) -> Any:
+        raise Unusable(f"it holds {name}, which is no number")
+
+    value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant, parse_float=number, parse_int=number)
+    if not isinstance(value, dict):  # pragma: no cover - a balanced {…} is an object
+        raise Unusable("it is not a JSON object")
+    return value
+
+
+# ------------------------------------------------------------ checking fields
+
+_OUT_OF = re.compile(r"\s*(-?\d{1,6}(?:\.\d{1,12})?)\s*(?:/|out of)\s*(100|10|1)(?:\.0)?\s*", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*[-+]?\d{1,15}(?:\.\d{1,15})?(?:[eE][-+]?\d{1,3})?\s*")
+
+
+def _percent(name: str, value: Any, repairs: list[str]) -> float:
+    """A number from 0 to 100; out of 10 or 1 only where the text says so itself."""
+    if isinstance(value, str):
+        said = _OUT_OF.fullmatch(value[:MAX_TEXT])
+        if said:
+            whole = int(said[2])
+            repairs.append(f"score out of {whole}")
+            value = round(float(said[1]) * 100 / whole, 6)
+        elif _NUMBER.fullmatch(value[:MAX_TEXT]):
+            repairs.append("number as string")
+            value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unusable(f"{name} is not a number")
+    if not 0 <= value <= 100:
+        raise Unusable(f"{name} is {value:g}, outside 0 to 100")
+    return float(value)
+
+
+def _tags(value: Any, repairs: list[str]) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+        raise Unusable("tags is not a list of texts")
+    unknown = [tag for tag in value if tag not in TAGS]
+    repairs += [f"dropped tag {_clean(tag, MAX_TEXT)!r}" for tag in unknown[:MAX_HINTS]]
+    return tuple(dict.fromkeys(tag for tag in value if tag in TAGS))
+
+
+def _hints(value: Any, schema: Mapping[str, Any], repairs: list[str]) -> dict[str, Any]:
+    """Names with plain values, in the order of the reply."""
+    if not isinstance(value, dict):
+        raise Unusable("hints is not an object")
+    offered = schema["properties"]["hints"]["properties"]
+    hints: dict[str, Any] = {}
+    for raw, asked in value.items():
+        name = _clean(raw, MAX_TEXT)
+        if asked is None:
+            continue
+        if len(hints) >= MAX_HINTS:
+            repairs.append(f"dropped hints after the first {MAX_HINTS}")
+            break
+        if isinstance(asked, str):
+            if "number" in offered.get(name, {}).get("type", ()) and _NUMBER.fullmatch(asked[:MAX_TEXT]):
+                repairs.append("number as string")
+                asked = float(asked)
+            else:
+                asked = _clean(asked, MAX_TEXT)
+        elif isinstance(asked, dict | list):
+            asked = _clean(json.dumps(asked), MAX_TEXT)
+        hints[name] = asked
+    return hints
+
+
+def _clean(text: str, limit: int) -> str:
+    """One printable line: no control or direction characters, no halves of surrogate pairs, cut at the limit."""
+    printable = "".join(char for char in text if char.isspace() or foreign.printable(char))
+    return " ".join(printable.split())[:limit]

@@ -1,0 +1,240 @@
+"""What commands do around their one call: options to settings, bars, an interrupt, the result and its exit status."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from fsrbench.cli import interrupts, options
+from fsrbench.core import foreign
+from fsrbench.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from fsrbench.core.contracts import Machine
+    from fsrbench.core.execute import Track
+    from fsrbench.study.config import Settings
+    from fsrbench.study.run import RunOutcome
+    from fsrbench.study.store import RunFolder
+    from fsrbench.study.workers import Executor
+
+Item = TypeVar("Item")
+TOLD = 10
+"""Reasons for failures that are told; all of them are in the run's failures.csv."""
+
+
+class Screen:
+    """A standard stream to which nothing goes that a terminal would obey: words of servers, files and settings too.
+
+    Set once, below everything that prints. What rich draws with goes past it, with its texts made harmless here.
+    """
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        stream.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to fail
+        self.below = stream
+
+    def write(self, text: str) -> int:
+        """Print."""
+        return self.below.write(foreign.harmless(text))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "buffer":  # whoever wrote bytes would go past it
+            raise AttributeError(name)
+        return getattr(self.below, name)
+
+
+def guard() -> None:
+    """Put a screen before standard output and standard error."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            setattr(sys, name, Screen(stream))
+
+
+def _drawn_on(stream: Any) -> Any:
+    """Where rich draws."""
+    return stream.below if isinstance(stream, Screen) else stream
+
+
+def changes(given: Iterable[str] | None, seed: int | None, models: options.Models | None) -> list[str]:
+    """Options that are settings, as settings; an option named on the command line wins."""
+    own = [f"seed={seed}"] if seed is not None else []
+    return [*(given or ()), *own, *([f"models={models.value}"] if models else [])]
+
+
+def references(hr: Path) -> Path | None:
+    """The folder of references; the default one may be absent, a named one may not."""
+    return hr if hr.is_dir() or hr != options.HIGH else None
+
+
+def machine(settings: Settings, device: str, precision: options.Precision, offline: bool) -> Machine:
+    """Where networks run, from the options and the settings."""
+    from fsrbench.models import networks
+
+    return machine_with(settings, networks.resolve_device(device), precision, offline)
+
+
+def machine_with(settings: Settings, device: str, precision: options.Precision, offline: bool) -> Machine:
+    """The same for a device that is resolved already."""
+    from fsrbench.core.contracts import Machine
+
+    return Machine(device, precision.value, offline, settings.faces.detector, settings.faces.recogniser)
+
+
+@contextmanager
+def crew(
+    kind: options.Executor, address: str | None, device: str, workers: int | None, settings: Settings
+) -> Iterator[tuple[str, int, Executor]]:
+    """The device, how many work at once, and who does the work."""
+    from fsrbench.case import restore
+    from fsrbench.models import networks
+    from fsrbench.study.workers import local
+
+    if kind is options.Executor.local:
+        if address is not None:
+            raise SettingsError("--address names a Ray cluster: add --executor ray.")
+        resolved = networks.resolve_device(device)
+        usual = options.WORKERS if resolved.startswith("cpu") else restore.BATCH
+        yield resolved, max(workers or usual, settings.in_flight()), local
+        return
+    from fsrbench.study import ray_workers
+
+    with ray_workers.connected(address):
+        yield ray_workers.resolve_device(device, address), workers or 0, partial(ray_workers.crew, address=address)
+
+
+@contextmanager
+def progress() -> Iterator[Track]:
+    """A tracker that shows bars on a terminal and nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(file=_drawn_on(sys.stderr))
+    columns = (
+        TextColumn("{task.description:>10}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+
+        def track(title: str, items: Iterable[Item], total: int) -> Iterable[Item]:
+            task = bars.add_task(title, total=total)
+            for item in items:
+                yield item
+                bars.advance(task)
+
+        yield track
+
+
+@contextmanager
+def download(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of bytes, on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console(file=_drawn_on(sys.stderr))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        task = bars.add_task(name, total=None)
+        yield lambda done, whole: bars.update(task, completed=done, total=whole)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the command with status 130 and says that the same command goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        interrupts.tell()
+        raise typer.Exit(interrupts.STATUS) from None
+
+
+def show_table(table: Table) -> None:
+    """Print a table as wide as the terminal, or wide enough to read where the output goes elsewhere."""
+    from rich.console import Console
+    from rich.segment import Segment, Segments
+
+    stream = _drawn_on(sys.stdout)
+    console = Console(file=stream, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(file=stream, width=120, markup=False)
+    drawn = console.render(table)
+    console.print(Segments(Segment(foreign.harmless(piece.text), piece.style, piece.control) for piece in drawn))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print. Where nobody reads on (a closed pipe), what the exit status says still holds."""
+    try:
+        typer.echo(text, err=err)
+    except BrokenPipeError:
+        stream = sys.stderr if err else sys.stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the interpreter fails on what is left
+
+
+def show(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
+    """Print a summary: a table for people, JSON for programs."""
+    if as_json:
+        typer.echo(json.dumps(summary))
+        return
+    from fsrbench.show import caveats, tables
+
+    show_table(tables.terminal(summary))
+    for line in tables.missing(summary):
+        typer.echo(f"n/a: {line}", err=True)
+    for line in caveats.lines(summary):
+        typer.echo(f"unusable: {line}", err=True)
+    for line in summary["notes"]:
+        typer.echo(f"note: {line}", err=True)
+    typer.echo(f"Open {folder / 'report' / 'index.html'}; the tables are in {folder / 'summary.md'}", err=True)
+
+
+def spending(folder: RunFolder) -> Iterator[str]:
+    """A line for each arm whose price is known: what it cost in the whole run, cases that are not finished included."""
+    from fsrbench.show import wording
+    from fsrbench.study import ledger
+
+    for arm, spent in ledger.spent(folder).items():
+        if spent.usage.cost is not None:
+            line = (
+                f"{arm} has cost {spent.usage.cost:.4f} in this run ({wording.count(spent.usage.requests, 'request')})"
+            )
+            if spent.cases:
+                cases = wording.count(spent.cases, "case")
+                line += f", {spent.unfinished.cost:.4f} of it for {cases} not finished: nothing of that is asked again"
+            yield line
+
+
+def finish(outcome: RunOutcome, settings: Settings) -> None:
+    """Say what failed, once for each reason, and what was spent.
+
+    Status 3 if anything is missing, or an arm's replies were of no use.
+    """
+    from fsrbench.measure import mishaps, summary
+
+    if outcome.stopped:
+        typer.echo(f"Stopped: {outcome.stopped}", err=True)
+    groups = mishaps.grouped(outcome.failures)
+    for group in groups[:TOLD]:
+        typer.echo(f"failed: {group}", err=True)
+    if outcome.failures:
+        typer.echo(f"{len(outcome.failures)} failed; all of them in {outcome.folder.root / 'failures.csv'}", err=True)
+    void = summary.void_arms(outcome.folder.trails(), settings.limits.max_invalid)
+    if void:
+        share = f"{settings.limits.max_invalid:.0%} or more of the replies could not be used (limits.max_invalid)"
+        typer.echo(f"No finding: {share}: {', '.join(void)}. Their records are in audits/.", err=True)
+    if outcome.done or outcome.stopped:
+        for line in spending(outcome.folder):
+            typer.echo(line, err=True)
+    if outcome.failures or outcome.stopped or void:
+        raise typer.Exit(3)

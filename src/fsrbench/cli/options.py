@@ -1,0 +1,164 @@
+"""The options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+from typer import Argument, Option
+
+from fsrbench.core import execute
+
+MOST = 1024
+"""Workers: each has a thread, and a picture in memory."""
+WORKERS = min(16, execute.cores()) + 2
+"""Usual number of them: while some read and write, every core has one that computes."""
+HIGH, LOW, OUTPUTS = Path("inputs/high_res_imgs"), Path("inputs/low_res_imgs"), Path("outputs")
+
+
+class Models(StrEnum):
+    """Which networks."""
+
+    embedded = "embedded"
+    official = "official"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the networks."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    bf16 = "bf16"
+
+
+class Executor(StrEnum):
+    """Who does the work."""
+
+    local = "local"
+    ray = "ray"
+
+
+def _more(flag: str, help_: str, metavar: str) -> Any:
+    """An option that may be left out, or be given several times."""
+    return Option(flag, help=help_, metavar=metavar, show_default=False)
+
+
+Config: TypeAlias = Annotated[Path | None, _more("--config", "YAML with settings over the defaults.", "FILE")]
+Set: TypeAlias = Annotated[
+    list[str] | None, _more("--set", "Change one setting, e.g. policy.retries=2. Repeatable.", "KEY=VALUE")
+]
+Seed: TypeAlias = Annotated[
+    int | None, Option("--seed", min=0, help="Seed of everything random (default: 0).", show_default=False)
+]
+Workers: TypeAlias = Annotated[
+    int, Option("--workers", min=1, max=MOST, help="Cases in flight. Results do not depend on it.")
+]
+RunWorkers: TypeAlias = Annotated[
+    int | None,
+    Option(
+        "--workers",
+        min=1,
+        max=MOST,
+        help=f"Cases in flight (default here: {WORKERS}, on a GPU 16; more with an LVLM); with --executor ray, workers "
+        "(default: one a GPU or node). Results do not depend on it.",
+        show_default=False,
+    ),
+]
+WhichExecutor: TypeAlias = Annotated[
+    Executor, Option("--executor", help="This machine, or a Ray cluster whose nodes share storage.")
+]
+Address: TypeAlias = Annotated[
+    str | None, _more("--address", "The Ray cluster (or RAY_ADDRESS); without one, this machine alone.", "HOST:PORT")
+]
+Device: TypeAlias = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps, …", metavar="NAME")]
+Arithmetic: TypeAlias = Annotated[Precision, Option("--precision", help="Arithmetic of the networks.")]
+Offline: TypeAlias = Annotated[bool, Option("--offline", help="Never download weights.")]
+AsJson: TypeAlias = Annotated[bool, Option("--json", help="Print the result as JSON on standard output.")]
+High: TypeAlias = Annotated[
+    Path, Option("--hr", help="Folder of high-resolution faces: the references.", metavar="DIR")
+]
+Low: TypeAlias = Annotated[Path, Option("--lr", help="Folder of low-resolution faces.", metavar="DIR")]
+Families: TypeAlias = Annotated[
+    list[str] | None, _more("--family", "general, blind, prior or all (the default). Repeatable.", "NAME")
+]
+Arms: TypeAlias = Annotated[
+    list[str] | None, _more("--arm", "Add an arm: one of the config's, or an auditor's name. Repeatable.", "NAME")
+]
+Lvlm: TypeAlias = Annotated[bool, Option("--lvlm", help="Add the arm lvlm: a vision-language model audits.")]
+Limit: TypeAlias = Annotated[int | None, Option("--limit", min=1, help="Only the first N cases.", show_default=False)]
+WhichModels: TypeAlias = Annotated[
+    Models | None, Option("--models", help="Networks to use (default: the config's).", show_default=False)
+]
+Policy: TypeAlias = Annotated[str | None, _more("--policy", "Policy of the arms: paper or guarded.", "NAME")]
+BaseUrl: TypeAlias = Annotated[str | None, _more("--base-url", "LVLM server (or OPENAI_BASE_URL).", "URL")]
+LvlmModel: TypeAlias = Annotated[str | None, _more("--lvlm-model", "LVLM (or FSRBENCH_LVLM_MODEL).", "NAME")]
+Concurrency: TypeAlias = Annotated[
+    int | None,
+    Option(
+        "--concurrency",
+        min=1,
+        help="LVLM requests in flight at most; four times as many cases are in work.",
+        show_default=False,
+    ),
+]
+MaxCost: TypeAlias = Annotated[
+    float | None,
+    Option("--max-cost", min=0, help="Begin no case for which LVLM requests could pass this cost.", show_default=False),
+]
+RunOut: TypeAlias = Annotated[
+    Path | None, _more("--out", "The run's folder (default: outputs/…, said at the start).", "DIR")
+]
+NoEvaluate: TypeAlias = Annotated[bool, Option("--no-evaluate", help="Restore and audit only.")]
+RunFolder: TypeAlias = Annotated[Path | None, Argument(help="A run's folder.", metavar="RUN", show_default=False)]
+PlainHigh: TypeAlias = Annotated[Path | None, _more("--hr", "For plain folders: the references.", "DIR")]
+MovedHigh: TypeAlias = Annotated[Path | None, _more("--hr", "The references, where they have moved.", "DIR")]
+PlainArms: TypeAlias = Annotated[
+    list[str] | None, _more("--arm", "For plain folders: pure=DIR, and one for each arm.", "NAME=DIR")
+]
+PlainOut: TypeAlias = Annotated[
+    Path | None, _more("--out", "For plain folders: where to write (default: outputs/evaluation).", "DIR")
+]
+HeadroomOut: TypeAlias = Annotated[Path, Option("--out", help="Where to write.", metavar="DIR")]
+Beside: TypeAlias = Annotated[
+    Path | None, _more("--run", "A finished run: its inputs and settings, and what its arms caught.", "RUN")
+]
+OneFamily: TypeAlias = Annotated[str, Option("--family", help="general, blind or prior.", metavar="NAME")]
+OneCase: TypeAlias = Annotated[str | None, _more("--case", "Which picture (default: the first).", "ID")]
+Tried: TypeAlias = Annotated[int, Option("--limit", min=1, help="Try knobs on the first N pictures.")]
+Recipe: TypeAlias = Annotated[
+    str, Option("--recipe", help="paper, realesrgan, bsrgan, bicubic, or your own.", metavar="NAME")
+]
+Scale: TypeAlias = Annotated[int, Option("--scale", min=1, max=8, help="HR size / LR size.")]
+HrSize: TypeAlias = Annotated[int, Option("--hr-size", min=16, help="HR is cropped square and brought to this size.")]
+DrawSeed: TypeAlias = Annotated[int, Option("--seed", min=0, help="Seed of every drawn value.")]
+From: TypeAlias = Annotated[
+    Path | None, _more("--from", "Make the pictures of an earlier degradations.csv again.", "CSV")
+]
+Download: TypeAlias = Annotated[list[str] | None, _more("--download", "Fetch one, or 'all'. Repeatable.", "NAME")]
+DemoOut: TypeAlias = Annotated[Path, Option("--out", help="Where to write.", metavar="DIR")]
+Reported: TypeAlias = Annotated[Path, Argument(help="A run's folder.", metavar="RUN", show_default=False)]
+Checked: TypeAlias = Annotated[Path, Argument(help="A run's folder, or a summary.json.", metavar="RUN")]
+Baseline: TypeAlias = Annotated[
+    Path | None, _more("--baseline", "Compare with this: a saved baseline or a summary.json.", "FILE")
+]
+SaveBaseline: TypeAlias = Annotated[
+    Path | None, _more("--save-baseline", "Write this run's numbers as a baseline, after any comparison.", "FILE")
+]
+Tolerances: TypeAlias = Annotated[
+    list[str] | None,
+    _more(
+        "--tolerance", "How far a metric may move: psnr=0.05, psnr=1% or psnr=interval. Repeatable.", "[METRIC=]SIZE"
+    ),
+]
+Junit: TypeAlias = Annotated[Path | None, _more("--junit", "Write JUnit XML, for CI servers.", "FILE")]
+MarkdownFile: TypeAlias = Annotated[Path | None, _more("--markdown", "Write a summary in Markdown.", "FILE")]
+Everything: TypeAlias = Annotated[bool, Option("--all", help="Show what stayed within tolerance too.")]
+GridFile: TypeAlias = Annotated[
+    Path,
+    Argument(help="YAML with the grid, or the name of one that is shipped: thresholds, strengths.", metavar="GRID"),
+]
+SweepOut: TypeAlias = Annotated[
+    Path | None, _more("--out", "The sweep's folder (default: outputs/ and the grid's name).", "DIR")
+]
+Version: TypeAlias = Annotated[bool, Option("--version", help="Print the version and exit.")]

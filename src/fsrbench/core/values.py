@@ -1,0 +1,377 @@
+"""The words of fsrbench: frozen values that pass between layers and go to JSON and back.
+
+Nothing here computes, reads or imports anything heavy. Pixels never enter a stored value: those hold
+paths and hashes. `Question` and `Answer` live in memory only, inside one unit of work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Image: TypeAlias = "NDArray[np.float32]"
+else:
+    Image: TypeAlias = Any
+"""Height × width × 3, float32 RGB in [0, 1]: see `images.py`, which checks it."""
+
+FAMILIES = ("general", "blind", "prior")
+TAGS = ("blockiness", "ringing", "oversharpening", "color_shift")
+PURE = "pure"
+MAX_REPLY = 200_000
+"""Characters of an auditor's reply, where the settings say nothing else."""
+MAX_REASON = 600
+"""Characters of a reason: so many are asked for, and kept where the settings say nothing else."""
+
+KnobValue: TypeAlias = float | int | bool
+Knobs: TypeAlias = Mapping[str, KnobValue]
+"""Checked name → value. A knob that is absent stands at its default."""
+
+
+class Stored:
+    """Of what a trail is made: where one is read back, a key that it does not know is an error."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One input of a study."""
+
+    id: str
+    """The picture's file name without its suffix; unique in a study, and the name of every file made from it."""
+    lr: Path
+    """The low-resolution picture that is restored."""
+    hr: Path | None
+    """The reference, for metrics and the oracle alone; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration(Stored):
+    """One output of a backend, as it is stored."""
+
+    backend: str
+    """Name of the backend plugin."""
+    model: str
+    """What the network was, with `embedded` or `stand-in` said where it is one."""
+    knobs: dict[str, KnobValue]
+    """Every knob offered to this family with the value it had."""
+    seed: int
+    """Seed of the backend's own noise."""
+    path: str
+    """The picture, relative to the run's folder, with forward slashes."""
+    sha256: str
+    """Hash of the 8-bit pixels (not of the file, so that it survives another PNG encoder)."""
+    seconds: float
+    """Wall time of the restoration, knobs included."""
+    precision: str
+    """fp32, fp16 or bf16: what was really used."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know: no face found, tile halved, repeated in fp32, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage(Stored):
+    """What one audit cost."""
+
+    requests: int = 0
+    """Requests sent, those that were retried included."""
+    prompt_tokens: int = 0
+    """Tokens sent, as the server counted them."""
+    completion_tokens: int = 0
+    """Tokens received, as the server counted them."""
+    cost: float | None = None
+    """Money, by the config's price table; None where no price is known."""
+    seconds: float = 0.0
+    """Wall time from the first request to the usable reply."""
+
+    def __add__(self, other: Usage) -> Usage:
+        """Both together; a cost that is unknown on one side is unknown in all."""
+        cost = None if self.cost is None or other.cost is None else self.cost + other.cost
+        return Usage(
+            self.requests + other.requests,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            cost,
+            self.seconds + other.seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Audit(Stored):
+    """What an auditor said about one restoration, before any policy."""
+
+    status: Literal["ok", "invalid"]
+    """`invalid`: something came back but could not be used, also after one request to repair."""
+    score: float | None = None
+    """0–100, higher is better; the paper's vlm_quality_score."""
+    confidence: float | None = None
+    """0–100: how sure the auditor says it is."""
+    tags: tuple[str, ...] = ()
+    """Artifacts it saw, out of TAGS."""
+    hints: dict[str, Any] = field(default_factory=dict)
+    """Knob values it asked for, unchecked, as they came."""
+    reason: str = ""
+    """Its reason in words; for an invalid audit, why the reply could not be used."""
+    repairs: tuple[str, ...] = ()
+    """Names of the repairs that the reply needed before it parsed."""
+    usage: Usage = Usage()
+    """What it cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Stored):
+    """What the policy made of an audit."""
+
+    action: Literal["accept", "retry", "stop"]
+    """accept: the current picture is good. retry: restore again. stop: no more is possible or trusted."""
+    why: str
+    """The rule that decided, in words."""
+    applied: dict[str, KnobValue] = field(default_factory=dict)
+    """Hints that take effect, after clamping."""
+    clamped: dict[str, str] = field(default_factory=dict)
+    """Hints that were out of bounds: name → "asked → given"."""
+    dropped: dict[str, str] = field(default_factory=dict)
+    """Hints that were not used: name → why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict(Stored):
+    """What the guarded policy made of a candidate: does it replace the picture that stood?"""
+
+    kept: bool
+    """True if the candidate replaced it."""
+    why: str
+    """The rule that decided, in words."""
+    preferences: tuple[str, ...] = ()
+    """What the auditor preferred in each order: `candidate`, `current` or `neither`."""
+    guards: dict[str, str] = field(default_factory=dict)
+    """Guard → "before → after", for those that tripped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round(Stored):
+    """One step of one arm: what was audited, decided, and which picture stands after it."""
+
+    arm: str
+    """`pure` for round 0, else the arm's name."""
+    number: int
+    """0 for pure; an arm counts its own rounds from 1."""
+    restoration: Restoration
+    """The picture that stands after this round."""
+    audit: Audit | None = None
+    """What was said about the picture that stood before this round; None for pure."""
+    decision: Decision | None = None
+    """What followed from it; None for pure."""
+    verdict: Verdict | None = None
+    """Whether the new picture was kept; None where the policy keeps every one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trail(Stored):
+    """All rounds of one case in one family. Its file is written last: it is there, so its arms are done."""
+
+    case: str
+    """Case id."""
+    family: str
+    """One of FAMILIES, or a family that a config adds."""
+    lr_sha256: str
+    """Hash of the LR's file, so that a changed input is noticed."""
+    rounds: tuple[Round, ...]
+    """Round 0 (pure) first, then each finished arm's rounds in order. A failed arm has none."""
+
+    @property
+    def pure(self) -> Restoration:
+        """Round 0's picture."""
+        return self.rounds[0].restoration
+
+    @property
+    def arms(self) -> dict[str, tuple[Round, ...]]:
+        """Finished arms and their rounds, in the order in which they were run."""
+        found: dict[str, tuple[Round, ...]] = {}
+        for step in self.rounds[1:]:
+            found[step.arm] = (*found.get(step.arm, ()), step)
+        return found
+
+    def final(self, arm: str) -> Restoration:
+        """The picture that an arm ended with; `pure` is an arm too."""
+        return self.pure if arm == PURE else self.arms[arm][-1].restoration
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that did not work out and will be taken up again by the next run."""
+
+    family: str
+    """Family it happened in."""
+    case: str
+    """Case id."""
+    arm: str
+    """`pure` when nothing could be restored."""
+    why: str
+    """In words, with the cure where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One measured number, or the reason why there is none."""
+
+    case: str
+    """Case id."""
+    family: str
+    """Family."""
+    arm: str
+    """`pure` or an arm's name."""
+    metric: str
+    """Name of the metric plugin."""
+    value: float | None
+    """The number; None is missing, never zero."""
+    note: str = ""
+    """Why there is none, or what to know about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One face region, cut from LR and SR at the same place."""
+
+    name: str
+    """left_eye, right_eye, nose, mouth or skin."""
+    image: Image
+    """The cut from the SR."""
+    box: tuple[int, int, int, int]
+    """x0, y0, x1, y1 in the SR."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What an auditor may see. Made from LR and SR only: no reference can reach it."""
+
+    lr: Image
+    """The input, downsampled where it is large."""
+    sr: Image
+    """The restoration to be judged."""
+    patches: tuple[Patch, ...]
+    """3–5 face regions."""
+    places: str
+    """Where the patches come from: `landmarks` or `canonical FFHQ places`."""
+    qa: dict[str, float | None]
+    """Measured numbers by name; None where one could not be measured here."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrivilegedAccess:
+    """What only a privileged auditor gets: it makes an upper bound, never a contender."""
+
+    reference: Image
+    """The HR."""
+    restore: Callable[[Knobs], Image]
+    """What the pipeline would make with these knobs."""
+    measured: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Setting → metric → number: what privileged arms of this case have measured already, shared among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A blind choice between two restorations of one input: which is which is not said."""
+
+    case: str
+    """Case id: for records, never sent."""
+    family: str
+    """Family."""
+    order: int
+    """1, or 2 when it is asked again with the two exchanged: for records, never sent."""
+    seed: int
+    """Seed for auditors that draw."""
+    first: Evidence
+    """One of them."""
+    second: Evidence
+    """The other, of the same input."""
+    prompt: str
+    """The text to send."""
+    schema: dict[str, Any]
+    """JSON schema of a valid reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """An auditor's choice and the whole exchange behind it."""
+
+    chosen: Literal["first", "second", "neither"]
+    """Which one; a reply that could not be used is `neither`."""
+    usage: Usage = Usage()
+    """What it cost."""
+    exchange: dict[str, Any] = field(default_factory=dict)
+    """JSON-ready record, as in `Answer`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much of an auditor's reply is read, and how much of it is kept."""
+
+    max_reply: int = MAX_REPLY
+    """Characters of a reply that are looked at; a longer one is refused whole."""
+    max_reason: int = MAX_REASON
+    """Characters of its reason that are kept; what is beyond is cut off, and the record says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request to an auditor."""
+
+    case: str
+    """Case id: for records and seeds, never sent."""
+    family: str
+    """Family."""
+    round: int
+    """1 for the first audit of an arm."""
+    seed: int
+    """Seed for auditors that draw."""
+    evidence: Evidence
+    """What it may look at."""
+    knobs: dict[str, KnobValue]
+    """Current value of every knob it may turn."""
+    prompt: str
+    """The text, rendered from the family's prompt file, its knobs and the QA summary."""
+    schema: dict[str, Any]
+    """JSON schema of a valid reply, with the bounds of the offered knobs."""
+    insight: PrivilegedAccess | None = None
+    """For privileged auditors alone; None for every other."""
+    max_changes: int | None = None
+    """Knobs that may differ from their defaults at once; None for all of them."""
+    dead: tuple[str, ...] = ()
+    """Offered knobs that are known to move no pixel, for auditors that draw: nobody else is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An auditor's audit and the whole exchange behind it."""
+
+    audit: Audit
+    """What was understood."""
+    exchange: dict[str, Any] = field(default_factory=dict)
+    """JSON-ready record of what was asked and what came back, for `audits/`; never holds a key."""
+
+
+def to_json(value: Any) -> Any:
+    """Turn a value of this module into what `json` can write."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(v) for v in value]
+    return value.as_posix() if isinstance(value, Path) else value
+
+
+def derive_seed(seed: int, *parts: str) -> int:
+    """A 63-bit seed that depends on the study's seed and on names only: not on order, time or machine."""
+    text = "\x1f".join((str(seed), *parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,372 @@
+"""What is compared: the cases of a run's folder, or of plain folders, with everything a reader must be told of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, overload
+
+from fsrbench.case import degrade, liveness
+from fsrbench.core import plugins
+from fsrbench.core.contracts import Auditor, Metric
+from fsrbench.core.errors import FsrbenchError, InputError, SettingsError, StoreError
+from fsrbench.core.values import PURE, Failure, Trail
+from fsrbench.files import csvfile
+from fsrbench.imaging import images
+from fsrbench.measure import provenance
+from fsrbench.study import config, ledger
+from fsrbench.study.config import LimitSettings, Settings
+from fsrbench.study.ledger import Unfinished
+from fsrbench.study.store import RunFolder
+
+log = logging.getLogger("fsrbench")
+FREE = ("metrics", "faces", "hr_size", "limits", "clusters")
+"""Settings of a finished run that an evaluation may change: they decide what is measured, not what was made."""
+
+
+Role = Literal["contender", "control", "floor", "headroom"]
+"""contender: what is tested. control: what it must beat. floor: nothing was done. headroom: it saw the reference."""
+MARKS: dict[Role, str] = {"floor": "noise floor", "headroom": "privileged: saw the reference"}
+"""What must be said of an arm wherever it shows."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One case of one family as it lies on disk."""
+
+    family: str
+    """Family, or the name given to plain folders."""
+    case: str
+    """Case id."""
+    lr: Path | None
+    """The input, for panels."""
+    hr: Path | None
+    """The reference, or None."""
+    variants: dict[str, Path]
+    """Arm → picture, `pure` first."""
+    told: Trail | RunFolder | None = None
+    """What happened to it, or the run's folder that tells; None for plain folders."""
+    made: dict[str, str] = field(default_factory=dict)
+    """Arm → hash of the pixels that the run recorded; empty for plain folders, whose pictures are what they are."""
+
+    @property
+    def trail(self) -> Trail | None:
+        """What happened to it. A run's folder is asked each time: the trails of a large study fill a memory."""
+        return self.told.trail(self.family, self.case) if isinstance(self.told, RunFolder) else self.told
+
+
+_Names: TypeAlias = tuple[Path, Mapping[str, str]]
+"""A folder, and case → the name of its file there."""
+
+
+class _Finished(Sequence[Subject]):
+    """The finished cases of a run's folder, each put together when its turn comes: only names are held."""
+
+    def __init__(self, folder: RunFolder, settings: Settings, lr: _Names, hr: _Names) -> None:
+        self.labels: dict[str, list[str]] = {}
+        self._folder = folder
+        self._inputs, self._references = lr[0], hr[0]
+        self._rows: list[tuple[str, str, tuple[str, ...], str | None, str | None, *tuple[str, ...]]] = []
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for trail in folder.trails():
+            if unknown := _unknown(settings, trail.family, trail.arms):
+                log.warning("%s is left out: %s.", folder.trail_file(trail.family, trail.case), unknown)
+                continue
+            arms = (PURE, *trail.arms)
+            inputs, reference = (names.get(trail.case) for _, names in (lr, hr))
+            hashes = [trail.final(arm).sha256 for arm in arms]
+            made = (hashes[hashes.index(one)] for one in hashes)  # one text for arms with one picture
+            family = sys.intern(trail.family)
+            self._rows.append((family, trail.case, shared.setdefault(arms, arms), inputs, reference, *made))
+            models = self.labels.setdefault(trail.family, [])
+            if trail.pure.model not in models:
+                models.append(trail.pure.model)
+
+    @property
+    def cases(self) -> set[str]:
+        """Their names."""
+        return {row[1] for row in self._rows}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, which: int) -> Subject: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> list[Subject]: ...
+
+    def __getitem__(self, which: int | slice) -> Subject | list[Subject]:
+        if isinstance(which, slice):
+            return [self[number] for number in range(len(self))[which]]
+        family, case, arms, lr, hr, *made = self._rows[which]
+        return Subject(
+            family,
+            case,
+            None if lr is None else self._inputs / lr,
+            None if hr is None else self._references / hr,
+            {arm: self._folder.root / self._folder.picture_name(family, arm, case) for arm in arms},
+            self._folder,
+            dict(zip(arms, made, strict=True)),
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is measured, and on what."""
+
+    subjects: Sequence[Subject]
+    """Everything that is compared."""
+    metrics: dict[str, Metric]
+    """Declared metrics by name, in the order of tables."""
+    labels: dict[str, list[str]] = field(default_factory=dict)
+    """Family → models that made its pictures, for tables and panels."""
+    marks: dict[str, str] = field(default_factory=dict)
+    """Arm → what must be said wherever it shows: privileged, noise floor."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the numbers must know."""
+    roles: dict[str, Role] = field(default_factory=dict)
+    """Arm → what it is there for."""
+    degraded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Case → the row of the LR folder's `degradations.csv` that made its input; empty where nothing is known."""
+    clusters: dict[str, str] | None = None
+    """Case → the person it shows, where several pictures show one; None where every case is its own."""
+    hr_size: int = 512
+    """Size to which references are standardised."""
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    """Bounds on what is read, and on the share of replies that may be unusable."""
+    canaries: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Arm → samples in which it was shown spoilt pictures, and those in which it noticed."""
+    dead_knobs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Family → knobs that move no pixel on its backend."""
+    run: provenance.Provenance | None = None
+    """What was run; None for plain folders, of which nothing is known."""
+    unfinished: tuple[Unfinished, ...] = ()
+    """What was paid for cases that are not finished."""
+
+
+def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Evaluation:
+    """What a run's folder holds. `settings` are the run's own, but for those in FREE; `hr` is where its HR are now."""
+    study = folder.study()
+    made_with = config.stored(study["settings"], folder.study_file)
+    for key in sorted(set(Settings.model_fields) - set(FREE)):
+        if getattr(settings, key) != getattr(made_with, key):
+            raise SettingsError(f"{key} belongs to the finished run and cannot be changed now; {', '.join(FREE)} can.")
+    lr = Path(study["inputs"]["lr"])
+    inputs = _named(images.find(lr) if lr.is_dir() else {})
+    found = _Finished(folder, made_with, inputs, _named(_references(study["inputs"]["hr"], hr)))
+    if not found:
+        raise InputError(f"{folder.root} holds no finished case. Run fsrbench run --out {folder.root} again.")
+    degraded, unknown = _degraded(lr, found.cases)
+    roles = {arm: _role(settings, arm) for arm in settings.arms}
+    canaries = dict(_canaries(folder, settings))
+    return Evaluation(
+        found,
+        load_metrics(settings.metrics),
+        found.labels,
+        marks={arm: _mark(settings, arm, role) for arm, role in roles.items() if role in MARKS},
+        notes=(*_notes(settings), *_assumed(study), *_dead(study), *_looked(canaries), *unknown),
+        roles=roles,
+        degraded=degraded,
+        clusters=read_clusters(settings.clusters, found.cases),
+        hr_size=settings.hr_size,
+        limits=settings.limits,
+        canaries=canaries,
+        dead_knobs=study["dead_knobs"],
+        run=provenance.of_run(folder, study, made_with, found.labels),
+        unfinished=tuple(
+            one for one in ledger.unfinished(folder) if one.arm in roles and one.family in settings.families
+        ),
+    )
+
+
+def _unknown(settings: Settings, family: str, arms: Iterable[str]) -> str:
+    """What a file names that the run does not have; empty where it knows all of it."""
+    if family not in settings.families:
+        return f"the run has no family {family!r:.80}"
+    strange = sorted(set(arms) - {PURE, *settings.arms})
+    return f"the run has no arm {strange[0]!r:.80}" if strange else ""
+
+
+def failures(folder: RunFolder, what: Evaluation) -> list[Failure]:
+    """What `failures.csv` says of the arms that are compared; a row about another one is named and left out."""
+    rows = folder.failures()
+    strange = {row.arm for row in rows} - {PURE, *what.roles}
+    strange |= {row.family for row in rows if not re.fullmatch(config.NAME, row.family)}
+    if strange:
+        table = folder.root / "failures.csv"
+        log.warning("%s: rows of %.80r are left out: no arm or family is called so.", table, min(strange))
+    return [row for row in rows if strange.isdisjoint((row.arm, row.family))]
+
+
+def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: Settings) -> Evaluation:
+    """What plain folders hold: one picture a case in each, matched by file name; `pure` is the baseline."""
+    if PURE not in arms:
+        raise InputError("One of the folders must be the baseline: --arm pure=DIR.")
+    found = {arm: images.find(folder) for arm, folder in arms.items()}
+    references = images.find(hr) if hr else {}
+    if not found[PURE]:
+        raise InputError(f"{arms[PURE]} holds no pictures.")
+    order = [PURE, *(arm for arm in arms if arm != PURE)]
+    for arm in order[1:]:
+        if found[arm].keys().isdisjoint(found[PURE]):
+            raise InputError(f"{arms[arm]} has no picture that is called like one in {arms[PURE]}: nothing is paired.")
+    subjects = [
+        Subject(name, case, None, references.get(case), {a: found[a][case] for a in order if case in found[a]})
+        for case in found[PURE]
+    ]
+    alone = [
+        f"{arm}: {len(set(f) - set(found[PURE]))} pictures without a pure one are left out."
+        for arm, f in found.items()
+        if set(f) - set(found[PURE])
+    ]
+    alone += [
+        f"{arm}: {len(set(found[PURE]) - set(f))} pure pictures have none of this arm beside them."
+        for arm, f in found.items()
+        if set(found[PURE]) - set(f)
+    ]
+    metrics = load_metrics(settings.metrics)
+    return Evaluation(
+        subjects,
+        metrics,
+        notes=(*_notes(settings), *alone),
+        roles=dict.fromkeys(order[1:], "contender"),
+        clusters=read_clusters(settings.clusters, found[PURE]),
+        hr_size=settings.hr_size,
+        limits=settings.limits,
+    )
+
+
+def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
+    """Declared metrics by name."""
+    return {name: plugins.load("metrics", name) for name in names}
+
+
+def read_clusters(table: Path | None, cases: Iterable[str]) -> dict[str, str] | None:
+    """Case → person, from a table with the columns `case` and `cluster`; a table of other cases is refused."""
+    if table is None:
+        return None
+    if not table.is_file():
+        raise InputError(
+            f"Setting clusters: {table} is not there. It is a CSV table with the columns case and cluster."
+        )
+    try:
+        rows = csvfile.read(table, ("case", "cluster"))
+    except StoreError:
+        raise InputError(
+            f"Setting clusters: {table} cannot be used. It is a CSV table in UTF-8 with the columns case and cluster."
+        ) from None
+    found: dict[str, str] = {}
+    for row in rows:
+        if found.setdefault(row["case"], row["cluster"]) != row["cluster"]:
+            raise InputError(f"Setting clusters: {table} puts {row['case']} into two clusters. Leave one of its rows.")
+    if found.keys().isdisjoint(cases):
+        raise InputError(
+            f"Setting clusters: {table} names no case of this evaluation. Its column case holds case ids: names of "
+            "pictures without their suffix."
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class _Degraded(Mapping[str, Mapping[str, str]]):
+    """Rows of `degradations.csv`, each put together when its turn comes: packed, it takes an eighth of the room."""
+
+    columns: tuple[str, ...]
+    """What its cells are."""
+    cells: dict[str, bytes]
+    """Case → its cells, as compressed JSON."""
+
+    def __getitem__(self, case: str) -> Mapping[str, str]:
+        return dict(zip(self.columns, json.loads(zlib.decompress(self.cells[case])), strict=True))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.cells)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+
+def _degraded(lr: Path, cases: Set[str]) -> tuple[Mapping[str, Mapping[str, str]], tuple[str, ...]]:
+    """How these inputs were made, by the table that `degrade` left beside them, and a note where it cannot be read."""
+    table, columns = lr / degrade.TABLE, tuple[str, ...]()
+    cells: dict[str, bytes] = {}
+    try:
+        for row in degrade.read_rows(table) if table.is_file() else ():
+            if row["case"] in cases:
+                columns, cells[row["case"]] = tuple(row), zlib.compress(json.dumps(list(row.values())).encode(), 1)
+    except FsrbenchError as error:  # nothing is measured by it: only the plot of strength needs it
+        return {}, (f"How the inputs were degraded is not known: {error}",)
+    return _Degraded(columns, {case: cells[case] for case in sorted(cases) if case in cells}), ()
+
+
+def _mark(settings: Settings, arm: str, role: Role) -> str:
+    """What must be said of an arm; of an oracle also by which metric it chose, since it bounds no other."""
+    objective = settings.arms[arm].settings.get("objective") if role == "headroom" else None
+    return f"{MARKS[role]}, chose by {plugins.load('metrics', objective).label}" if objective else MARKS[role]
+
+
+def _role(settings: Settings, arm: str) -> Role:
+    auditor = settings.arms[arm].auditor
+    if auditor is None:
+        return "floor"
+    declared: Auditor = plugins.load("auditors", auditor)
+    return "headroom" if declared.privileged else "control" if declared.control else "contender"
+
+
+def _references(recorded: str | None, given: Path | None) -> dict[str, Path]:
+    """Case → HR. A folder that is gone is an error: its numbers would all go missing in silence."""
+    if given is not None:
+        return images.find(given)
+    if recorded is None:
+        return {}
+    if not Path(recorded).is_dir():
+        raise InputError(f"The run's references were in {recorded}, which is not there any more. Say where: --hr DIR.")
+    return images.find(Path(recorded))
+
+
+def _named(files: Mapping[str, Path]) -> _Names:
+    """Files of one folder, in less room: a path takes ten times that of its name."""
+    return next(iter(files.values()), Path()).parent, {case: sys.intern(path.name) for case, path in files.items()}
+
+
+def _assumed(study: Mapping[str, Any]) -> Iterator[str]:
+    for family, assumption in study.get("assumptions", {}).items():
+        yield f"{family}: {assumption}"
+
+
+def _dead(study: Mapping[str, Any]) -> Iterator[str]:
+    for family, names in study["dead_knobs"].items():
+        if trials := liveness.recorded(study, family):
+            yield from liveness.notes(family, trials)
+        elif names:  # a record from before it was said on how many pictures knobs were tried
+            yield f"Dead knobs, which move no pixel on the {family} backend: {', '.join(names)}."
+
+
+def _canaries(folder: RunFolder, settings: Settings) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Of an LVLM that was shown spoilt pictures among the real ones: how often, and how often it noticed."""
+    for arm, chosen in settings.arms.items():
+        if not chosen.settings.get("canary"):
+            continue
+        shown = [e["canary"] for e in folder.exchanges(arm) if e.get("canary", {}).get("looking") is not None]
+        yield arm, (len(shown), sum(canary["looking"] for canary in shown))
+
+
+def _looked(canaries: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+    for arm, (shown, looked) in canaries.items():
+        verdict = ": it is not looking at the pictures" if shown and looked * 2 < shown else ""
+        yield f"{arm} scored spoilt pictures clearly below the real one in {looked} of {shown} samples{verdict}."
+
+
+def _notes(settings: Settings) -> tuple[str, ...]:
+    """Networks that stand in for the official ones are named."""
+    recogniser = settings.faces.recogniser
+    if recogniser is None or "arcface" not in settings.metrics:
+        return ()
+    return (f"ArcFace was computed with {recogniser.name}, which the settings name, not with the official recogniser.",)

@@ -1,0 +1,107 @@
+"""The report: one folder, `report/`, that opens from disk with no network and stands alone when it is copied.
+
+`build` lays it out. What a case says is `cases.py`'s, the list of all cases `table.py`'s, the tables on the first
+page `overview.py`'s, the pictures `pictures.py`'s; `page/` holds what the browser runs, as it is. Nothing is
+measured here, and no restoration is decoded. A second build writes only what has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Sequence
+from importlib import resources
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from fsrbench.core import execute
+from fsrbench.files import atomic
+from fsrbench.measure.results import Results
+from fsrbench.show.report import cases, overview, pictures, table
+from fsrbench.show.report.cases import Entry, Told
+
+FOLDER = "report"
+CHUNK = 50
+"""Cases whose details lie in one file: few files to write, little to load for one look."""
+SCRIPTS = ("base.js", "list.js", "viewer.js", "case.js", "main.js")
+"""In the order in which the page loads them: classic scripts, since modules do not load from disk."""
+
+
+def build(results: Results, stale: Collection[str] = ()) -> Path:
+    """Write the report of an evaluation, or bring it up to date; returns the page to open.
+
+    `stale` names plots of the folder that show other numbers than this evaluation's; they are left out.
+    """
+    root = results.root / FOLDER
+    entries = cases.entries(results)
+    gallery = pictures.Gallery(root / "pictures")
+    rows = _write_cases(root / "cases", entries, cases.Teller(results, gallery))
+    plots = pictures.plots(results.root / "plots", root / "plots", stale)
+    _write(root / "data.js", _script("fsr.setData", _json(table.data(results, entries, rows, CHUNK))))
+    for name in ("style.css", *SCRIPTS):
+        _write(root / name, resources.files(__package__).joinpath("page", name).read_text(encoding="utf-8"))
+    _write(root / "index.html", overview.page(results, entries, plots, SCRIPTS))
+    gallery.sweep()
+    return root / "index.html"
+
+
+def _write_cases(folder: Path, entries: Sequence[Entry], teller: cases.Teller) -> table.Rows:
+    """The details of all cases, CHUNK to a file, and their rows; files of an earlier, longer report go.
+
+    One file is told at a time: what is told of a case takes many times the room of its row.
+    """
+    rows, names = table.Rows(teller.results.what.metrics), set()
+    for number, start in enumerate(range(0, len(entries), CHUNK)):
+        told = _tell(teller, entries[start : start + CHUNK])
+        names.add(f"{number:03}.js")
+        _write(folder / f"{number:03}.js", _cases(number, [one.details for one in told]))
+        for one in told:
+            rows.add(one)
+    for path in folder.glob("*.js"):
+        if path.name not in names and re.fullmatch(r"\d{3,}\.js", path.name):
+            atomic.remove(path)
+    return rows
+
+
+def _tell(teller: cases.Teller, entries: Sequence[Entry]) -> list[Told]:
+    """Everything about each case, in the order of `entries`."""
+
+    def tell(place: int) -> tuple[int, Told]:
+        return place, teller.tell(entries[place])
+
+    numbered = execute.run(tell, range(len(entries)), min(4, execute.cores()))
+    return [told for _, told in sorted(numbered, key=itemgetter(0))]
+
+
+def _cases(number: int, told: Sequence[dict[str, Any]]) -> str:
+    """The script of one chunk. Long texts become numbers of lines that stand once: prompts differ in few of them."""
+    lines: dict[str, int] = {}
+
+    def shared(value: object) -> list[int]:
+        if not isinstance(value, cases.Text):
+            raise TypeError(f"{type(value).__name__} does not go into a report")
+        return [lines.setdefault(line, len(lines)) for line in value.words.split("\n")]
+
+    details = _json(told, shared)  # before the lines, which it finds
+    return _script("fsr.setCases", str(number), _json(list(lines)), details)
+
+
+def _json(value: Any, other: Callable[[object], object] | None = None) -> str:
+    """JSON that cannot end its script, nor be markup: what could stands escaped."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=other)
+    for mark in "<>&\u2028\u2029":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return text
+
+
+def _script(function: str, *values: str) -> str:
+    """A script that hands values, given as JSON, to a function of the page."""
+    return f"{function}({','.join(values)});\n"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole, unless it says the same already."""
+    data = text.encode("utf-8", errors="replace")
+    if not path.is_file() or path.read_bytes() != data:
+        atomic.write_bytes(path, data)

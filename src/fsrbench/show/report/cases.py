@@ -1,0 +1,247 @@
+"""Everything that is told of one case: its pictures, its numbers, and each arm's rounds with what its auditor saw."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fsrbench.core.errors import StoreError
+from fsrbench.core.values import PURE, Round, Score, Trail, to_json
+from fsrbench.imaging import faces, images
+from fsrbench.measure import subjects
+from fsrbench.measure.results import Results
+from fsrbench.measure.subjects import Subject
+from fsrbench.show import wording
+from fsrbench.show.report.pictures import Gallery, Shown
+from fsrbench.study import inputs
+from fsrbench.study.store import RunFolder
+
+MEASURED = re.compile(r"^## Measure.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+"""The part of a prompt that tells the auditor what was measured."""
+ROUNDS = 11
+"""Most rounds of an arm: the first, and as many retries as a policy may allow."""
+APART = ("format", "auditor", "prompt", "pictures", "replies", "reply", "comparisons")
+"""Parts of an exchange that have a place of their own; the rest is shown as it was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A long text, of which many are alike: stored once a line."""
+
+    words: str
+    """What it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One case of one family: finished, or failed and therefore without pictures."""
+
+    family: str
+    """Its family."""
+    case: str
+    """Its id."""
+    place: int | None
+    """Which of the subjects it is; None where nothing could be restored."""
+    failed: Mapping[str, str]
+    """Arm (or pure) → why there is no result."""
+    arms: tuple[str, ...]
+    """The arms that have something to tell, finished or failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One case with everything that is said of it; large, and so never held for all cases."""
+
+    entry: Entry
+    """The case."""
+    trail: Trail | None
+    """What happened to it."""
+    details: dict[str, Any]
+    """Ready for JSON but for its long texts."""
+
+
+def entries(results: Results) -> list[Entry]:
+    """All cases of an evaluation, by family and name, with what failed."""
+    failed: dict[tuple[str, str], dict[str, str]] = {}
+    for failure in subjects.failures(RunFolder(results.root), results.what):
+        failed.setdefault((failure.family, failure.case), {})[failure.arm] = failure.why
+    done = {(s.family, s.case): (place, tuple(s.variants)) for place, s in enumerate(results.what.subjects)}
+    found, nothing = [], dict[str, str]()
+    alike: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for key in sorted({*done, *failed}):
+        (place, variants), why = done.get(key, (None, ())), failed.get(key, nothing)
+        arms = tuple(wording.ordered({*variants, *why} - {PURE}, results.what.roles))
+        found.append(Entry(*key, place, why, alike.setdefault(arms, arms)))
+    return found
+
+
+def title(arm: str) -> str:
+    """An arm as people read it."""
+    return "Pure" if arm == PURE else wording.arm_title(arm)
+
+
+def outcome(rounds: tuple[Round, ...]) -> str:
+    """What was decided, round by round: `retry → accept`."""
+    return " → ".join(_decided(step) for step in rounds)
+
+
+def _decided(step: Round) -> str:
+    if step.audit is None or step.decision is None:
+        return "not audited"
+    if step.audit.status == "invalid":
+        return "unusable reply"
+    rejected = step.verdict is not None and not step.verdict.kept
+    return f"{step.decision.action}, not kept" if rejected else step.decision.action
+
+
+class Teller:
+    """Tells cases of one evaluation. May be used by several threads."""
+
+    def __init__(self, results: Results, gallery: Gallery) -> None:
+        self.results = results
+        self.gallery = gallery
+        self.folder = RunFolder(results.root)
+        self.scores: dict[tuple[str, str], list[Score]] = {}
+        for score in results.numbers.scores:
+            self.scores.setdefault((score.family, score.case), []).append(score)
+
+    def tell(self, entry: Entry) -> Told:
+        """One case."""
+        what = self.results.what
+        subject = what.subjects[entry.place] if entry.place is not None else None
+        trail = subject.trail if subject is not None else None
+        pictures, size = self._pictures(subject, trail) if subject is not None else ({}, (0, 0))
+        details = {
+            "family": entry.family,
+            "case": entry.case,
+            "models": what.labels.get(entry.family, []),
+            "cluster": (what.clusters or {}).get(entry.case),
+            "degraded": what.degraded.get(entry.case, {}),
+            "pictures": pictures,
+            "size": size,
+            "patches": _places(*size) if size[0] == size[1] > 0 else None,
+            "numbers": self._numbers(entry),
+            "failed": entry.failed,
+            "pure": self._round(entry, trail.rounds[0]) if trail is not None else None,
+            "lr_sha256": trail.lr_sha256 if trail is not None else "",
+            "arms": {arm: list(self._rounds(entry, trail, arm)) for arm in entry.arms},
+        }
+        return Told(entry, trail, details)
+
+    # --------------------------------------------------------------- pictures
+
+    def _pictures(self, subject: Subject, trail: Trail | None) -> tuple[dict[str, Any], tuple[int, int]]:
+        """Key → picture or why there is none: lr, pure, each arm, its earlier rounds, reference; and pure's size."""
+        found: dict[str, Shown] = {}
+        bounds = self.results.what.limits.of_pictures()
+        if subject.lr is not None:
+            lr = subject.lr
+            found["lr"] = self.gallery.add(lr, lambda: images.read(lr, **bounds))
+        for arm, path in subject.variants.items():
+            for number, earlier, content in _earlier(self.folder.root, trail, arm):
+                found[f"{arm}:{number}"] = self._restoration(earlier, content)
+            content = trail.final(arm).sha256 if trail is not None else ""
+            found[f"{arm}:"] = self._restoration(path, content)
+        size = next((shown.size for key, shown in found.items() if key != "lr" and shown.file), (0, 0))
+        if subject.hr is not None:
+            found["reference"] = self._reference(subject.hr, size)
+        return {key: {"file": one.file, "why": one.why, "size": one.size} for key, one in found.items()}, size
+
+    def _restoration(self, path: Path, content: str) -> Shown:
+        return self.gallery.add(path, lambda: images.read_stored(path), content=content)
+
+    def _reference(self, hr: Path, size: tuple[int, int]) -> Shown:
+        """The HR as it is compared."""
+        if size == (0, 0):
+            return Shown(why="no picture of this case can be read, so that the reference has nothing to fit")
+        what = self.results.what
+        bounds = what.limits.of_pictures()
+        return self.gallery.add(hr, lambda: inputs.reference(hr, size[::-1], what.hr_size, **bounds), fit=size)
+
+    # ---------------------------------------------------------------- numbers
+
+    def _numbers(self, entry: Entry) -> dict[str, dict[str, list[Any]]]:
+        """Arm → metric → value, delta, note."""
+        found: dict[str, dict[str, list[Any]]] = {}
+        for score in self.scores.get((entry.family, entry.case), ()):
+            place = (score.family, score.metric, score.arm, score.case)
+            delta = self.results.numbers.delta(*place) if score.arm != PURE else None
+            found.setdefault(score.arm, {})[score.metric] = [score.value, delta, score.note]
+        return found
+
+    # ----------------------------------------------------------------- rounds
+
+    def _rounds(self, entry: Entry, trail: Trail | None, arm: str) -> Iterator[dict[str, Any]]:
+        """An arm's rounds; for one that failed, what was exchanged before it did."""
+        if trail is not None and arm in trail.arms:
+            for step in trail.arms[arm]:
+                yield self._round(entry, step)
+        elif arm in entry.failed:
+            for number in range(1, ROUNDS + 1):
+                if not (saw := self._saw(entry, arm, number)):
+                    break
+                yield {"number": number, "saw": saw}
+
+    def _round(self, entry: Entry, step: Round) -> dict[str, Any]:
+        told = to_json(step)
+        told["restoration"]["seed"] = str(step.restoration.seed)  # more digits than a browser's numbers have
+        return {**told, "saw": self._saw(entry, step.arm, step.number) if step.audit else []}
+
+    def _saw(self, entry: Entry, arm: str, number: int) -> list[list[Any]]:
+        """What was sent to an auditor and what came back: titles and texts."""
+        try:
+            exchange = self.folder.exchange(entry.family, arm, entry.case, number)
+        except StoreError as error:
+            return [["The record of the exchange cannot be read", Text(str(error))]]
+        return [[title, Text(words)] for title, words in _parts(exchange)] if exchange else []
+
+
+def _earlier(root: Path, trail: Trail | None, arm: str) -> Iterator[tuple[int, Path, str]]:
+    """Rounds whose picture is neither pure's nor the arm's last one: number, picture, hash."""
+    if trail is None or arm == PURE:
+        return
+    known = {trail.pure.sha256, trail.final(arm).sha256}
+    for step in trail.arms[arm]:
+        done = step.restoration
+        if done.sha256 not in known:
+            known.add(done.sha256)
+            yield step.number, root / done.path, done.sha256
+
+
+@cache
+def _places(width: int, height: int) -> dict[str, tuple[int, int, int, int]]:
+    """Where an aligned face of this size has its regions."""
+    return faces.regions((height, width), None)
+
+
+def _parts(exchange: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A kept exchange, part by part, with what matters most first."""
+    prompt = exchange.get("prompt")
+    if isinstance(prompt, str):
+        measured = MEASURED.search(prompt)
+        if measured:
+            yield "Numbers that it was given", measured[0].partition("\n")[2].strip()
+        yield "The whole prompt", prompt
+    if "pictures" in exchange:
+        lines = [f"{one.get('label', '?')}: {one.get('sha256', '?')}" for one in exchange["pictures"]]
+        yield "Pictures that it was shown, with the hash of their pixels", "\n".join(lines)
+    if "reply" in exchange:
+        yield "Reply, as it came", str(exchange["reply"])
+    for number, one in enumerate(exchange.get("replies", ()), start=1):
+        yield f"Reply {number}, as it came", str(one.get("text") or one.get("refusal") or "(empty)")
+        yield f"About reply {number}", _json({k: v for k, v in one.items() if k not in ("text", "refusal")})
+    for number, one in enumerate(exchange.get("comparisons", ()), start=1):
+        for title, words in _parts(one):
+            yield f"Blind comparison {number}: {title[0].lower()}{title[1:]}", words
+    for name, value in exchange.items():
+        if name not in APART:
+            yield name.replace("_", " ").capitalize(), value if isinstance(value, str) else _json(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1)
