@@ -28,7 +28,7 @@ from fsrbench.core.contracts import Metric
 from fsrbench.core.values import PURE, Audit, Decision, Failure, KnobValue, Restoration, Round, Score, Trail, Verdict
 from fsrbench.measure import stats, summary
 from fsrbench.measure.results import Course, Numbers, Results
-from fsrbench.measure.subjects import Evaluation, Role, Subject
+from fsrbench.measure.subjects import Evaluation, Standing, Subject
 from fsrbench.show import plots, wording
 from fsrbench.show.plots import _data, _style, decisions, forest, knobs, knows, reliability, sorted_deltas, strength
 
@@ -39,7 +39,7 @@ METRICS = {
     "niqe": Metric("NIQE", "lower", False, 3, lambda _: lambda *_: ()),
     "arcface": Metric("ArcFace", "higher", True, 4, lambda _: lambda *_: ()),
 }
-ARMS: dict[str, Role] = {"lvlm": "contender", "heuristic": "control", "rerun": "floor", "oracle": "headroom"}
+ARMS: dict[str, Standing] = {"lvlm": "contender", "heuristic": "control", "rerun": "floor", "oracle": "headroom"}
 NASTY = "Ünïcode $x_1^2$ & <b>\\frac{a}{b}</b> --> ]]> %s 漢字 \u202e" + "very_long_name_" * 12
 Move = Callable[[str, str, str, int], float | None]
 Said = Callable[[str, str, int], tuple[Audit | None, Decision | None, Mapping[str, KnobValue]]]
@@ -74,7 +74,7 @@ def make(
     root: Path,
     *,
     families: tuple[str, ...] = ("general",),
-    arms: Mapping[str, Role] | None = None,
+    arms: Mapping[str, Standing] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     n: int = 6,
     move: Move = spread,
@@ -225,7 +225,7 @@ def test_extremes_are_drawn_without_a_warning(kind: str, tmp_path: Path) -> None
         plots.draw(make(tmp_path, **{**SMALL, **EXTREMES[kind]}))
 
 
-CROWD: dict[str, Role] = {
+CROWD: dict[str, Standing] = {
     "lvlm": "contender",
     "lvlm-with-a-long-name-and-guards": "contender",
     "heuristic": "control",
@@ -334,7 +334,7 @@ def test_a_sign_is_filled_where_a_difference_is_shown_and_nowhere_else(tmp_path:
 
 
 def test_forest_marks_a_mean_that_one_case_makes(tmp_path: Path) -> None:
-    arms: dict[str, Role] = {"lvlm": "contender"}
+    arms: dict[str, Standing] = {"lvlm": "contender"}
     wild = make(tmp_path, n=20, arms=arms, move=lambda f, m, a, i: 43.0 if i == 7 else spread(f, m, a, i) / 10)
     said = words(forest.figure(wild))  # type: ignore[arg-type]
     assert f"{wording.chance(effect(wild, 'psnr', 'lvlm')['p_adjusted'])} ‡" in said.split("\n")
@@ -360,7 +360,7 @@ def test_forest_says_the_adjusted_p_of_tests_and_none_of_yardsticks(tmp_path: Pa
 
 
 def test_forest_leaves_out_what_is_missing(tmp_path: Path) -> None:
-    arms: dict[str, Role] = {"lvlm": "contender", "x": "control"}
+    arms: dict[str, Standing] = {"lvlm": "contender", "x": "control"}
     results = make(tmp_path, move=lambda f, m, a, i: None if a == "lvlm" and m == "psnr" else 0.5, arms=arms)
     figure = forest.figure(results)
     assert figure is not None
@@ -503,7 +503,7 @@ def test_one_score_for_all_is_said_and_left_out(tmp_path: Path) -> None:
         said = 85.0 if arm == "parrot" else 50.0 + number
         return Audit("ok", said, 90.0), Decision("retry", "score 1 below 80"), {"dehalo": 0.5}
 
-    arms: dict[str, Role] = {"lvlm": "contender", "parrot": "contender"}
+    arms: dict[str, Standing] = {"lvlm": "contender", "parrot": "contender"}
     figure = knows.figure(make(tmp_path, arms=arms, said=score, metrics={"psnr": METRICS["psnr"]}))
     assert figure is not None
     assert len(figure.axes) == 2
@@ -623,7 +623,7 @@ def test_values_that_did_nothing_are_left_out() -> None:
 
 
 def test_an_arm_that_moved_nothing_is_named_and_left_out(tmp_path: Path) -> None:
-    arms: dict[str, Role] = {"lvlm": "contender", "asleep": "control"}
+    arms: dict[str, Standing] = {"lvlm": "contender", "asleep": "control"}
     moved = make(tmp_path, arms=arms, move=lambda f, m, a, i: 0.0 if a == "asleep" else spread(f, m, a, i))
     figure = strength.figure(moved)
     assert figure is not None

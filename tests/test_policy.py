@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsrbench.case.policy import GuardLimits, PolicyLimits, decide, judge
+from fsrbench.case.policy import decide, judge
 from fsrbench.core.contracts import Knob
-from fsrbench.core.values import Audit
+from fsrbench.core.values import Audit, GuardLimits, PolicyLimits
 
 OFFERED = {
     "strength": Knob("more of it", ("general",), "after", 0.0, low=0.0, high=0.5),

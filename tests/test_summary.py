@@ -20,12 +20,12 @@ from fsrbench.core.values import Audit, Failure, Restoration, Round, Score, Trai
 from fsrbench.imaging import images
 from fsrbench.measure import signs, stats, subjects
 from fsrbench.measure.results import Numbers
-from fsrbench.measure.subjects import Evaluation, Role, Subject
+from fsrbench.measure.subjects import Evaluation, Standing, Subject
 from fsrbench.measure.summary import summarise
 from fsrbench.study import config
 
 FAMILIES, METRICS = ("blind", "general"), ("psnr", "lpips")
-ROLES: dict[str, Role] = {"heuristic": "control", "lvlm": "contender", "oracle": "headroom", "rerun": "floor"}
+ROLES: dict[str, Standing] = {"heuristic": "control", "lvlm": "contender", "oracle": "headroom", "rerun": "floor"}
 CASES = tuple(f"face {number:02d}" for number in range(24))
 
 

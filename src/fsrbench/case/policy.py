@@ -1,42 +1,15 @@
 """What follows from an audit, and whether a candidate is kept: pure functions of what was said and measured.
 
-Nothing here restores or asks; `supervise/audit.py` does. Every hint ends up applied, clamped and applied,
+Nothing here restores or asks; `ways/audit.py` does. Every hint ends up applied, clamped and applied,
 or dropped with a reason, so that a reader of `run_config.csv` can see what became of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from fsrbench.core.contracts import Knob
-from fsrbench.core.values import Audit, Decision, Knobs, KnobValue, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyLimits:
-    """How far an auditor is followed."""
-
-    min_confidence: float
-    """Below it the current picture stands (the paper's tau_conf)."""
-    accept_score: float
-    """From this score on the current picture is accepted."""
-    retries: int
-    """Restorations after the first, at most."""
-    max_changes: int | None
-    """Knobs that may differ from their defaults at once; None for all of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class GuardLimits:
-    """How much worse than the picture that stands a candidate may be, under policy `guarded`."""
-
-    consistency: float
-    """Most that the consistency with the LR may fall, in dB."""
-    identity: float
-    """Most that the likeness to the enlarged LR may fall."""
-    niqe: float
-    """Most that NIQE may rise."""
+from fsrbench.core.values import Audit, Decision, GuardLimits, Knobs, KnobValue, PolicyLimits, Verdict
 
 
 def decide(
