@@ -40,21 +40,6 @@ class Format:
 # ---------------------------------------------------------------------- trails
 
 
-def _facts_beside_words(trail: Record) -> Record:
-    """1 to 2: decisions, verdicts and unusable replies say by name what format 1 said in sentences alone."""
-    return {**trail, "rounds": [_round(step) for step in trail["rounds"]]}
-
-
-def _round(step: Record) -> Record:
-    audit, decision, verdict = step.get("audit"), step.get("decision"), step.get("verdict")
-    return {
-        **step,
-        "audit": audit and {**audit, "fault": _fault(audit)},
-        "decision": decision and {**decision, "rule": _decision_rule(decision)},
-        "verdict": verdict and {**verdict, "rule": _verdict_rule(verdict)},
-    }
-
-
 _DECISIONS = {
     ("stop", "the reply could not be used"): "unusable",
     ("accept", "score "): "score reached",
@@ -99,6 +84,24 @@ def _fault(audit: Record) -> str | None:
     reason = audit["reason"]
     found = next((fault for beginning, fault in _FAULTS.items() if reason.startswith(beginning)), None)
     return found or ("not JSON" if "JSON" in reason else "not in the form that was asked for")
+
+
+def _facts_beside_words(trail: Record) -> Record:
+    """1 to 2: decisions, verdicts and unusable replies say by name what format 1 said in sentences alone."""
+    return {**trail, "rounds": [_round(step) for step in trail["rounds"]]}
+
+
+_NAMED: Mapping[str, tuple[str, Callable[[Record], str | None]]] = {
+    "audit": ("fault", _fault),
+    "decision": ("rule", _decision_rule),
+    "verdict": ("rule", _verdict_rule),
+}
+"""Part of a round → the key that format 2 adds to it, and what tells its value."""
+
+
+def _round(step: Record) -> Record:
+    said = {part: step[part] for part in _NAMED if step.get(part) is not None}
+    return {**step, **{part: {**one, _NAMED[part][0]: _NAMED[part][1](one)} for part, one in said.items()}}
 
 
 TRAIL = Format(2, {1: _facts_beside_words})
