@@ -221,7 +221,7 @@ def test_a_thousand_mutated_replies_have_a_recorded_outcome(record_property: Any
         try:
             said = parse(start[:at] + noise + start[at + cut :])
         except reply.Unusable as error:
-            audit = Audit("invalid", reason=str(error))
+            audit = Audit("invalid", reason=str(error), fault=error.fault)
         else:
             audit = Audit("ok", said.score, said.confidence, said.tags, said.hints, said.reason, said.repairs)
         decision = policy.decide(audit, {}, KNOBS, LIMITS, 1)

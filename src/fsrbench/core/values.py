@@ -30,6 +30,27 @@ MAX_REPLY = 200_000
 MAX_REASON = 600
 """Characters of a reason: so many are asked for, and kept where the settings say nothing else."""
 
+Fault: TypeAlias = Literal[
+    "refused", "empty", "cut off at the token limit", "not JSON", "not in the form that was asked for"
+]
+"""What was wrong with a reply that could not be used, in the words in which such replies are counted."""
+DecisionRule: TypeAlias = Literal[
+    "unusable", "score reached", "low confidence", "no effective hint", "no retry left", "hints followed"
+]
+"""What decided about an audit.
+
+unusable: the reply could not be used. score reached: the picture is good enough. low confidence: the auditor was not
+sure enough to be followed, or did not say how sure. no effective hint: nothing that it asked for would change anything.
+no retry left: it asked for a change when all retries were spent. hints followed: its hints take effect.
+"""
+VerdictRule: TypeAlias = Literal["preferred", "not preferred", "orders disagree", "guard tripped"]
+"""What decided about a candidate.
+
+preferred: it was the better one whenever it was shown, and no guard tripped. not preferred: another choice was made
+each time. orders disagree: the choice changed with the order of the two. guard tripped: it was preferred, but measures
+worse than a guard allows.
+"""
+
 KnobValue: TypeAlias = float | int | bool
 Knobs: TypeAlias = Mapping[str, KnobValue]
 """Checked name → value. A knob that is absent stands at its default."""
@@ -175,6 +196,8 @@ class Audit(Stored):
     """Names of the repairs that the reply needed before it parsed."""
     usage: Usage = Usage()
     """What it cost."""
+    fault: Fault | None = None
+    """What was wrong with an invalid one; None where its auditor does not say, and where nothing was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +206,10 @@ class Decision(Stored):
 
     action: Literal["accept", "retry", "stop"]
     """accept: the current picture is good. retry: restore again. stop: no more is possible or trusted."""
+    rule: DecisionRule
+    """The rule that decided."""
     why: str
-    """The rule that decided, in words."""
+    """The same in words, with its numbers: for people alone."""
     applied: dict[str, KnobValue] = field(default_factory=dict)
     """Hints that take effect, after clamping."""
     clamped: dict[str, str] = field(default_factory=dict)
@@ -199,8 +224,10 @@ class Verdict(Stored):
 
     kept: bool
     """True if the candidate replaced it."""
+    rule: VerdictRule
+    """The rule that decided."""
     why: str
-    """The rule that decided, in words."""
+    """The same in words: for people alone."""
     preferences: tuple[str, ...] = ()
     """What the auditor preferred in each order: `candidate`, `current` or `neither`."""
     guards: dict[str, str] = field(default_factory=dict)
