@@ -14,13 +14,13 @@ from safetensors.torch import save_file
 from spandrel.architectures.Compact import Compact
 from spandrel.architectures.GFPGAN import GFPGAN
 
-from conftest import draw_face
 from fsrbench.core import contracts, plugins
 from fsrbench.core.contracts import Machine, Output, Restorer
 from fsrbench.core.errors import BadOutput, SettingsError, WeightsError
 from fsrbench.core.values import Image, Knobs
 from fsrbench.imaging import faces, images
 from fsrbench.models import weights
+from support import draw_face
 
 LR = draw_face(24)
 WIDE = draw_face(40)[:20]

@@ -13,7 +13,6 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from conftest import draw_face
 from fsrbench import auditors, backends
 from fsrbench.asking import prompts
 from fsrbench.auditors import openai, scripted
@@ -30,8 +29,9 @@ from fsrbench.measure import evaluate, subjects
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
-from loopback import GOOD, Loopback, says
-from test_lvlm import pair, question
+from support import draw_face
+from support.loopback import GOOD, Loopback, says
+from support.questions import pair, question
 
 PLAIN = ["families.general.backend=bicubic", "metrics=psnr"]
 ASKS: dict[str, Any] = {

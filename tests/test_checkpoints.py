@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 from fsrbench.core.errors import WeightsError
 from fsrbench.models import checkpoints, networks
-from test_networks import made_compact
+from support.networks import made_compact
 
 MOST_MB = 1_500
 """Megabytes that a process may take that opens them all."""
@@ -243,7 +243,7 @@ import sys
 from pathlib import Path
 from fsrbench.models import networks
 from fsrbench.core.errors import WeightsError
-from support import peak_megabytes
+from support.process import peak_megabytes
 for name in sys.argv[1:]:
     try:
         networks.load(Path(name))

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from conftest import ROOT, draw_face
 from fsrbench.cli.app import app
 from fsrbench.core.errors import SettingsError
 from fsrbench.imaging import images
+from support import ROOT, draw_face
+from support.command import PLAIN, fsrbench
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PLAIN = ["--set", "families.general.backend=bicubic", "--set", "metrics=psnr,ssim"]
-
-
-def fsrbench(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error::SyntaxWarning", "-m", "fsrbench", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=cwd, timeout=300)
 
 
 @pytest.fixture

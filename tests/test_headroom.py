@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import draw_face
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import InputError
@@ -24,6 +23,7 @@ from fsrbench.show import overviews, publish
 from fsrbench.study import config
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
+from support import draw_face
 
 MACHINE = Machine(offline=True)
 PLAIN = [

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from conftest import draw_face
 from fsrbench.asking import reply
 from fsrbench.cli import console
 from fsrbench.core import execute
@@ -21,7 +20,8 @@ from fsrbench.measure.summary import summarise
 from fsrbench.show import caveats, findings, tables
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
-from loopback import GOOD, Loopback, Step, says
+from support import draw_face
+from support.loopback import GOOD, Loopback, Step, says
 
 FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
 COLOUR = says('{"colour": "red"}')

@@ -19,18 +19,14 @@ from spandrel.architectures.Compact import Compact
 from spandrel.architectures.ESRGAN import ESRGAN
 from spandrel.architectures.GFPGAN import GFPGAN
 
-from conftest import draw_face
 from fsrbench.core.errors import BadOutput, SettingsError, WeightsError
 from fsrbench.imaging import images
 from fsrbench.models import networks
 from fsrbench.models.networks import LoadedNetwork
+from support import draw_face
+from support.networks import made_compact
 
 NARROW = {"out_size": 64, "narrow": 0.0625, "num_style_feat": 32, "num_mlp": 2}
-
-
-def made_compact(seed: int = 0, features: int = 8, convs: int = 3, scale: int = 4) -> dict[str, torch.Tensor]:
-    torch.manual_seed(seed)
-    return Compact(num_feat=features, num_conv=convs, upscale=scale).state_dict()
 
 
 @pytest.fixture(scope="module")

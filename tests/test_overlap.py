@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import draw_face
 from fsrbench.case import restore
 from fsrbench.case.restore import Pipeline, Restored
 from fsrbench.core import execute, plugins
@@ -28,7 +27,8 @@ from fsrbench.study import config
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
 from fsrbench.study.workers import OpenStudy
-from test_study import ASK, everything, scripted
+from support import draw_face
+from support.studies import ASK, everything, scripted
 
 LRS = [draw_face(32, number) for number in range(8)]
 BACKENDS = {"general": "realesrgan", "blind": "bsrgan", "prior": "gfpgan"}
