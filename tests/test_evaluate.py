@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import draw_face
 from fsrbench.core.contracts import Machine, Metric
 from fsrbench.core.errors import InputError, StoreError
 from fsrbench.core.execute import untracked
@@ -24,6 +23,7 @@ from fsrbench.measure.summary import summarise
 from fsrbench.show import publish
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder
+from support import draw_face
 
 MACHINE = Machine(offline=True)
 

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from conftest import draw_face
 from fsrbench.cli import app, evidence_commands
 from fsrbench.core import execute, plugins
 from fsrbench.core.contracts import Machine, Metric
@@ -33,6 +32,7 @@ from fsrbench.study import config, record
 from fsrbench.study.config import LimitSettings
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
+from support import draw_face
 
 MACHINE = Machine(offline=True)
 METRICS = ("psnr", "niqe")

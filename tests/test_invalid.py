@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from conftest import draw_face
 from fsrbench.cli import console
 from fsrbench.core import execute
 from fsrbench.core.contracts import Machine
@@ -21,8 +20,9 @@ from fsrbench.measure.summary import summarise
 from fsrbench.show import caveats, findings, tables
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
-from loopback import GOOD, Loopback, Step, says
-from test_lvlm import opened, question
+from support import draw_face
+from support.loopback import GOOD, Loopback, Step, says
+from support.questions import opened, question
 
 FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
 COLOUR = says('{"colour": "red"}')

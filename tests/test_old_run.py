@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from conftest import ROOT
 from fsrbench.cli.app import app
+from support import ROOT
 
 ARMS = ("script", "guarded", "unkept", "rerun", "random", "oracle", "heuristic")
 COLUMNS = ("family", "case", "arm", "metric", "value")

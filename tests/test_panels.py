@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from conftest import draw_face
 from fsrbench.cli import doctor
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.values import Image, Score
 from fsrbench.imaging import images
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.show import drawing, panels
+from support import draw_face
 
 RED = (1.0, 0.0, 0.0)
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from test_layers import FILES, PACKAGE
+from support import ROOT
+
+PACKAGE = ROOT / "src" / "fsrbench"
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 
 PROSE = {"why", "reason", "problem", "note", "notes", "finding"}
 """Names under which the package keeps its own sentences."""

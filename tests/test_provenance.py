@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import draw_face
 from fsrbench import __version__
 from fsrbench.core.contracts import Machine
 from fsrbench.imaging import images
@@ -20,7 +19,8 @@ from fsrbench.show import imprint, tables
 from fsrbench.show.report import overview
 from fsrbench.study import config, record
 from fsrbench.study.run import RunOutcome, run_study
-from loopback import GOOD, Loopback, says
+from support import draw_face
+from support.loopback import GOOD, Loopback, says
 
 FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
 PLAIN = ("families.general.backend=bicubic", "metrics=psnr", "hr_size=48", "seed=7")

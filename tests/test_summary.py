@@ -13,7 +13,6 @@ import pytest
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
-from conftest import draw_face
 from fsrbench.core import plugins
 from fsrbench.core.errors import InputError
 from fsrbench.core.values import Audit, Failure, Restoration, Round, Score, Trail, Usage
@@ -23,6 +22,7 @@ from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Standing, Subject
 from fsrbench.measure.summary import summarise
 from fsrbench.study import config
+from support import draw_face
 
 FAMILIES, METRICS = ("blind", "general"), ("psnr", "lpips")
 ROLES: dict[str, Standing] = {"heuristic": "control", "lvlm": "contender", "oracle": "headroom", "rerun": "floor"}

@@ -16,7 +16,6 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from conftest import ROOT, draw_face
 from fsrbench.case import making
 from fsrbench.case.restore import Pipeline
 from fsrbench.cli.app import app
@@ -29,6 +28,7 @@ from fsrbench.core.ways import Contest
 from fsrbench.imaging import images
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder
+from support import ROOT, draw_face
 
 MEAN_OF_TWO = """
 from pydantic import BaseModel, ConfigDict
