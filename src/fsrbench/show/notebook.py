@@ -101,7 +101,7 @@ class Run:
         lines = [*(found.get("findings") or {}).values(), *caveats.lines(found), *found["notes"]]
         told = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
         report = self.path / "report" / "index.html"
-        link = html.escape(quote(Path(os.path.relpath(report)).as_posix()))
+        link = html.escape(_link(report))
         return f'{_table(found)}<ul>{told}</ul><a href="{link}" target="_blank">{html.escape(str(report))}</a>'
 
 
@@ -118,6 +118,14 @@ def _near(name: str, known: Iterable[str]) -> str:
     if close := difflib.get_close_matches(name, known, 1):
         return f" Did you mean {close[0]}?"
     return f" Known: {', '.join(known[:5])}{', …' * (len(known) > 5)}." if known else ""
+
+
+def _link(file: Path) -> str:
+    """An address that a notebook in this folder can follow."""
+    try:
+        return quote(Path(os.path.relpath(file)).as_posix())
+    except ValueError:  # on another drive
+        return file.resolve().as_uri()
 
 
 def _table(found: dict[str, Any]) -> str:

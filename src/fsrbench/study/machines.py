@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -26,6 +26,7 @@ def machine(settings: Settings, device: str = "auto", precision: str = "fp32", o
 
 def resolved(settings: Settings, device: str, precision: str = "fp32", offline: bool = False) -> Machine:
     """The same for a device that is resolved already."""
+    _known("precision", precision, networks.PRECISIONS)
     return Machine(device, precision, offline, settings.faces.detector, settings.faces.recogniser)
 
 
@@ -34,8 +35,7 @@ def executor(
     kind: str, address: str | None, device: str, many: int | None, settings: Settings
 ) -> Iterator[tuple[str, int, Executor]]:
     """The resolved device, how many work at once, and who does the work; `many` is what somebody asked for."""
-    if kind not in EXECUTORS:
-        raise SettingsError(f"There is no executor {kind!r}.{near(kind, EXECUTORS)} Known: {', '.join(EXECUTORS)}.")
+    _known("executor", kind, EXECUTORS)
     if kind == "local":
         if address is not None:
             raise SettingsError("--address names a Ray cluster: add --executor ray.")
@@ -47,3 +47,9 @@ def executor(
 
     with ray_workers.connected(address):
         yield ray_workers.resolve_device(device, address), many or 0, partial(ray_workers.crew, address=address)
+
+
+def _known(what: str, name: str, known: Sequence[str]) -> None:
+    """Refuse a word that nobody knows."""
+    if name not in known:
+        raise SettingsError(f"There is no {what} {name!r}.{near(name, known)} Known: {', '.join(known)}.")
