@@ -1,7 +1,8 @@
 """The rooms of the package, as `docs/rooms.md` lists them and `docs/rooms.svg` draws them.
 
-Run it when a file came or went: `python scripts/rooms.py`. The order of the rooms is that of `tests/test_layers.py`, which holds it; a file's line is the first sentence of its
-docstring; what imports what is read from the syntax trees, imports inside functions and for types included.
+Run it when a file came or went: `python scripts/rooms.py`. The order of the rooms is that of `tests/test_layers.py`,
+which holds it; a file's line is the first sentence of its docstring; what imports what is read from the syntax trees,
+imports inside functions and for types included.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def draw(*pictures: Path) -> None:
             axes.annotate("", (place, place - HIGH / 2), (place, min(rows)), arrowprops=arrow, zorder=0)
         axes.add_patch(plt.Rectangle((place - WIDE / 2, place - HIGH / 2), WIDE, HIGH, color=DARK))
         middle = {"ha": "center", "va": "center"}
-        axes.text(place, place - 0.07, room, color="white", fontsize=10, weight="bold", **middle)
+        axes.text(place, place - 0.07, room, color="white", fontsize=9.5, weight="bold", **middle)
         axes.text(place, place + 0.18, f"{files[room]} files", color=PALE, fontsize=7.5, **middle)
     for (upper, lower), number in found.items():
         size = 340 + 1200 * number / max(found.values())

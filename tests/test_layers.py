@@ -17,7 +17,7 @@ import pytest
 from support import ROOT
 
 PACKAGE = ROOT / "src" / "fsrbench"
-PLUGINS = ("auditors", "backends", "knobs", "metrics", "recipes")
+PLUGINS = ("auditors", "backends", "judges", "knobs", "metrics", "recipes")
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("core",),
     ("files",),

@@ -82,6 +82,12 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
     return check(decode.decode(path, _read_file(path, max_bytes), max_pixels), str(path))
 
 
+def read_hashed(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> tuple[Image, str]:
+    """The same, and the sha256 of the very bytes that were decoded."""
+    data = _read_file(path, max_bytes)
+    return check(decode.decode(path, data, max_pixels), str(path)), hashlib.sha256(data).hexdigest()
+
+
 def read_stored(path: Path) -> Image:
     """Read a restoration back. It is as large as it was made: the limits are for what comes in."""
     return read(path, max_pixels=sys.maxsize, max_bytes=sys.maxsize)

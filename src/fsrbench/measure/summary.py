@@ -18,7 +18,7 @@ from typing import Any, Literal
 from fsrbench.core.values import PURE, Failure, Trail, Usage
 from fsrbench.measure import mishaps, signs, stats
 from fsrbench.measure.results import Numbers
-from fsrbench.measure.subjects import Evaluation, Role, Subject
+from fsrbench.measure.subjects import Evaluation, Standing, Subject
 
 FORMAT = 3
 TESTED = ("contender", "control")
@@ -86,7 +86,7 @@ def _void(families: Mapping[str, Any], counts: Mapping[str, Any]) -> None:
                     effect["p"] = None if {arm, rival} & void else effect["p"]
 
 
-def _tests(families: Mapping[str, Any], roles: Mapping[str, Role]) -> Iterator[dict[str, Any]]:
+def _tests(families: Mapping[str, Any], roles: Mapping[str, Standing]) -> Iterator[dict[str, Any]]:
     """Every comparison that something may be claimed of."""
     for metrics in families.values():
         for entry in metrics.values():

@@ -22,7 +22,7 @@ from fsrbench import __version__
 from fsrbench.core import foreign
 from fsrbench.core.errors import StoreError
 from fsrbench.core.values import PURE, Failure, Image, Restoration, Round, Trail, to_json
-from fsrbench.files import atomic, csvfile, jsonfile, locks, names, shapes, yamlfile
+from fsrbench.files import atomic, csvfile, jsonfile, locks, migrations, names, shapes, yamlfile
 from fsrbench.files.journal import Journal
 from fsrbench.imaging import images
 
@@ -34,8 +34,6 @@ RUN_AGAIN = "Delete it: the case is then run again."
 READ_ONLY = "Delete it: it is kept for reading only."
 KEPT = 64
 """Trails that are remembered: whoever looks at a case asks for its trail several times."""
-FORMAT = 1
-"""Version of all stored files; raised when a reader of the old one would misread the new one."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -97,8 +95,10 @@ class RunFolder:
             raise StoreError(f"{self.study_file} cannot be read: {jsonfile.why(error)}. Use another --out.") from None
         if why:
             raise StoreError(f"{self.study_file} {why}, or use another --out.")
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise StoreError(f"{self.study_file} has another format than {FORMAT}: use the fsrbench that made it.")
+        try:
+            data = migrations.STUDY.upgraded(data)
+        except ValueError as error:
+            raise StoreError(f"{self.study_file} cannot be read: {error}.") from None
         if wrong := shapes.study(data):
             raise StoreError(f"{self.study_file} is cut off or was edited ({wrong}). Use another --out.")
         return data
@@ -117,7 +117,9 @@ class RunFolder:
 
     def write_study(self, data: dict[str, Any]) -> dict[str, Any]:
         """Write `study.yaml`, unless it says the same already; hands the study on."""
-        text = yaml.dump({"format": FORMAT, **data}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+        text = yaml.dump(
+            {"format": migrations.STUDY.number, **data}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+        )
         if not self.study_file.is_file() or self.study_file.read_bytes() != text.encode():
             atomic.write_bytes(self.study_file, text.encode())
         return data
@@ -159,7 +161,7 @@ class RunFolder:
 
     def _parse(self, path: Path) -> Trail:
         """A trail that can only be of the case whose file it is, and names that case's pictures and no other file."""
-        trail = jsonfile.read(path, shapes.trail(FORMAT), RUN_AGAIN)
+        trail = jsonfile.read(path, shapes.trail(), RUN_AGAIN)
         if path.parent.name != trail.family or not names.same(path.name, names.of(trail.case, ".json")):
             raise StoreError(f"{path} is the trail of another case, {trail.family} {trail.case!r:.80}. {RUN_AGAIN}")
         for step in trail.rounds:
@@ -192,7 +194,7 @@ class RunFolder:
     def write_trail(self, trail: Trail) -> None:
         """Mark what a trail holds as done."""
         path = self.trail_file(trail.family, trail.case)
-        self.deliver(path, as_json({"format": FORMAT, **to_json(trail)}))
+        self.deliver(path, as_json({"format": migrations.TRAIL.number, **to_json(trail)}))
         self._parsed.pop(path, None)
 
     # --------------------------------------------------------------- pictures
@@ -218,7 +220,8 @@ class RunFolder:
 
     def write_exchange(self, family: str, arm: str, case: str, number: int, exchange: Mapping[str, Any]) -> None:
         """Keep one exchange with an auditor."""
-        self.deliver(self._exchange_file(family, arm, case, number), as_json({"format": FORMAT, **exchange}))
+        data = as_json({"format": migrations.EXCHANGE.number, **exchange})
+        self.deliver(self._exchange_file(family, arm, case, number), data)
 
     def exchange(self, family: str, arm: str, case: str, number: int) -> dict[str, Any] | None:
         """One kept exchange, or None."""
@@ -252,7 +255,8 @@ class RunFolder:
 
     def write_run_config(self) -> None:
         """Rewrite `run_config.csv` from the trails if any is new: a row for each case, family, arm and round."""
-        path, found = self.root / "run_config.csv", hashlib.sha256(repr([FORMAT, __version__]).encode())
+        path = self.root / "run_config.csv"
+        found = hashlib.sha256(repr([migrations.TRAIL.number, _RIGHT, __version__]).encode())
         for trail_file in self._stored():
             found.update(repr(self.journal.sha256(trail_file)).encode())
         made_of = found.hexdigest()
@@ -266,9 +270,9 @@ class RunFolder:
 
 _LEFT = ("family", "case", "arm", "round", "backend", "model", "precision", "seed")
 _RIGHT = (
-    "score", "confidence", "tags", "asked", "applied", "clamped", "dropped", "decision", "why", "audit", "repairs",
-    "reason", "verdict", "lr_sha256", "sr_sha256", "picture", "notes", "seconds", "audit_seconds", "requests",
-    "prompt_tokens", "completion_tokens", "cost",
+    "score", "confidence", "tags", "asked", "applied", "clamped", "dropped", "decision", "rule", "why", "audit",
+    "repairs", "reason", "verdict", "verdict_rule", "lr_sha256", "sr_sha256", "picture", "notes", "seconds",
+    "audit_seconds", "requests", "prompt_tokens", "completion_tokens", "cost",
 )  # fmt: skip
 
 
@@ -276,12 +280,13 @@ def _config_row(trail: Trail, step: Round, knobs: Sequence[str]) -> list[object]
     done, audit, decision = step.restoration, step.audit, step.decision
     left = [trail.family, trail.case, step.arm, step.number, done.backend, done.model, done.precision, done.seed]
     turned = [done.knobs.get(name, "") for name in knobs]
-    said: list[object] = [""] * 13
+    said: list[object] = [""] * 15
     if audit is not None and decision is not None:
         said = [
             audit.score, audit.confidence, ";".join(audit.tags), _pairs(audit.hints), _pairs(decision.applied),
-            _pairs(decision.clamped), _pairs(decision.dropped), decision.action, decision.why, audit.status,
-            ";".join(audit.repairs), audit.reason, step.verdict.why if step.verdict else "",
+            _pairs(decision.clamped), _pairs(decision.dropped), decision.action, decision.rule,
+            decision.why, audit.status, ";".join(audit.repairs), audit.reason,
+            step.verdict.why if step.verdict else "", step.verdict.rule if step.verdict else "",
         ]  # fmt: skip
     made = [trail.lr_sha256, done.sha256, done.path, "; ".join(done.notes), f"{done.seconds:.3f}"]
     usage = audit.usage if audit else None
