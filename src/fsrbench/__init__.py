@@ -3,7 +3,7 @@
     import fsrbench
 
     fsrbench.degrade("faces", "lr")                                        # HR → LR
-    fsrbench.restore("lr/anna.png", "blind", {"dehalo": 0.3})              # one picture
+    fsrbench.restore("lr/anna.png", "blind", {"denoise": 0.3})             # one picture
     run = fsrbench.run(hr="faces", lr="lr", out="outputs/mine", arms=["heuristic"])
     run.summary, run.scores, run.rounds                                    # pandas DataFrames
     fsrbench.load("outputs/mine").picture("blind", "anna", "heuristic")    # an array
