@@ -104,6 +104,7 @@ def report(
     from fsrbench.measure import subjects
     from fsrbench.show import publish
     from fsrbench.study import config as configuring
+    from fsrbench.study import machines
     from fsrbench.study.store import RunFolder
 
     folder = RunFolder(run)
@@ -115,7 +116,7 @@ def report(
             "--set clusters=null."
         )
     what = subjects.of_run(folder, settings, hr)
-    machine = console.machine(settings, device, options.Precision.fp32, offline)
+    machine = machines.machine(settings, device, offline=offline)
     with console.interruptible(), console.progress() as track:
         publish.publish(what, folder, machine, workers, track, anew=True)
     typer.echo(run / "report" / "index.html")
@@ -175,13 +176,14 @@ def sweep(
     from fsrbench.show import publish, sweep_views
     from fsrbench.show.plots import sweep as plot
     from fsrbench.study import config as configuring
+    from fsrbench.study import machines
 
     plan = grids.read(
         grids.find(grid), configuring.load(config)[0] if config else None, console.changes(changes, seed, models),
         base_url=base_url, model=lvlm_model, concurrency=concurrency, max_cost=max_cost,
     )  # fmt: skip
     folder = out or options.OUTPUTS / plan.path.stem
-    machine = console.machine(plan.settings, device, precision, offline)
+    machine = machines.machine(plan.settings, device, precision.value, offline)
     typer.echo(f"Writing to {folder}", err=True)
     references = console.references(hr)
     found: list[dict[str, Any]] = []

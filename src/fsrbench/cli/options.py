@@ -12,8 +12,8 @@ from fsrbench.core import execute
 
 MOST = 1024
 """Workers: each has a thread, and a picture in memory."""
-WORKERS = min(16, execute.cores()) + 2
-"""Usual number of them: while some read and write, every core has one that computes."""
+WORKERS = execute.WORKERS
+"""Usual number of them."""
 HIGH, LOW, OUTPUTS = Path("inputs/high_res_imgs"), Path("inputs/low_res_imgs"), Path("outputs")
 
 
