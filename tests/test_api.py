@@ -22,6 +22,7 @@ from fsrbench.cli.app import app
 from fsrbench.files import csvfile
 from fsrbench.measure import frames
 from fsrbench.show import progress
+from fsrbench.study import sheets
 from support import ROOT, draw_face
 
 SMALL: dict[str, Any] = {
@@ -114,9 +115,9 @@ def test_the_summary_is_tidy(home: Path) -> None:
 def test_candidates_are_read_where_an_arm_chose(home: Path, tmp_path: Path) -> None:
     none = fsrbench.load(home / "out").candidates
     assert none.empty
-    assert tuple(none.columns) == frames.CANDIDATES
-    row = ["general", "007", "s", 1, 0, None, "pure", "[]", "metric", 0.5, 1, True, "ab", 0.25, 1, ""]
-    csvfile.write(tmp_path / "candidates.csv", frames.CANDIDATES, [row, [*row[:4], 1, 0, *row[6:11], False, *row[12:]]])
+    assert tuple(none.columns) == sheets.CANDIDATES
+    row = ["general", "007", "s", 1, 0, None, "pure", "[]", "metric", 0.5, "", 1, True, "ab", 0.25, 1, ""]
+    csvfile.write(tmp_path / "candidates.csv", sheets.CANDIDATES, [row, [*row[:4], 1, 0, *row[6:12], False, *row[13:]]])
     found = frames.candidates(tmp_path)
     assert found.dtypes.to_dict() == none.dtypes.to_dict()
     assert found["chosen"].tolist() == [True, False]

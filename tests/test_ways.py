@@ -147,7 +147,7 @@ def test_a_way_of_ones_own_is_one_file(mine: Path, faces: tuple[str, ...], tmp_p
 
     rows = [row for row in table(out / "candidates.csv") if row["case"] == "1"]
     assert [(row["origin"], row["parent"], row["chosen"], row["passes"]) for row in rows] == [
-        ("pure", "", "no", "0"), ("second", "", "no", "1"), ("mean", "1", "yes", "0"),
+        ("pure", "", "False", "0"), ("second", "", "False", "1"), ("mean", "1", "True", "0"),
     ]  # fmt: skip
     assert rows[2]["operations"].endswith("2: mean of 0, 1")
     assert {row["passes"] for row in table(out / "run_config.csv") if row["arm"] == "half"} == {"1"}
@@ -230,7 +230,7 @@ def test_a_judge_chooses_among_constants(faces: tuple[str, ...], tmp_path: Path,
     for case in "012":
         own = [row for row in rows if row["case"] == case]
         assert sorted(row["rank"] for row in own) == ["1", "2", "3"]
-        assert [row["rank"] for row in own if row["chosen"] == "yes"] == ["1"]
+        assert [row["rank"] for row in own if row["chosen"] == "True"] == ["1"]
         best = max(own, key=lambda row: float(row["score"]))
         assert best["rank"] == "1"
     assert json.loads((out / "summary.json").read_text(encoding="utf-8"))["roles"]["some"] == standing

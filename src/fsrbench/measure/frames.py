@@ -12,16 +12,11 @@ from fsrbench.core.values import PURE
 from fsrbench.files import atomic, csvfile, jsonfile
 from fsrbench.measure import baseline
 from fsrbench.measure import scores as scorefile
-from fsrbench.study import store
+from fsrbench.study import sheets, store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CANDIDATES = (
-    "family", "case", "arm", "round", "candidate", "parent", "origin", "operations", "judge", "score", "rank", "chosen",
-    "sha256", "seconds", "passes", "note",
-)  # fmt: skip
-"""Columns of `candidates.csv`, for a run that has none."""
 SUMMARY = (
     "family", "arm", "role", "metric", "better", "n", "pure", "mean", "delta", "low", "high", "units", "changed",
     "improved", "p", "p_adjusted", "shown", "void",
@@ -41,7 +36,7 @@ NUMBERS = (
 TEXT = (
     "family", "case", "arm", "metric", "note", "why", "backend", "model", "precision", "tags", "asked", "applied",
     "clamped", "dropped", "decision", "audit", "repairs", "reason", "verdict", "lr_sha256", "sr_sha256", "picture",
-    "notes", "origin", "operations", "judge", "sha256", "role", "better",
+    "notes", "origin", "operations", "judge", "parts", "sha256", "role", "better", "rule", "verdict_rule", "bound",
 )  # fmt: skip
 """Columns of text, also where a text looks like a number. A column that stands in no list is a knob's, or newer than
 this list: it holds numbers where all that is in it is one."""
@@ -59,7 +54,7 @@ def rounds(root: Path) -> pd.DataFrame:
 
 def candidates(root: Path) -> pd.DataFrame:
     """`candidates.csv`: a row for each picture that an arm could have ended with; no row where no arm chose."""
-    return _table(root / "candidates.csv", CANDIDATES)
+    return _table(root / "candidates.csv", sheets.CANDIDATES)
 
 
 def failures(root: Path) -> pd.DataFrame:

@@ -80,7 +80,7 @@ def candidates(trail: Trail) -> Iterator[list[object]]:
                 judged = [ranking.judge, ranking.scores[number], _pairs(parts), ranks[number]]
             yield [
                 trail.family, trail.case, step.arm, step.number, number, one.parent, one.origin, told(one.operations),
-                *judged, "yes" if one.chosen else "no", one.sha256, f"{one.seconds:.3f}", one.passes, one.note,
+                *judged, one.chosen, one.sha256, f"{one.seconds:.3f}", one.passes, one.note,
             ]  # fmt: skip
 
 
