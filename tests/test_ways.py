@@ -156,6 +156,10 @@ def test_a_way_of_ones_own_is_one_file(mine: Path, faces: tuple[str, ...], tmp_p
     fsrbench("report", str(out))
     assert "half" in (out / "report" / "index.html").read_text(encoding="utf-8")
 
+    assert "9 of 9 pictures" in fsrbench("check", str(out), "--pictures")
+    images.write(out / last.path, np.zeros_like(expected))
+    assert "changed after the run" in fsrbench("check", str(out), "--pictures", status=1)
+
     (out / last.path).unlink()
     fsrbench(*OWN, *faces, "--out", str(out), "--arm", "rerun")  # the arm itself is not asked for, and is mended
     assert pictures(out) == whole
@@ -224,6 +228,7 @@ def test_the_constant_is_a_control_and_turns_the_same_for_all(faces: tuple[str, 
 def test_a_judge_chooses_among_constants(faces: tuple[str, ...], tmp_path: Path, judge: str, standing: str) -> None:
     out = tmp_path / "out"
     arm = {"way": "constant", "with": {"knobs": [{"dehalo": 0.2}, {"dehalo": 0.5}]}, "judge": judge}
+    arm["keep_candidates"] = judge == "medoid"
     fsrbench(*COMMON, *faces, "--set", f"arms.some={json.dumps(arm)}", "--out", str(out), "--arm", "some")
     rows = table(out / "candidates.csv")
     assert len(rows) == 9
@@ -234,6 +239,10 @@ def test_a_judge_chooses_among_constants(faces: tuple[str, ...], tmp_path: Path,
         best = max(own, key=lambda row: float(row["score"]))
         assert best["rank"] == "1"
     assert json.loads((out / "summary.json").read_text(encoding="utf-8"))["roles"]["some"] == standing
+    kept = {path.stem: images.pixel_hash(images.read(path)) for path in out.glob("general/fsr+some/candidates/*.png")}
+    left = {f"{row['case']}-1-{row['candidate']}": row["sha256"] for row in rows
+            if row["chosen"] == "False" and row["origin"] != "pure"}  # fmt: skip
+    assert kept == (left if judge == "medoid" else {})
 
 
 def test_a_wrong_constant_is_refused_before_any_work(faces: tuple[str, ...], tmp_path: Path) -> None:

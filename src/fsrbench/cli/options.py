@@ -73,6 +73,10 @@ Address: TypeAlias = Annotated[
 ]
 Device: TypeAlias = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps, …", metavar="NAME")]
 Arithmetic: TypeAlias = Annotated[Precision, Option("--precision", help="Arithmetic of the networks.")]
+Pictures: TypeAlias = Annotated[
+    bool,
+    Option("--pictures", help="Make every picture again, in memory, and compare it with what is stored."),
+]
 Offline: TypeAlias = Annotated[bool, Option("--offline", help="Never download weights.")]
 AsJson: TypeAlias = Annotated[bool, Option("--json", help="Print the result as JSON on standard output.")]
 High: TypeAlias = Annotated[

@@ -222,6 +222,8 @@ class ArmSetup:
     """The arm's own settings, checked: a value of the model that the way declares."""
     offered: Mapping[str, Knob]
     """Knobs of the family."""
+    draws: bool = False
+    """Does the family's backend draw noise, so that another seed gives another picture?"""
     ask: Callable[[Question], Answer] | None = None
     """The opened auditor, for a way that needs one."""
     look: Callable[[Image, Image], Evidence] | None = None

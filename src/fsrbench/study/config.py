@@ -105,6 +105,8 @@ class Arm(BaseModel):
     """Its `name`, and beside it the judge's own settings. A config may give the name alone."""
     policy: Literal["paper", "guarded"] = "paper"
     limits: ArmPolicy = ArmPolicy()
+    keep_candidates: bool = False
+    """Store also the pictures that the arm did not end with."""
     variant_of: str | None = None
     """Another arm whose seeds it takes: where both see the same picture, they ask the same question."""
 
@@ -132,10 +134,11 @@ class Arm(BaseModel):
     def _as_in_a_config(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """What an earlier version did not know is left out where it says nothing."""
         arm = dump(self)
-        options, judge = arm.pop("options"), arm.pop("judge")
+        options, judge, kept = arm.pop("options"), arm.pop("judge"), arm.pop("keep_candidates")
         limits = arm["limits"].items()
         arm["limits"] = {key: value for key, value in limits if value is not None or key in Policy.model_fields}
-        return {**arm, **({"with": options} if options else {}), **({"judge": judge} if judge else {})}
+        said = {"with": options, "judge": judge, "keep_candidates": kept}
+        return {**arm, **{key: value for key, value in said.items() if value}}
 
     def declared(self) -> Way:
         """The plugin of its way."""

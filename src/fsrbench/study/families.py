@@ -186,6 +186,7 @@ def _setup(
         kind=settings.kind(family),
         settings=arm.chosen(),
         offered=settings.offered(family),
+        draws=plugins.load("backends", own.backend).draws,
         ask=ask,
         look=look,
         judge=_judge(settings, machine, name),

@@ -204,6 +204,10 @@ class RunFolder:
             return f"{family}/{folder}/{names.of(case, '.png')}"
         return f"{family}/{folder}/rounds/{names.of(case, f'-{number}.png')}"
 
+    def candidate_name(self, family: str, arm: str, case: str, step: int, number: int) -> str:
+        """Where a picture lies that an arm made and did not end with, relative to the root."""
+        return f"{family}/fsr+{arm}/candidates/{names.of(case, f'-{step}-{number}.png')}"
+
     def panel_name(self, family: str, case: str) -> str:
         """Where a case's panel lies, relative to the root."""
         return f"{family}/panels/{names.of(case, '.png')}"

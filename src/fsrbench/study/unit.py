@@ -105,6 +105,29 @@ def run_case(bench: OpenFamily, case: Case) -> UnitOutcome:
     return case.id, failures
 
 
+def remade(bench: OpenFamily, case: Case) -> tuple[int, list[Failure]]:
+    """Make every final picture of a case again, in memory: how many there are, and which are not what is stored."""
+    trail = bench.folder.trail(bench.family, case.id)
+    arms = (PURE, *trail.arms) if trail is not None else (PURE,)
+    failures = []
+    try:
+        lr, digest = images.read_hashed(case.lr, **bench.settings.limits.of_pictures())
+        if trail is None or trail.lr_sha256 != digest:
+            raise FsrbenchError(f"{case.lr} is not the picture that was restored. Put it back.")
+        unit = _Unit(bench, case, lr, digest, bench.pipeline.for_case())
+    except Exception as error:
+        return len(arms), [Failure(bench.family, case.id, arm, sentence(error)) for arm in arms]
+    for arm in arms:
+        done = trail.final(arm)
+        try:
+            bench.folder.picture(done)
+            if making.replay(done.operations, unit.restore).sha256 != done.sha256:
+                raise FsrbenchError(f"{bench.folder.root / done.path} comes out differently when it is made again.")
+        except Exception as error:
+            failures.append(Failure(bench.family, case.id, arm, sentence(error)))
+    return len(arms), failures
+
+
 def _pure(unit: _Unit) -> tuple[Trail, Restored]:
     """Round 0: read back where it is done, made and stored where it is not."""
     bench, case = unit.bench, unit.case
@@ -166,6 +189,8 @@ def _intervene(unit: _Unit, trail: Trail, pure: Restored, arm: str) -> Trail:
     for number, draft in enumerate(drafts, start=1):
         path = bench.folder.picture_name(bench.family, arm, case.id, None if draft.picture is final else number)
         rounds.append(_round(unit, arm, number, draft, path))
+        if bench.settings.arms[arm].keep_candidates:
+            _keep(unit, arm, number, draft)
         if draft.exchange:
             bench.folder.write_exchange(bench.family, arm, case.id, number, draft.exchange)
     trail = Trail(trail.case, trail.family, trail.lr_sha256, (*trail.rounds, *rounds))
@@ -187,6 +212,14 @@ def _round(unit: _Unit, arm: str, number: int, draft: RoundDraft, path: str) -> 
         draft.passes,
         draft.bound,
     )
+
+
+def _keep(unit: _Unit, arm: str, step: int, draft: RoundDraft) -> None:
+    """Store what a round did not end with; pure is stored anyway."""
+    for number, proposal in enumerate(draft.candidates[1:], start=1):
+        if proposal.picture is not draft.picture:
+            path = unit.bench.folder.candidate_name(unit.bench.family, arm, unit.case.id, step, number)
+            unit.bench.folder.write_picture(path, _encoded(unit, proposal.picture))
 
 
 def _candidate(proposal: Proposal, final: Restored) -> Candidate:
