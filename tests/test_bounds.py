@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from fsrbench import auditors, backends
 from fsrbench.asking import prompts
 from fsrbench.auditors import openai, scripted
-from fsrbench.case import degrade
+from fsrbench.case import degradations
 from fsrbench.case.restore import Pipeline
 from fsrbench.cli.app import app
 from fsrbench.core import contracts, execute, plugins
@@ -427,7 +427,7 @@ def test_too_long_a_file_is_refused_in_words(long: Path, lr: Path) -> None:
     with pytest.raises(SettingsError, match=r"key's file .*l ö ng"):
         plugins.load("auditors", "openai").open({"api_key_file": str(long), "model": "m"}, Machine())
     with pytest.raises(InputError, match=said):
-        degrade.read_table(long)
+        degradations.read(long)
     with pytest.raises(InputError, match=r"clusters.*l ö ng"):
         subjects.read_clusters(long, ())
     with pytest.raises(StoreError, match=said):

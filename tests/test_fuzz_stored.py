@@ -37,7 +37,7 @@ from fsrbench.imaging import images
 from fsrbench.measure import baseline, check, evaluate, scores, subjects, summary
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.show import findings, publish, report, tables
-from fsrbench.study import config, families, inputs, record, unit
+from fsrbench.study import config, families, inputs, record, sheets, unit
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -137,7 +137,7 @@ def steps(root: Path, file: Path) -> list[Callable[[], object]]:
         check.check(folder.root, root / "baseline.json", {})
 
     def tabled() -> None:
-        folder.write_run_config()
+        sheets.write(folder)
 
     def failed() -> None:
         folder.write_failures([], lambda earlier: earlier.case == "0")

@@ -479,6 +479,16 @@ def test_a_difference_that_is_zero_by_rule_is_no_case_of_the_last_column(tmp_pat
     assert "zero by rule: 10 of 20 (FSR+LVLM on general)." in said
 
 
+def test_what_must_be_known_of_a_metric_is_said_where_it_was_measured(tmp_path: Path) -> None:
+    told = {"arcface": "ArcFace was computed with another network.", "lpips": "LPIPS is of another version."}
+    results = make(tmp_path, metrics=METRICS, move=lambda f, m, a, i: None if m == "lpips" else spread(f, m, a, i))
+    what = replace(results.what, notes=("NIQE begins a sentence.",), about_metrics=told)
+    said = _data.caption(replace(results, what=what), _data.rows(results))
+    assert told["arcface"] in said
+    assert told["lpips"] not in said
+    assert "NIQE begins a sentence." not in said
+
+
 def test_rho_is_above_zero_where_better_pictures_score_higher(tmp_path: Path) -> None:
     def score(family: str, arm: str, number: int) -> tuple[Audit, Decision, Mapping[str, KnobValue]]:
         return Audit("ok", 90.0 - number, 90.0), ACCEPT, {}

@@ -1,6 +1,6 @@
 """What a plugin file of your own imports: contracts, values, errors that it may raise, and the handling of pictures.
 
-Inside the package these stand in `core/contracts.py`, `core/ways.py`, `core/values.py`, `core/errors.py` and
+Inside the package these stand in `contracts.py`, `ways.py`, `values.py` and `errors.py` of `core/`, and in
 `imaging/images.py`.
 """
 

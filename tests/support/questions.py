@@ -33,6 +33,7 @@ def pair() -> Comparison:
 
 
 def opened(server: Loopback | str, **settings: Any) -> Any:
+    """The LVLM client, in a hurry."""
     url = server if isinstance(server, str) else server.url
     chosen = {"base_url": url, "model": "vlm", "backoff": 0.001, "attempts": 3, "timeout": 20, **settings}
     return plugins.load("auditors", "openai").open(chosen, Machine())

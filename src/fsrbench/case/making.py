@@ -81,7 +81,8 @@ def blend(first: Restored, second: Restored, share: float) -> Restored:
     """A point on the line between two pictures: 0 is the first, 1 the second."""
     if not 0 <= share <= 1:
         raise TypeError(f"a share is between 0 and 1, not {share}")
-    image: Image = first.image + np.float32(share) * (second.image - first.image)
+    near, far = first.image.astype(np.float64), second.image.astype(np.float64)
+    image: Image = np.asarray((1 - share) * near + share * far, dtype=np.float32)
     steps, (one, other) = _joined((first, second))
     return _composed((first, second), image, (*steps, Blend(one, other, share)))
 

@@ -19,7 +19,7 @@ from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.values import Image, Knobs, KnobValue, derive_seed
 from fsrbench.experiments import preview
 from fsrbench.imaging import images
-from fsrbench.models import networks
+from fsrbench.models import devices
 from fsrbench.study.config import Settings, near
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def restore(
     name, lr = _read(picture, settings)
     seed = derive_seed(settings.seed, settings.kind(family), name)
     restorer = backend.open(settings.backend_settings(family), machine)
-    networks.share_cores(machine, backend.reentrant)
+    devices.share_cores(machine, backend.reentrant)
     done = Pipeline(restorer, own, settings.scale, machine.precision).restore(lr, turned, seed)
     return RestoredPicture(done.image, family, restorer.model, done.knobs, seed, done.notes)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
-from fsrbench.case import degrade, liveness
+from fsrbench.case import degradations, liveness
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import FsrbenchError, InputError, SettingsError, StoreError
@@ -132,6 +132,8 @@ class Evaluation:
     """Arm → what must be said wherever it shows: privileged, noise floor."""
     notes: tuple[str, ...] = ()
     """What a reader of the numbers must know."""
+    about_metrics: Mapping[str, str] = field(default_factory=dict)
+    """Metric → what a reader of its numbers must know beside."""
     roles: dict[str, Standing] = field(default_factory=dict)
     """Arm → what it is there for."""
     degraded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -172,7 +174,8 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         load_metrics(settings.metrics),
         found.labels,
         marks={arm: _mark(settings, arm, role) for arm, role in roles.items() if role in MARKS},
-        notes=(*_notes(settings), *_assumed(study), *_dead(study), *_looked(canaries), *unknown),
+        notes=(*_assumed(study), *_dead(study), *_looked(canaries), *unknown),
+        about_metrics=_about_metrics(settings),
         roles=roles,
         degraded=degraded,
         clusters=read_clusters(settings.clusters, found.cases),
@@ -236,7 +239,8 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
     return Evaluation(
         subjects,
         metrics,
-        notes=(*_notes(settings), *alone),
+        notes=tuple(alone),
+        about_metrics=_about_metrics(settings),
         roles=dict.fromkeys(order[1:], "contender"),
         clusters=read_clusters(settings.clusters, found[PURE]),
         hr_size=settings.hr_size,
@@ -296,10 +300,10 @@ class _Degraded(Mapping[str, Mapping[str, str]]):
 
 def _degraded(lr: Path, cases: Set[str]) -> tuple[Mapping[str, Mapping[str, str]], tuple[str, ...]]:
     """How these inputs were made, by the table that `degrade` left beside them, and a note where it cannot be read."""
-    table, columns = lr / degrade.TABLE, tuple[str, ...]()
+    table, columns = lr / degradations.TABLE, tuple[str, ...]()
     cells: dict[str, bytes] = {}
     try:
-        for row in degrade.read_rows(table) if table.is_file() else ():
+        for row in degradations.read_rows(table) if table.is_file() else ():
             if row["case"] in cases:
                 columns, cells[row["case"]] = tuple(row), zlib.compress(json.dumps(list(row.values())).encode(), 1)
     except FsrbenchError as error:  # nothing is measured by it: only the plot of strength needs it
@@ -369,9 +373,10 @@ def _looked(canaries: Mapping[str, tuple[int, int]]) -> Iterator[str]:
         yield f"{arm} scored spoilt pictures clearly below the real one in {looked} of {shown} samples{verdict}."
 
 
-def _notes(settings: Settings) -> tuple[str, ...]:
+def _about_metrics(settings: Settings) -> dict[str, str]:
     """Networks that stand in for the official ones are named."""
     recogniser = settings.faces.recogniser
     if recogniser is None or "arcface" not in settings.metrics:
-        return ()
-    return (f"ArcFace was computed with {recogniser.name}, which the settings name, not with the official recogniser.",)
+        return {}
+    told = f"ArcFace was computed with {recogniser.name}, which the settings name, not with the official recogniser."
+    return {"arcface": told}

@@ -65,7 +65,7 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
         "families": families,
         "roles": what.roles,
         "marks": what.marks,
-        "notes": [*what.notes, *_alone(what)],
+        "notes": [*what.about_metrics.values(), *what.notes, *_alone(what)],
         "canaries": {arm: {"shown": shown, "looked": looked} for arm, (shown, looked) in what.canaries.items()},
         "dead_knobs": {family: list(names) for family, names in what.dead_knobs.items()},
         "counts": counts,

@@ -100,7 +100,7 @@ def _not_shown(summary: Summary, name: str, entries: Mapping[str, Mapping[str, A
     enough = [m for m, e in open_.items() if e["majority"] is not None]
     if enough:
         takes = _list(list(dict.fromkeys(f"{open_[m]['majority']:,} of {open_[m]['changed']:,}" for m in enough)))
-        things = wording.units(summary, 0).removeprefix("0 ")
+        things = f"{wording.unit(summary)}s"
         between = f" between {name} and pure" if where else ""
         yield (
             f"No difference{between} could be shown in {_list([label[m] for m in enough])}{where}: "

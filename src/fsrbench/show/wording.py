@@ -15,6 +15,8 @@ Summary = Mapping[str, Any]
 ARROWS = {"higher": "↑", "lower": "↓"}
 ORDER = ("contender", "control", "floor", "headroom")
 """Roles of arms, in the order of rows."""
+STAND_INS = ("embedded", "stand-in")
+"""Words of which a network's name holds one where it is not the real one: see `Restoration.model`."""
 
 
 def heading(summary: Summary, metric: str) -> str:
@@ -61,7 +63,12 @@ def outlier(entry: Mapping[str, Any]) -> str:
 
 def units(summary: Summary, n: int) -> str:
     """`3 pictures`: what a claim counts; persons where it is known who is who."""
-    return count(n, "person" if summary["statistics"]["clusters"] else "picture")
+    return count(n, unit(summary))
+
+
+def unit(summary: Summary) -> str:
+    """`picture`, or `person` where it is known who is who: one of what a claim counts."""
+    return "person" if summary["statistics"]["clusters"] else "picture"
 
 
 def shares(entry: Mapping[str, Any]) -> str:
@@ -141,6 +148,11 @@ def escape(text: str) -> str:
     for mark in "\\|`*_[]":
         text = text.replace(mark, "\\" + mark)
     return text.replace("<", "&lt;").replace("\n", " ")
+
+
+def standin(models: Iterable[str]) -> str:
+    """`embedded` or `stand-in`, which a network's own name holds where it is not the real one; empty where all are."""
+    return next((word for word in STAND_INS for model in models if word in model), "")
 
 
 def count(n: int, word: str) -> str:

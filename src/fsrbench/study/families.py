@@ -17,7 +17,7 @@ from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, FsrbenchError, SettingsError, StoreError
 from fsrbench.core.values import Answer, Case, Evidence, GuardLimits, Image, PolicyLimits, Question, Ranking
 from fsrbench.core.ways import ArmSetup, Contest, Intervention, Network
-from fsrbench.models import networks
+from fsrbench.models import devices
 from fsrbench.study import ledger
 from fsrbench.study.config import Settings
 from fsrbench.study.store import RunFolder
@@ -165,7 +165,7 @@ def _pipeline(family: str, settings: Settings, machine: Machine, other: Network 
         for knob, declared in settings.offered(family).items()
         if other is None or declared.stage != "restore" or knob in backend.consumes
     }
-    lanes = networks.share_cores(machine, backend.reentrant) if other is None else 1
+    lanes = devices.share_cores(machine, backend.reentrant) if other is None else 1
     batch = 1 if machine.device.startswith("cpu") else BATCH
     model = None if other is None else other.model
     return Pipeline(restorer, offered, settings.scale, machine.precision, batch, lanes, name, model)

@@ -10,7 +10,7 @@ from fsrbench.case import restore
 from fsrbench.core import execute
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import SettingsError
-from fsrbench.models import networks
+from fsrbench.models import devices
 from fsrbench.study import workers
 from fsrbench.study.config import Settings, near
 from fsrbench.study.workers import Executor
@@ -21,12 +21,12 @@ EXECUTORS = ("local", "ray")
 
 def machine(settings: Settings, device: str = "auto", precision: str = "fp32", offline: bool = False) -> Machine:
     """Where networks run; `auto` is resolved here."""
-    return resolved(settings, networks.resolve_device(device), precision, offline)
+    return resolved(settings, devices.resolve_device(device), precision, offline)
 
 
 def resolved(settings: Settings, device: str, precision: str = "fp32", offline: bool = False) -> Machine:
     """The same for a device that is resolved already."""
-    _known("precision", precision, networks.PRECISIONS)
+    _known("precision", precision, devices.PRECISIONS)
     return Machine(device, precision, offline, settings.faces.detector, settings.faces.recogniser)
 
 
@@ -39,7 +39,7 @@ def executor(
     if kind == "local":
         if address is not None:
             raise SettingsError("--address names a Ray cluster: add --executor ray.")
-        where = networks.resolve_device(device)
+        where = devices.resolve_device(device)
         usual = execute.WORKERS if where.startswith("cpu") else restore.BATCH
         yield where, max(many or usual, settings.in_flight()), workers.local
         return

@@ -18,7 +18,7 @@ from fsrbench.core import execute
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import CostLimitReached, StoreError, WeightsError
 from fsrbench.core.values import PURE, Case, Failure
-from fsrbench.study import families, inputs, ledger, record, unit, workers
+from fsrbench.study import families, inputs, ledger, record, sheets, unit, workers
 from fsrbench.study.config import Settings
 from fsrbench.study.store import RunFolder
 from fsrbench.study.workers import Executor, WorkerPool
@@ -93,7 +93,7 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
             tried = done | {(failure.family, failure.case) for failure in failures}
             folder.write_failures(failures, partial(_settled, settings, {case.id for case in cases}, tried))
             folder.write_study(record.join(study, _taken_back(folder, study, done), out))
-            folder.write_run_config()
+            sheets.write(folder)
             ledger.settle(folder)
     if unopened and not done:
         raise unopened[0]

@@ -6,10 +6,9 @@ holds is done, and resuming looks at trails only. One process at a time: the loc
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,10 +17,9 @@ from typing import Any
 
 import yaml
 
-from fsrbench import __version__
 from fsrbench.core import foreign
 from fsrbench.core.errors import StoreError
-from fsrbench.core.values import PURE, Failure, Image, Restoration, Round, Trail, to_json
+from fsrbench.core.values import PURE, Failure, Image, Restoration, Trail, to_json
 from fsrbench.files import atomic, csvfile, jsonfile, locks, migrations, names, shapes, yamlfile
 from fsrbench.files.journal import Journal
 from fsrbench.imaging import images
@@ -175,7 +173,7 @@ class RunFolder:
 
         Each is read when its turn comes: a study is larger than memory.
         """
-        for path in self._stored():
+        for path in self.stored():
             try:
                 trail = self._trail(path)
             except StoreError as error:
@@ -186,7 +184,7 @@ class RunFolder:
             if trail is not None:
                 yield trail
 
-    def _stored(self) -> Iterator[Path]:
+    def stored(self) -> Iterator[Path]:
         """Files of all trails."""
         for folder in sorted(p for p in (self.root / "trails").glob("*") if p.is_dir()):
             yield from sorted(folder.glob("*.json"), key=lambda path: path.stem)
@@ -252,52 +250,6 @@ class RunFolder:
         merged = sorted({*kept, *failures}, key=lambda f: (f.family, f.case, f.arm))
         if merged != before or not path.is_file():
             csvfile.write(path, FAILURES, [[f.family, f.case, f.arm, f.why] for f in merged])
-
-    def write_run_config(self) -> None:
-        """Rewrite `run_config.csv` from the trails if any is new: a row for each case, family, arm and round."""
-        path = self.root / "run_config.csv"
-        found = hashlib.sha256(repr([migrations.TRAIL.number, _RIGHT, __version__]).encode())
-        for trail_file in self._stored():
-            found.update(repr(self.journal.sha256(trail_file)).encode())
-        made_of = found.hexdigest()
-        if not self.journal.fresh(path.name, made_of):
-            knobs = sorted({name for trail in self.trails() for name in trail.pure.knobs})
-            rows = (_config_row(trail, step, knobs) for trail in self.trails() for step in trail.rounds)
-            csvfile.write(path, [*_LEFT, *knobs, *_RIGHT], rows)
-            self.journal.made(path.name, made_of, [path])
-        self.journal.save()
-
-
-_LEFT = ("family", "case", "arm", "round", "backend", "model", "precision", "seed")
-_RIGHT = (
-    "score", "confidence", "tags", "asked", "applied", "clamped", "dropped", "decision", "rule", "why", "audit",
-    "repairs", "reason", "verdict", "verdict_rule", "lr_sha256", "sr_sha256", "picture", "notes", "seconds",
-    "audit_seconds", "requests", "prompt_tokens", "completion_tokens", "cost",
-)  # fmt: skip
-
-
-def _config_row(trail: Trail, step: Round, knobs: Sequence[str]) -> list[object]:
-    done, audit, decision = step.restoration, step.audit, step.decision
-    left = [trail.family, trail.case, step.arm, step.number, done.backend, done.model, done.precision, done.seed]
-    turned = [done.knobs.get(name, "") for name in knobs]
-    said: list[object] = [""] * 15
-    if audit is not None and decision is not None:
-        said = [
-            audit.score, audit.confidence, ";".join(audit.tags), _pairs(audit.hints), _pairs(decision.applied),
-            _pairs(decision.clamped), _pairs(decision.dropped), decision.action, decision.rule,
-            decision.why, audit.status, ";".join(audit.repairs), audit.reason,
-            step.verdict.why if step.verdict else "", step.verdict.rule if step.verdict else "",
-        ]  # fmt: skip
-    made = [trail.lr_sha256, done.sha256, done.path, "; ".join(done.notes), f"{done.seconds:.3f}"]
-    usage = audit.usage if audit else None
-    spent: list[object] = [""] * 5
-    if usage is not None:
-        spent = [f"{usage.seconds:.3f}", usage.requests, usage.prompt_tokens, usage.completion_tokens, usage.cost]
-    return [*left, *turned, *said, *made, *spent]
-
-
-def _pairs(values: Mapping[str, Any]) -> str:
-    return "; ".join(f"{name}={value}" for name, value in values.items())
 
 
 def read_made(path: Path, sha256: str) -> Image:

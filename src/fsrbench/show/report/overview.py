@@ -14,7 +14,6 @@ from fsrbench.measure.results import Results
 from fsrbench.show import imprint, tables, wording
 from fsrbench.show.report.cases import Entry, title
 from fsrbench.show.report.pictures import Plot
-from fsrbench.show.report.table import standin
 
 Summary = Mapping[str, Any]
 HALF = 54
@@ -62,7 +61,7 @@ def _family(summary: Summary, family: str) -> dict[str, Any]:
     metrics = summary["families"][family]
     return {
         "name": family,
-        "models": [(model, bool(standin([model]))) for model in summary["models"].get(family, [])],
+        "models": [(model, bool(wording.standin([model]))) for model in summary["models"].get(family, [])],
         "finding": summary.get("findings", {}).get(family, ""),
         "n": summary["counts"][family]["cases"],
         "pure": [_pure(summary, metric, entry) for metric, entry in metrics.items()],

@@ -10,6 +10,7 @@ from typing import Any
 
 from fsrbench.core.values import PURE, Audit
 from fsrbench.measure.results import Results
+from fsrbench.show import wording
 from fsrbench.show.report.cases import Entry, Told, outcome, title
 
 FAILED = "failed"
@@ -66,18 +67,13 @@ def data(results: Results, entries: Sequence[Entry], rows: Rows, chunk: int) -> 
         "family": [families(entry.family) for entry in entries],
         "case": [entry.case for entry in entries],
         "families": families.values,
-        "standins": [standin(results.what.labels.get(family, ())) for family in families.values],
+        "standins": [wording.standin(results.what.labels.get(family, ())) for family in families.values],
         "arms": [_about(results, arm) for arm in rows.arms.values],
         "outcomes": rows.outcomes.values,
         "tagsets": [list(found) for found in rows.tags.values],
         "rows": rows.columns,
         "deltas": rows.deltas,
     }
-
-
-def standin(models: Iterable[str]) -> str:
-    """What must be said of a family's networks where they are not the real ones."""
-    return next((word for word in ("embedded", "stand-in") for model in models if word in model), "")
 
 
 def _said(one: Told, arm: str) -> tuple[Audit | None, str]:
