@@ -93,7 +93,7 @@ def draw(*pictures: Path) -> None:
             axes.annotate("", (place, place - HIGH / 2), (place, min(rows)), arrowprops=arrow, zorder=0)
         axes.add_patch(plt.Rectangle((place - WIDE / 2, place - HIGH / 2), WIDE, HIGH, color=DARK))
         middle = {"ha": "center", "va": "center"}
-        axes.text(place, place - 0.07, room, color="white", fontsize=9.5, weight="bold", **middle)
+        axes.text(place, place - 0.07, room, color="white", fontsize=9, weight="bold", **middle)
         axes.text(place, place + 0.18, f"{files[room]} files", color=PALE, fontsize=7.5, **middle)
     for (upper, lower), number in found.items():
         size = 340 + 1200 * number / max(found.values())

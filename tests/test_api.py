@@ -13,16 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 import fsrbench
 from fsrbench.cli.app import app
-from fsrbench.files import csvfile
 from fsrbench.measure import frames
 from fsrbench.show import progress
-from fsrbench.study import sheets
 from support import ROOT, draw_face
 
 SMALL: dict[str, Any] = {
@@ -113,17 +110,21 @@ def test_the_summary_is_tidy(home: Path) -> None:
 
 
 def test_candidates_are_read_where_an_arm_chose(home: Path, tmp_path: Path) -> None:
-    none = fsrbench.load(home / "out").candidates
+    shutil.copytree(home / "lr", tmp_path / "lr")
+    arms = {"pick": {"way": "constant", "judge": "random", "with": {"knobs": [{"dehalo": 0.1}, {"dehalo": 0.3}]}}}
+    run = start(
+        tmp_path, hr=None, out=tmp_path / "out", arms=["pick"], settings={**SMALL, "arms": arms}, evaluate=False
+    )
+    found = run.candidates
+    assert sorted(found["case"].unique()) == CASES
+    assert found.groupby("case")["chosen"].sum().tolist() == [1, 1]
+    assert found["chosen"].dtype == bool
+    assert {"round", "candidate"} == set(found.select_dtypes("int64").columns)
+    assert {"parent", "score", "rank", "seconds", "passes"} == set(found.select_dtypes("float64").columns)
+    assert found["judge"].unique().tolist() == ["random"]
+    none = frames.candidates(tmp_path / "nowhere")
     assert none.empty
-    assert tuple(none.columns) == sheets.CANDIDATES
-    row = ["general", "007", "s", 1, 0, None, "pure", "[]", "metric", 0.5, "", 1, True, "ab", 0.25, 1, ""]
-    csvfile.write(tmp_path / "candidates.csv", sheets.CANDIDATES, [row, [*row[:4], 1, 0, *row[6:12], False, *row[13:]]])
-    found = frames.candidates(tmp_path)
-    assert found.dtypes.to_dict() == none.dtypes.to_dict()
-    assert found["chosen"].tolist() == [True, False]
-    assert found["case"].tolist() == ["007", "007"]
-    assert pd.isna(found["parent"][0])
-    assert found["parent"][1] == 0
+    assert none.dtypes.to_dict() == found.dtypes.to_dict()
 
 
 def test_a_table_that_was_changed_is_named(home: Path, tmp_path: Path) -> None:

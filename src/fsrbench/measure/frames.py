@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,6 @@ SUMMARY = (
     "improved", "p", "p_adjusted", "shown", "void",
 )  # fmt: skip
 """Columns of the summary: what each means stands at `measure/stats.py`'s `Effect`."""
-ROUNDS = ("family", "case", "arm", "round")
-"""What a row of `run_config.csv` belongs to."""
 WHOLE = ("round", "candidate", "seed", "n", "units", "changed", "improved")
 """Columns of whole numbers, of which none is ever missing."""
 FLAGS = ("chosen", "shown", "void")
@@ -32,14 +30,7 @@ NUMBERS = (
     "value", "score", "confidence", "seconds", "audit_seconds", "requests", "prompt_tokens", "completion_tokens",
     "cost", "parent", "rank", "passes", "pure", "mean", "delta", "low", "high", "p", "p_adjusted",
 )  # fmt: skip
-"""Columns of numbers, any of which may be missing."""
-TEXT = (
-    "family", "case", "arm", "metric", "note", "why", "backend", "model", "precision", "tags", "asked", "applied",
-    "clamped", "dropped", "decision", "audit", "repairs", "reason", "verdict", "lr_sha256", "sr_sha256", "picture",
-    "notes", "origin", "operations", "judge", "parts", "sha256", "role", "better", "rule", "verdict_rule", "bound",
-)  # fmt: skip
-"""Columns of text, also where a text looks like a number. A column that stands in no list is a knob's, or newer than
-this list: it holds numbers where all that is in it is one."""
+"""Columns of numbers, any of which may be missing. So are those of knobs; all other columns are text."""
 
 
 def scores(root: Path) -> pd.DataFrame:
@@ -49,7 +40,9 @@ def scores(root: Path) -> pd.DataFrame:
 
 def rounds(root: Path) -> pd.DataFrame:
     """`run_config.csv`: a row for each family, case, arm and round, with every knob; a flag is 1 or 0."""
-    return _table(root / "run_config.csv", ROUNDS)
+    known = (*sheets.LEFT, *sheets.RIGHT)
+    path = root / "run_config.csv"
+    return _table(path, known, {*csvfile.columns(path)} - {*known})
 
 
 def candidates(root: Path) -> pd.DataFrame:
@@ -93,38 +86,31 @@ def _effects(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 yield dict.fromkeys(SUMMARY) | effect | place | {"arm": arm, "role": found["roles"].get(arm, "")}
 
 
-def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+def _table(path: Path, columns: Sequence[str], knobs: Set[str] = frozenset()) -> pd.DataFrame:
     """A stored table; where it is not there, these columns without a row."""
-    header = csvfile.columns(path) or tuple(columns)
+    header = csvfile.columns(path) or columns
     rows = csvfile.read(path, header)
     try:
-        return _frame({name: [row[name] for row in rows] for name in header})
+        return _frame({name: [row[name] for row in rows] for name in header}, knobs)
     except ValueError as error:
         raise StoreError(f"{path} was changed: {error}. Delete it: it is made again.") from None
 
 
-def _frame(cells: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+def _frame(cells: Mapping[str, Sequence[Any]], knobs: Set[str] = frozenset()) -> pd.DataFrame:
+    """Columns, each typed by its name."""
     import pandas as pd
 
-    return pd.DataFrame({name: _column(name, column) for name, column in cells.items()})
-
-
-def _column(name: str, cells: Sequence[Any]) -> pd.Series:
-    """One column, typed by its name."""
-    import pandas as pd
-
-    if name in WHOLE:
-        return pd.Series([int(cell) for cell in cells], dtype="int64")
-    if name in FLAGS:
-        return pd.Series([cell in (True, "True") for cell in cells], dtype="bool")
-    if name in NUMBERS:
-        return pd.Series([_number(cell) for cell in cells], dtype="float64")
-    if name not in TEXT:
-        try:
-            return pd.Series([_number(cell) for cell in cells], dtype="float64")
-        except ValueError:  # a column of text that came later
-            pass
-    return pd.Series(cells, dtype="str")
+    found = {}
+    for name, column in cells.items():
+        if name in WHOLE:
+            found[name] = pd.Series([int(cell) for cell in column], dtype="int64")
+        elif name in FLAGS:
+            found[name] = pd.Series([cell in (True, "yes") for cell in column], dtype="bool")
+        elif name in NUMBERS or name in knobs:
+            found[name] = pd.Series([_number(cell) for cell in column], dtype="float64")
+        else:
+            found[name] = pd.Series(column, dtype="str")
+    return pd.DataFrame(found)
 
 
 def _number(cell: Any) -> float:
