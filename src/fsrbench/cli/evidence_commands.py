@@ -10,9 +10,11 @@ import typer
 
 from fsrbench.cli import console, options
 from fsrbench.core import foreign
-from fsrbench.core.errors import SettingsError
+from fsrbench.core.errors import SettingsError, StoreError
+from fsrbench.core.values import to_json
 
 if TYPE_CHECKING:
+    from fsrbench.measure.summary_values import Summary
     from fsrbench.study.store import RunFolder
 
 
@@ -128,15 +130,14 @@ def _measured(folder: RunFolder) -> tuple[list[str], bool]:
             f"{folder.root} was evaluated from plain folders, which it does not know: its report is made again by the "
             "same fsrbench evaluate --arm pure=DIR …"
         )
-    from fsrbench.files import atomic, jsonfile
-    from fsrbench.measure import baseline
+    from fsrbench.measure import summary_file
 
     try:
-        found = jsonfile.parse(atomic.read_bytes(file, baseline.MAX_BYTES))
-        settings = [f"metrics={','.join(found['metrics'])}", f"hr_size={found['inputs']['hr_size']}"]
-        return settings, bool(found["statistics"]["clusters"])
-    except (OSError, ValueError, KeyError, TypeError):
+        found = summary_file.read(file)
+    except (FileNotFoundError, StoreError):
         return [], False
+    settings = [f"metrics={','.join(found.metrics)}", f"hr_size={found.inputs.hr_size}"]
+    return settings, bool(found.statistics.clusters)
 
 
 def sweep(
@@ -185,7 +186,7 @@ def sweep(
     references = console.references(hr)
     found: list[dict[str, Any]] = []
 
-    def tell(summary: dict[str, Any]) -> list[Path]:
+    def tell(summary: Summary) -> list[Path]:
         found.append(sweeping.gather(plan, outcome.folder, summary))
         sweep_views.write(found[0], folder)
         return plot.draw(found[0], folder)
@@ -196,7 +197,7 @@ def sweep(
         if any(True for _ in outcome.folder.trails()):
             publish.run(outcome.folder, machine, workers, track, also=tell)
     if found and as_json:
-        typer.echo(foreign.as_json(found[0]))
+        typer.echo(foreign.as_json(to_json(found[0])))
     elif found:
         console.show_table(sweep_views.terminal(found[0]))
         for line in sweep_views.lines_below(found[0]):

@@ -19,7 +19,7 @@ from typing import Any
 from fsrbench.core import execute, plugins
 from fsrbench.core.contracts import Machine, Metric
 from fsrbench.core.errors import FsrbenchError, InputError
-from fsrbench.core.values import KnobValue, Score, Trail
+from fsrbench.core.values import KnobValue, Score, Trail, to_json
 from fsrbench.experiments import preview
 from fsrbench.files import atomic
 from fsrbench.measure import evaluate, stats, subjects
@@ -27,6 +27,7 @@ from fsrbench.measure import scores as scorefile
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation
+from fsrbench.measure.summary_values import Summary
 from fsrbench.study import config
 from fsrbench.study.config import Settings
 from fsrbench.study.run import run_study
@@ -34,6 +35,8 @@ from fsrbench.study.store import RunFolder, as_json
 
 ARM = "oracle"
 SETS = ("paper", "deep")
+GAIN = ("delta", "low", "high")
+"""What is kept of an oracle's effect, beside the number of cases."""
 PRIVILEGED = (
     "An oracle saw the reference and chose the knobs by one metric, each metric by an oracle of its own. This is an "
     "upper bound for any auditor with these knobs and this budget, not a contender's result."
@@ -128,7 +131,7 @@ def run(
             scores = evaluate.measure(what, machine, workers, track, outcome.folder.journal)
             scorefile.write(outcome.folder.root / "scores.csv", scores)
             _add(result, name, plan, outcome.folder, settings, what, scores)
-    atomic.write_bytes(out / "headroom.json", as_json(result))
+    atomic.write_bytes(out / "headroom.json", as_json(to_json(result)))
     return result
 
 
@@ -150,8 +153,8 @@ def _add(
     """Put what one set of knobs showed into the result."""
     numbers = Numbers(scores)
     summary = summarising.summarise(what, numbers)
-    result["metrics"] |= summary["metrics"]
-    result["models"] |= summary["models"]
+    result["metrics"] |= summary.metrics
+    result["models"] |= summary.models
     result["notes"] = list(dict.fromkeys([*result["notes"], *what.notes, *_unavailable(summary)]))
     beside = _Beside.read(plan.beside) if plan.beside is not None else None
     if beside is not None and not any(map(beside.measured, result["objectives"])):
@@ -160,7 +163,7 @@ def _add(
             f"{beside.folder.root} has no scores for {lacking}. Measure them: "
             f"fsrbench evaluate {beside.folder.root} --set metrics={lacking}"
         )
-    for family in summary["families"].keys() & settings.families.keys():  # the folder may hold others, from before
+    for family in summary.families.keys() & settings.families.keys():  # the folder may hold others, from before
         found = {}
         for objective in result["objectives"]:
             found[objective] = _bound(family, folder, what, numbers, summary, objective)
@@ -216,12 +219,12 @@ def _settings(settings: Settings, name: str, objectives: Sequence[str]) -> Setti
     return settings.model_copy(update={"families": kept, "arms": arms, "metrics": metrics})
 
 
-def _unavailable(summary: Mapping[str, Any]) -> list[str]:
+def _unavailable(summary: Summary) -> list[str]:
     return [
-        f"{summary['metrics'][name]['label']}: {why}"
-        for metrics in summary["families"].values()
+        f"{summary.metrics[name].label}: {why}"
+        for metrics in summary.families.values()
         for name, entry in metrics.items()
-        for why in entry["why_na"]
+        for why in entry.why_na
     ]
 
 
@@ -229,11 +232,11 @@ def _unavailable(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _bound(
-    family: str, folder: RunFolder, what: Evaluation, numbers: Numbers, summary: Mapping[str, Any], objective: str
+    family: str, folder: RunFolder, what: Evaluation, numbers: Numbers, summary: Summary, objective: str
 ) -> dict[str, Any]:
     """The gain in one metric of the oracle that goes by it, and the knobs that carry it."""
     own = arm(objective)
-    effect = summary["families"][family][objective]["arms"].get(own, {"n": 0})
+    effect = summary.families[family][objective].arms.get(own)
     deltas = numbers.deltas(family, objective, own)
     done = [trail for s in what.subjects if s.family == family and (trail := s.trail) and own in trail.arms]
     chosen = {trail.case: _applied(trail, own) for trail in done}
@@ -250,7 +253,7 @@ def _bound(
     return {
         "cases": len(done),
         "changed": sum(bool(knobs) for knobs in chosen.values()),
-        "gain": {key: effect.get(key) for key in ("n", "delta", "low", "high")},
+        "gain": {"n": effect.n if effect is not None else 0, **{end: getattr(effect, end, None) for end in GAIN}},
         "carriers": dict(sorted(carriers.items(), key=lambda item: -int(item[1]["cases"]))),
     }
 

@@ -19,10 +19,9 @@ from fsrbench.core.errors import InputError
 from fsrbench.core.values import PURE, to_json
 from fsrbench.files import atomic
 from fsrbench.measure.subjects import Role
-from fsrbench.measure.summary import FORMAT
+from fsrbench.measure.summary_file import MAX_BYTES
+from fsrbench.measure.summary_values import FORMAT
 
-MAX_BYTES = 100_000_000
-"""Bytes of a summary."""
 READ = (2, FORMAT)
 """Formats that can be compared: what is compared means the same in all of them, but that the interval of a delta was a
 bootstrap's in format 2. It matters where that is the tolerance, and nowhere else."""

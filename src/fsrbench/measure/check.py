@@ -19,7 +19,7 @@ from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.values import PURE
 from fsrbench.measure import baseline
 from fsrbench.measure.baseline import About, Baseline, Entry, Figure, Place
-from fsrbench.measure.summary import TESTED
+from fsrbench.measure.claims import TESTED
 
 EVERY = ""
 """Key of the tolerance of every metric that has none of its own."""

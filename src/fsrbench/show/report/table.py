@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fsrbench.core.values import PURE, Audit
+from fsrbench.core.values import PURE, Audit, to_json
 from fsrbench.measure.results import Results
+from fsrbench.measure.summary_values import Summary
 from fsrbench.show.report.cases import Entry, Told, outcome, title
 
 FAILED = "failed"
@@ -61,7 +62,7 @@ def data(results: Results, entries: Sequence[Entry], rows: Rows, chunk: int) -> 
     families, summary = _Codes(), results.summary
     return {
         "chunk": chunk,
-        "metrics": [{"name": name, **about} for name, about in summary["metrics"].items()],
+        "metrics": [{"name": name, **to_json(about)} for name, about in summary.metrics.items()],
         "floors": _floors(summary),
         "family": [families(entry.family) for entry in entries],
         "case": [entry.case for entry in entries],
@@ -95,12 +96,12 @@ def _about(results: Results, arm: str) -> dict[str, str]:
     return {"name": arm, "title": title(arm), "role": role, "mark": what.marks.get(arm, "")}
 
 
-def _floors(summary: Any) -> dict[str, dict[str, float]]:
+def _floors(summary: Summary) -> dict[str, dict[str, float]]:
     """Family → metric → what a case moves by when nothing is done."""
     return {
         family: {
-            metric: max((effect.get("floor") or 0.0 for effect in entry["arms"].values()), default=0.0)
+            metric: max((effect.floor for effect in entry.arms.values()), default=0.0)
             for metric, entry in metrics.items()
         }
-        for family, metrics in summary["families"].items()
+        for family, metrics in summary.families.items()
     }
