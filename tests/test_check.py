@@ -25,7 +25,7 @@ from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.measure import baseline, check
 from fsrbench.measure.baseline import Baseline, Figure
 from fsrbench.measure.check import Tolerance
-from fsrbench.measure.summary import FORMAT
+from fsrbench.measure.summary_values import FORMAT
 from fsrbench.show import verdicts
 
 Said = tuple[int, str, str]

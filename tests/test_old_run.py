@@ -18,6 +18,9 @@ from typer.testing import CliRunner
 
 from conftest import ROOT
 from fsrbench.cli.app import app
+from fsrbench.core.values import to_json
+from fsrbench.measure import summary_file
+from fsrbench.study.store import as_json
 
 ARMS = ("script", "guarded", "unkept", "rerun", "random", "oracle", "heuristic")
 COLUMNS = ("family", "case", "arm", "metric", "value")
@@ -82,6 +85,14 @@ def test_its_numbers_are_measured_again_to_the_last_digit(old: Path) -> None:
     (old / "run" / ".journal").unlink()
     fsrbench("evaluate", "run")
     assert numbers(old) == before
+
+
+def test_its_summary_is_written_byte_by_byte_as_before(old: Path) -> None:
+    """`data/summary-format-3.json` was written before the summary became a typed value; it is also read back whole."""
+    fsrbench("evaluate", "run")
+    expected = ROOT / "tests" / "data" / "summary-format-3.json"
+    assert (old / "run" / "summary.json").read_bytes() == expected.read_bytes()
+    assert as_json(to_json(summary_file.read(expected))) == expected.read_bytes()
 
 
 def test_it_holds_against_its_own_baseline(old: Path) -> None:
