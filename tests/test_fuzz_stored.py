@@ -104,7 +104,7 @@ def show(folder: RunFolder, settings: config.Settings) -> None:
     assert cases.content
     found = summary.summarise(what, Numbers(numbers), failures)
     found = replace(found, findings=findings.tell(found))
-    publish.write_summary(folder.root, found)
+    publish.write_summary(folder, found)
     tables.terminal(found)
     report.build(Results(folder.root, what, Numbers(numbers), found))
     folder.journal.save()

@@ -54,7 +54,7 @@ def numbers(out: Path) -> None:
     what = subjects.of_run(folder, Settings.model_validate(folder.study()["settings"]))
     scores = evaluate.measure(what, MACHINE, journal=folder.journal)
     scorefile.write(out / "scores.csv", scores)
-    publish.write_summary(out, summarising.summarise(what, Numbers(scores)))
+    publish.write_summary(folder, summarising.summarise(what, Numbers(scores)))
 
 
 def finished(out: Path) -> Results:

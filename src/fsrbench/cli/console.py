@@ -190,6 +190,7 @@ def show(summary: Summary, folder: Path, as_json: bool) -> None:
         typer.echo(json.dumps(to_json(summary)))
         return
     from fsrbench.show import caveats, tables
+    from fsrbench.study.store import RunFolder
 
     show_table(tables.terminal(summary))
     for line in tables.missing(summary):
@@ -198,7 +199,8 @@ def show(summary: Summary, folder: Path, as_json: bool) -> None:
         typer.echo(f"unusable: {line}", err=True)
     for line in summary.notes:
         typer.echo(f"note: {line}", err=True)
-    typer.echo(f"Open {folder / 'report' / 'index.html'}; the tables are in {folder / 'summary.md'}", err=True)
+    made = RunFolder(folder)
+    typer.echo(f"Open {made.report_page}; the tables are in {made.summary_text}", err=True)
 
 
 def spending(folder: RunFolder) -> Iterator[str]:
@@ -230,7 +232,7 @@ def finish(outcome: RunOutcome, settings: Settings) -> None:
     for group in groups[:TOLD]:
         typer.echo(f"failed: {group}", err=True)
     if outcome.failures:
-        typer.echo(f"{len(outcome.failures)} failed; all of them in {outcome.folder.root / 'failures.csv'}", err=True)
+        typer.echo(f"{len(outcome.failures)} failed; all of them in {outcome.folder.failures_file}", err=True)
     void = tallies.void_arms(outcome.folder.trails(), settings.limits.max_invalid)
     if void:
         share = f"{settings.limits.max_invalid:.0%} or more of the replies could not be used (limits.max_invalid)"

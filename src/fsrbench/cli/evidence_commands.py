@@ -69,8 +69,9 @@ def check(
 def _distinct(run: Path, baseline: Path | None, outputs: Mapping[str, Path | None]) -> None:
     """Nothing that is written may be a folder, lie over another, or over what is read; a baseline may be renewed."""
     from fsrbench.files import atomic
+    from fsrbench.study.store import RunFolder
 
-    taken = {(run / "summary.json" if run.is_dir() else run).resolve(): "the run's summary"}
+    taken = {(RunFolder(run).summary_file if run.is_dir() else run).resolve(): "the run's summary"}
     if baseline is not None and not baseline.is_dir():
         taken[baseline.resolve()] = "the baseline"
     for option, path in outputs.items():
@@ -119,12 +120,12 @@ def report(
     machine = console.machine(settings, device, options.Precision.fp32, offline)
     with console.interruptible(), console.progress() as track:
         publish.publish(what, folder, machine, workers, track, anew=True)
-    typer.echo(run / "report" / "index.html")
+    typer.echo(folder.report_page)
 
 
 def _measured(folder: RunFolder) -> tuple[list[str], bool]:
     """Settings of the last evaluation, and whether it counted persons; where that is not known, the run's own hold."""
-    file = folder.root / "summary.json"
+    file = folder.summary_file
     if file.is_file() and not folder.study_file.is_file():
         raise SettingsError(
             f"{folder.root} was evaluated from plain folders, which it does not know: its report is made again by the "
@@ -202,5 +203,5 @@ def sweep(
         console.show_table(sweep_views.terminal(found[0]))
         for line in sweep_views.lines_below(found[0]):
             typer.echo(line, err=True)
-        typer.echo(f"Look at {folder / 'sweep.md'} and {folder / 'plots' / 'sweep.png'}", err=True)
+        typer.echo(f"Look at {folder / 'sweep.md'} and {outcome.folder.plots / 'sweep.png'}", err=True)
     console.finish(outcome, plan.settings)

@@ -74,7 +74,7 @@ class _Beside:
     def read(cls, folder: RunFolder) -> _Beside:
         """All of it."""
         what = subjects.of_run(folder, _stored(folder))
-        return cls(folder, what, Numbers(scorefile.read(folder.root / "scores.csv")), tuple(folder.trails()))
+        return cls(folder, what, Numbers(scorefile.read(folder.scores_file)), tuple(folder.trails()))
 
     def measured(self, metric: str) -> bool:
         """Has it scores for a metric?"""
@@ -129,7 +129,7 @@ def run(
             result["failures"] += [f"{f.family} {f.case} {f.arm}: {f.why}" for f in outcome.failures]
             what = subjects.of_run(outcome.folder, _stored(outcome.folder, settings))
             scores = evaluate.measure(what, machine, workers, track, outcome.folder.journal)
-            scorefile.write(outcome.folder.root / "scores.csv", scores)
+            scorefile.write(outcome.folder.scores_file, scores)
             _add(result, name, plan, outcome.folder, settings, what, scores)
     atomic.write_bytes(out / "headroom.json", as_json(to_json(result)))
     return result

@@ -21,6 +21,7 @@ from fsrbench.files import atomic
 from fsrbench.measure.subjects import Role
 from fsrbench.measure.summary_file import MAX_BYTES
 from fsrbench.measure.summary_values import FORMAT
+from fsrbench.study.store import RunFolder
 
 READ = (2, FORMAT)
 """Formats that can be compared: what is compared means the same in all of them, but that the interval of a delta was a
@@ -190,7 +191,7 @@ class Baseline:
 
 def read(path: Path, cure: str) -> Baseline:
     """A run's folder, a `summary.json` or a baseline file. `cure` ends the sentence about one that cannot be read."""
-    file = path / "summary.json" if path.is_dir() else path
+    file = RunFolder(path).summary_file if path.is_dir() else path
     try:
         raw = atomic.read_bytes(file, MAX_BYTES)
     except FileNotFoundError:

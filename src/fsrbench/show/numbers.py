@@ -5,6 +5,8 @@ A minus is a minus and no hyphen. What a number belongs to, and whether it stand
 
 from __future__ import annotations
 
+import json
+
 MISSING = "n/a"
 """Stands where there is no number."""
 
@@ -22,6 +24,13 @@ def short(value: float | None, digits: int = 6, *, signed: bool = False) -> str:
     if value is None:
         return MISSING
     return minus(f"{value + 0.0:{'+' if signed and value else ''}.{digits}g}")
+
+
+def plain(value: object) -> str:
+    """The value of a knob or a setting: true, 0.5, a text, or JSON for whatever else there is."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return short(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def share(value: float | None) -> str:

@@ -189,7 +189,7 @@ def _change(value: float | None) -> str:
 
 
 def _said(value: float | bool) -> str:
-    return json.dumps(value) if isinstance(value, bool) else f"{value:g}"
+    return numbers.plain(value)
 
 
 def prompt(found: Mapping[str, Any]) -> str:

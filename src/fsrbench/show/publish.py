@@ -72,28 +72,28 @@ def _publish(
     root, journal, failures = folder.root, folder.journal, subjects.failures(folder, what)
     scores = evaluate.measure(what, machine, workers, track, journal)
     if anew:
-        scores = scorefile.hold(root / "scores.csv", scores)
+        scores = scorefile.hold(folder.scores_file, scores)
     what = replace(what, notes=(*what.notes, *evaluate.notes(what, journal)))
     cases = _Cases.of(what, scores, journal)
     told = _digest(_words(what), list(cases.content.values()), failures)
 
     def write_scores() -> list[Path]:
-        scorefile.write(root / "scores.csv", scores)
-        return [root / "scores.csv"]
+        scorefile.write(folder.scores_file, scores)
+        return [folder.scores_file]
 
-    _make(journal, "scores.csv", told, write_scores)
+    _make(journal, folder.scores_file.name, told, write_scores)
     summary = _summary(what, scores, failures, told, folder)
     _draw_panels(what, cases, summary, folder, workers, track)
     _draw_sheet(what, scores, cases, summary, folder)
     results = Results(root, what, Numbers(scores), summary)
-    _make(journal, plots.FOLDER, told, lambda: plots.draw(results))
+    _make(journal, folder.plots.name, told, lambda: plots.draw(results))
     if also is not None:
         journal.made(plots.SWEEP, told, also(summary))
     stale = () if journal.fresh(plots.SWEEP, told) else (plots.SWEEP,)  # it shows other numbers
-    sweep = [journal.sha256(root / plots.FOLDER / f"{plots.SWEEP}{suffix}") for suffix in (".png", ".svg")]
+    sweep = [journal.sha256(folder.plots / f"{plots.SWEEP}{suffix}") for suffix in (".png", ".svg")]
     made_of = _digest(told, stale or sweep)
-    if anew or not journal.fresh(report.FOLDER, made_of):
-        journal.made(report.FOLDER, made_of, _pages(report.build(results, stale)))
+    if anew or not journal.fresh(folder.report.name, made_of):
+        journal.made(folder.report.name, made_of, _pages(report.build(results, stale)))
     journal.forget_unseen()
     return summary
 
@@ -175,19 +175,19 @@ def _summary(
     what: Evaluation, scores: Sequence[Score], failures: Sequence[Failure], told: str, folder: RunFolder
 ) -> Summary:
     """The summary as it is stored, or a new one."""
-    file = folder.root / "summary.json"
+    file = folder.summary_file
 
     def write() -> list[Path]:
         found = summarising.summarise(what, Numbers(scores), failures)
-        return write_summary(folder.root, replace(found, findings=findings.tell(found)))
+        return write_summary(folder, replace(found, findings=findings.tell(found)))
 
     _make(folder.journal, file.name, told, write)
     return summary_file.read(file)
 
 
-def write_summary(out: Path, summary: Summary) -> list[Path]:
+def write_summary(folder: RunFolder, summary: Summary) -> list[Path]:
     """Store the summary for programs and for people."""
-    files = {out / "summary.json": as_json(to_json(summary)), out / "summary.md": tables.markdown(summary).encode()}
+    files = {folder.summary_file: as_json(to_json(summary)), folder.summary_text: tables.markdown(summary).encode()}
     for file, content in files.items():
         atomic.write_bytes(file, content)
     return list(files)
@@ -229,7 +229,7 @@ def _draw_panels(
 
 def _draw_sheet(what: Evaluation, scores: Sequence[Score], cases: _Cases, summary: Summary, folder: RunFolder) -> None:
     """Draw the contact sheet, if a case on it has changed."""
-    sheet, first = folder.root / "contact_sheet.png", sorted({s.case for s in what.subjects})[:SHOWN]
+    sheet, first = folder.contact_sheet, sorted({s.case for s in what.subjects})[:SHOWN]
     shown = [content for (_, case), content in cases.content.items() if case in first]
     measured = [any(metrics[name].n for metrics in summary.families.values()) for name in what.metrics]
     made_of = _digest(shown, measured, len({s.case for s in what.subjects}), _declared(what), what.labels, what.marks)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from fsrbench.experiments.sweep import PointEffect
 from fsrbench.files import atomic
 from fsrbench.show import sweep_views, wording
-from fsrbench.show.plots import FOLDER, SWEEP, _style
+from fsrbench.show.plots import SWEEP, _style
+from fsrbench.study.store import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,14 +49,14 @@ def draw(found: Found, root: Path) -> list[Path]:
     """Write `plots/sweep.png` and `plots/sweep.svg`; where no point has a number, earlier ones go."""
     if not _measured(found):
         for suffix in (".png", ".svg"):
-            atomic.remove(root / FOLDER / f"{SWEEP}{suffix}")
+            atomic.remove(RunFolder(root).plots / f"{SWEEP}{suffix}")
         return []
     varied = _varied(found)
     with _style.settings():
         everywhere = all(_value(row, one) in one.values for row in found["points"] for one in varied)
         plain = everywhere and len(varied) <= 2 and all(len(one.values) <= MOST_LOOKS for one in varied[1:])
         made = _lines(found, varied) if plain else _list(found)
-        return _style.write(made.figure, root / FOLDER, SWEEP, QUESTION)
+        return _style.write(made.figure, RunFolder(root).plots, SWEEP, QUESTION)
 
 
 def _varied(found: Found) -> list[_Varied]:

@@ -13,6 +13,7 @@ from fsrbench import __version__
 from fsrbench.measure.results import Results
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, MetricResults, Summary
 from fsrbench.show import imprint, numbers, tables, wording
+from fsrbench.show.report import places
 from fsrbench.show.report.cases import Entry, title
 from fsrbench.show.report.pictures import Plot
 from fsrbench.show.report.table import standin
@@ -42,6 +43,7 @@ def page(results: Results, entries: Sequence[Entry], plots: Sequence[Plot], scri
         version=__version__,
         scripts=scripts,
         plots=plots,
+        places=places,
         cases=len(entries),
         families=[_family(summary, family) for family in summary.families],
         metrics=[{"label": wording.heading(about), "unit": about.unit} for about in summary.metrics.values()],
