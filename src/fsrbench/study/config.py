@@ -6,7 +6,6 @@ said in `configs/default.yaml`; what they do is in the modules that take them.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fsrbench.core import contracts, plugins
 from fsrbench.core.errors import SettingsError, StoreError
+from fsrbench.core.near import near
 from fsrbench.core.values import MAX_REASON, MAX_REPLY, PURE, Bounds
 from fsrbench.files import yamlfile
 
@@ -431,9 +431,3 @@ def _keys_at(place: tuple[str, ...]) -> list[str]:
     }  # fmt: skip
     model: type[BaseModel] = models.get(place[0], Settings) if place else Settings
     return sorted((ArmPolicy if model is Arm and place[-1] == "limits" else model).model_fields)
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """A question after the nearest of the known names; nothing where none is near."""
-    close = difflib.get_close_matches(name, list(known), 1, cutoff=0.5)
-    return f" Did you mean {close[0]}?" if close else ""
