@@ -63,6 +63,18 @@ def _no_outside_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("FSRBENCH_OFFLINE", "1")
 
 
+@pytest.fixture(autouse=True)
+def _no_power_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits for the disk: a process that is killed leaves what it wrote to the system."""
+    monkeypatch.setattr(os, "fsync", lambda _file: None)
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An evaluation draws no plots, which take most of its time: for tests that look at everything else."""
+    monkeypatch.setattr("fsrbench.show.plots.draw", lambda _results: [])
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """The counts of the fault suite: how often it was killed, cut off, mutated."""
     reports = [report for key in ("passed", "failed") for report in terminalreporter.stats.get(key, ())]
