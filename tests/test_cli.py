@@ -191,9 +191,7 @@ def test_knobs_and_prompt(faces: Path) -> None:
     assert "restore_weight" in listed.stdout
     assert "No pictures were given" in listed.stdout
     typed("degrade", "--hr-size", 96, cwd=faces)
-    tried = json.loads(
-        typed("knobs", "--family", "general", "--set", "hr_size=96", *PLAIN, "--json", cwd=faces).stdout
-    )
+    tried = json.loads(typed("knobs", "--family", "general", "--set", "hr_size=96", *PLAIN, "--json", cwd=faces).stdout)
     assert tried["families"]["general"]["knobs"]["detail_damping"]["dead"] is False
     sent = typed("prompt", "--family", "general", *PLAIN, cwd=faces)
     assert sent.returncode == 0, sent.stderr
