@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
-import numpy as np
 import pytest
 
 from fsrbench.core.values import Image
 from fsrbench.imaging import images
+from support import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("FSRBENCH_SHARED", ROOT.parent / "shared"))
 
 
@@ -55,13 +55,29 @@ def face(eval_faces: Path) -> Image:
     return images.fit_square(images.read(eval_faces / "ffhq_00000.png"), 512)
 
 
-@pytest.fixture(autouse=True)
-def _no_outside_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _no_outside_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test sees the user's cache, keys or settings, and none may download."""
-    for name in [n for n in os.environ if n.startswith(("OPENAI_", "FSRBENCH_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("FSRBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.setenv("FSRBENCH_OFFLINE", "1")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith(("OPENAI_", "FSRBENCH_"))]:
+            patch.delenv(name)
+        patch.setenv("FSRBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.setenv("FSRBENCH_OFFLINE", "1")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_power_is_cut() -> Iterator[None]:
+    """Nothing waits for the disk: a process that is killed leaves what it wrote to the system."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _file: None)
+        yield
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An evaluation draws no plots, which take most of its time: for tests that look at everything else."""
+    monkeypatch.setattr("fsrbench.show.plots.draw", lambda _results: [])
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -72,17 +88,3 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("faults")
         for text in counts:
             terminalreporter.write_line(text)
-
-
-def draw_face(size: int = 96, seed: int = 0) -> Image:
-    """A picture with edges, gradients and texture, made without any file: for tests of plumbing, not of quality."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:size, 0:size] / size - 0.5
-    base = np.stack([0.75 - x * 0.2, 0.6 - y * 0.2, 0.5 + x * y], axis=2)
-    head = (x / 0.35) ** 2 + (y / 0.45) ** 2 < 1
-    base[~head] *= 0.4
-    for ex in (-0.14, 0.14):
-        base[(x - ex) ** 2 + (y + 0.1) ** 2 < 0.004] = 0.1
-    base[(np.abs(x) < 0.12) & (np.abs(y - 0.22) < 0.025)] = (0.6, 0.15, 0.2)
-    base += rng.normal(0, 0.01 + 0.01 * rng.random(), (size, size, 1))
-    return np.clip(base, 0, 1).astype(np.float32)

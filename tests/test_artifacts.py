@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 import pytest
 
-from conftest import ROOT, draw_face
 from fsrbench.core.values import Image
 from fsrbench.imaging import artifacts, images
 from fsrbench.imaging.artifacts import Look
+from support import ROOT, draw_face
 
 
 def _load(path: Path) -> ModuleType:

@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import pytest
 
-from conftest import draw_face
 from fsrbench.asking import prompts
 from fsrbench.case import evidence
 from fsrbench.core import plugins
@@ -24,7 +23,8 @@ from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, SettingsError
 from fsrbench.core.values import TAGS, Answer, Image, KnobValue, Question, to_json
 from fsrbench.imaging import images
-from loopback import GOOD, Loopback, Step, breaks_off, drips, fails, good, html, overloaded, resets, says
+from support import draw_face
+from support.loopback import GOOD, Loopback, Step, breaks_off, drips, fails, good, html, overloaded, resets, says
 
 MACHINE = Machine(offline=True)
 NOTHING = evidence.Tools(None, None, None, None)

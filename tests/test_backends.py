@@ -14,13 +14,13 @@ from safetensors.torch import save_file
 from spandrel.architectures.Compact import Compact
 from spandrel.architectures.GFPGAN import GFPGAN
 
-from conftest import draw_face
 from fsrbench.core import contracts, plugins
 from fsrbench.core.contracts import Machine, Output, Restorer
 from fsrbench.core.errors import BadOutput, SettingsError, WeightsError
 from fsrbench.core.values import Image, Knobs
 from fsrbench.imaging import faces, images
-from fsrbench.models import weights
+from fsrbench.models import published, weights
+from support import draw_face
 
 LR = draw_face(24)
 WIDE = draw_face(40)[:20]
@@ -133,11 +133,11 @@ def test_a_path_wins_and_is_called_own(folder: Path) -> None:
 
 def test_the_official_file_is_known_by_its_content(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = compact(folder / "renamed.pth", 5)
-    entry = weights.TABLE["realesr-general-x4v3.pth"]
+    entry = published.TABLE["realesr-general-x4v3.pth"]
     monkeypatch.setitem(
-        weights.TABLE,
+        published.TABLE,
         entry.name,
-        weights.Weight(entry.name, entry.folder, path.stat().st_size, weights.sha256(path), "BSD-3-Clause", ()),
+        published.Weight(entry.name, entry.folder, path.stat().st_size, weights.sha256(path), "BSD-3-Clause", ()),
     )
     assert opened("realesrgan", model=str(path)).model == "x4v3"
 

@@ -13,11 +13,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from conftest import draw_face
 from fsrbench import auditors, backends
 from fsrbench.asking import prompts
 from fsrbench.auditors import openai, scripted
-from fsrbench.case import degrade
+from fsrbench.case import degradations
 from fsrbench.case.restore import Pipeline
 from fsrbench.cli.app import app
 from fsrbench.core import contracts, execute, plugins
@@ -30,8 +29,9 @@ from fsrbench.measure import evaluate, subjects
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
-from loopback import GOOD, Loopback, says
-from test_lvlm import pair, question
+from support import draw_face
+from support.loopback import GOOD, Loopback, says
+from support.questions import pair, question
 
 PLAIN = ["families.general.backend=bicubic", "metrics=psnr"]
 ASKS: dict[str, Any] = {
@@ -427,7 +427,7 @@ def test_too_long_a_file_is_refused_in_words(long: Path, lr: Path) -> None:
     with pytest.raises(SettingsError, match=r"key's file .*l ö ng"):
         plugins.load("auditors", "openai").open({"api_key_file": str(long), "model": "m"}, Machine())
     with pytest.raises(InputError, match=said):
-        degrade.read_table(long)
+        degradations.read(long)
     with pytest.raises(InputError, match=r"clusters.*l ö ng"):
         subjects.read_clusters(long, ())
     with pytest.raises(StoreError, match=said):

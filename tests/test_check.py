@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from fsrbench.cli import app
 from fsrbench.core.errors import InputError, SettingsError
-from fsrbench.measure import baseline, check
+from fsrbench.measure import baseline, check, tolerances
 from fsrbench.measure.baseline import Baseline, Figure
-from fsrbench.measure.check import Tolerance
 from fsrbench.measure.summary_values import FORMAT
+from fsrbench.measure.tolerances import Tolerance
 from fsrbench.show import verdicts
 
 Said = tuple[int, str, str]
@@ -393,19 +393,19 @@ def test_the_parser_takes_a_number_or_refuses(text: str) -> None:
     """Whatever stands there: a finite size that is not negative, or one sentence."""
     found = None
     with contextlib.suppress(SettingsError):
-        found = check.parse([text])
+        found = tolerances.parse([text])
     if found is None:
         return
     ((metric, tolerance),) = found.items()
     assert math.isfinite(tolerance.size)
     assert tolerance.size >= 0
-    assert text.endswith(("interval", "%")) or metric != check.EVERY
+    assert text.endswith(("interval", "%")) or metric != tolerances.EVERY
 
 
 @given(st.from_regex(r"[a-z][a-z0-9_:]{0,9}", fullmatch=True), st.floats(0, 1e6), st.sampled_from(["", "%"]))
 def test_what_is_written_is_what_is_read(metric: str, size: float, percent: str) -> None:
     expected = Tolerance("relative", size / 100) if percent else Tolerance("absolute", size)
-    assert check.parse([f"{metric}={size!r}{percent}"]) == {metric: expected}
+    assert tolerances.parse([f"{metric}={size!r}{percent}"]) == {metric: expected}
 
 
 six = st.floats(-1e4, 1e4).map(lambda x: round(x, 6))
@@ -417,7 +417,7 @@ def test_worse_one_way_is_better_the_other_way(one: float, other: float, size: f
     for tolerance in (Tolerance("absolute", size), Tolerance("shown")):
 
         def verdict(now: float, was: float, tolerance: Tolerance = tolerance) -> str:
-            return check.judge(now, *check.band(Figure(was, None, None), tolerance, digits, was), better)
+            return tolerances.judge(now, *tolerances.band(Figure(was, None, None), tolerance, digits, was), better)
 
         assert verdict(other, one) == mirrored[verdict(one, other)]
         assert verdict(one, one) == "within"
@@ -427,8 +427,8 @@ def test_worse_one_way_is_better_the_other_way(one: float, other: float, size: f
 def test_a_number_is_within_every_tolerance_of_itself(value: float, low: float, high: float, share: float) -> None:
     """Also of an interval that does not hold its own mean, as a bootstrap's may not."""
     for tolerance in (Tolerance("interval"), Tolerance("relative", share), Tolerance("absolute")):
-        ends = check.band(Figure(value, low, high), tolerance, 3, value)
-        assert check.judge(value, *ends, "higher") == "within"
+        ends = tolerances.band(Figure(value, low, high), tolerance, 3, value)
+        assert tolerances.judge(value, *ends, "higher") == "within"
 
 
 @given(six, six)

@@ -20,8 +20,8 @@ import torch
 from safetensors.torch import save_file
 
 from fsrbench.core.errors import WeightsError
-from fsrbench.models import checkpoints, networks
-from test_networks import made_compact
+from fsrbench.models import checkpoints, listing, networks, pickles
+from support.networks import made_compact
 
 MOST_MB = 1_500
 """Megabytes that a process may take that opens them all."""
@@ -243,7 +243,7 @@ import sys
 from pathlib import Path
 from fsrbench.models import networks
 from fsrbench.core.errors import WeightsError
-from support import peak_megabytes
+from support.process import peak_megabytes
 for name in sys.argv[1:]:
     try:
         networks.load(Path(name))
@@ -279,8 +279,9 @@ def test_hyperparameters_are_bounded(tmp_path: Path) -> None:
 
 def test_a_list_of_tensors_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path / "a.pth", made_compact())
-    for name, value in (("MAX_TENSORS", 3), ("MAX_BYTES", 1000), ("MAX_STEPS", 20), ("MAX_LIST", 100)):
+    bounds = ((listing, "MAX_TENSORS", 3), (listing, "MAX_BYTES", 1000), (pickles, "MAX_STEPS", 20))
+    for module, name, value in (*bounds, (checkpoints, "MAX_LIST", 100)):
         with monkeypatch.context() as patched:
-            patched.setattr(checkpoints, name, value)
+            patched.setattr(module, name, value)
             with pytest.raises(WeightsError, match=r"lists|GB|too large"):
                 checkpoints.read(path)

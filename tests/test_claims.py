@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import ROOT
 from fsrbench.measure import stats
+from support import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from conftest import ROOT, draw_face
 from fsrbench.cli.app import app
 from fsrbench.core.errors import SettingsError
 from fsrbench.imaging import images
+from support import ROOT, draw_face
+from support.command import PLAIN, fsrbench, typed
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PLAIN = ["--set", "families.general.backend=bicubic", "--set", "metrics=psnr,ssim"]
-
-
-def fsrbench(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error::SyntaxWarning", "-m", "fsrbench", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=cwd, timeout=300)
+pytestmark = pytest.mark.usefixtures("no_plots")
 
 
 @pytest.fixture
@@ -53,7 +47,7 @@ def test_help_of_every_command() -> None:
         "doctor",
     ]
     for command in commands:
-        said = fsrbench(command, "--help")
+        said = typed(command, "--help")
         assert said.returncode == 0
         assert "Example: fsrbench" in said.stdout
         assert f"| `{command}` |" in README
@@ -63,6 +57,7 @@ def test_version() -> None:
     assert re.fullmatch(r"fsrbench \d+\.\d+\.\d+\n", fsrbench("--version").stdout)
 
 
+@pytest.mark.slow
 def test_degrade_run_evaluate(faces: Path) -> None:
     made = fsrbench("degrade", "--hr-size", 96, "--json", cwd=faces)
     assert made.returncode == 0, made.stderr
@@ -76,9 +71,9 @@ def test_degrade_run_evaluate(faces: Path) -> None:
 
 
 def test_a_failed_case_is_exit_status_3(faces: Path) -> None:
-    fsrbench("degrade", "--hr-size", 96, cwd=faces)
+    typed("degrade", "--hr-size", 96, cwd=faces)
     (faces / "inputs" / "low_res_imgs" / "cut.png").write_bytes(images.encode(draw_face(24))[:60])
-    ran = fsrbench("run", "--family", "general", "--set", "hr_size=96", *PLAIN, cwd=faces)
+    ran = typed("run", "--family", "general", "--set", "hr_size=96", *PLAIN, cwd=faces)
     assert ran.returncode == 3
     assert "cut.png" in ran.stderr
     assert "failures.csv" in ran.stderr
@@ -120,7 +115,7 @@ def test_a_failed_case_is_exit_status_3(faces: Path) -> None:
 def test_mistakes_are_one_sentence_and_status_2(faces: Path, words: list[str], said: str) -> None:
     (faces / "inputs" / "low_res_imgs").mkdir()
     images.write(faces / "inputs" / "low_res_imgs" / "a.png", draw_face(24))
-    done = fsrbench(*words, cwd=faces)
+    done = typed(*words, cwd=faces)
     assert done.returncode == 2, done.stderr
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
@@ -134,49 +129,49 @@ def test_an_empty_folder_names_the_cure(tmp_path: Path) -> None:
 
 
 def test_references_that_are_gone_are_asked_for(faces: Path) -> None:
-    fsrbench("degrade", "--hr-size", 96, cwd=faces)
-    fsrbench("run", "--family", "general", "--set", "hr_size=96", *PLAIN, "--out", "out", cwd=faces)
+    typed("degrade", "--hr-size", 96, cwd=faces)
+    typed("run", "--family", "general", "--set", "hr_size=96", *PLAIN, "--out", "out", cwd=faces)
     scores = (faces / "out" / "scores.csv").read_bytes()
     (faces / "inputs" / "high_res_imgs").rename(faces / "moved")
-    gone = fsrbench("evaluate", "out", cwd=faces)
+    gone = typed("evaluate", "out", cwd=faces)
     assert gone.returncode == 2
     assert "--hr DIR" in gone.stderr
-    assert fsrbench("evaluate", "out", "--hr", "moved", cwd=faces).returncode == 0
+    assert typed("evaluate", "out", "--hr", "moved", cwd=faces).returncode == 0
     assert (faces / "out" / "scores.csv").read_bytes() == scores
 
 
 def test_an_evaluation_changes_what_is_measured_and_nothing_else(faces: Path) -> None:
-    fsrbench("degrade", "--hr-size", 96, cwd=faces)
-    fsrbench("run", "--family", "general", "--set", "hr_size=96", *PLAIN, "--out", "out", cwd=faces)
-    done = fsrbench("evaluate", "out", "--set", "metrics=psnr_y", "--json", cwd=faces)
+    typed("degrade", "--hr-size", 96, cwd=faces)
+    typed("run", "--family", "general", "--set", "hr_size=96", *PLAIN, "--out", "out", cwd=faces)
+    done = typed("evaluate", "out", "--set", "metrics=psnr_y", "--json", cwd=faces)
     assert list(json.loads(done.stdout)["metrics"]) == ["psnr_y"]
-    refused = fsrbench("evaluate", "out", "--set", "seed=3", cwd=faces)
+    refused = typed("evaluate", "out", "--set", "seed=3", cwd=faces)
     assert refused.returncode == 2
     assert "seed belongs to the finished run" in refused.stderr
 
 
 def test_pairs_that_do_not_close_are_said(faces: Path) -> None:
-    fsrbench("degrade", "--hr-size", 96, cwd=faces)
+    typed("degrade", "--hr-size", 96, cwd=faces)
     (faces / "inputs" / "high_res_imgs" / "face 0.png").rename(faces / "inputs" / "high_res_imgs" / "other.png")
-    ran = fsrbench("run", "--family", "general", "--set", "hr_size=96", *PLAIN, cwd=faces)
+    ran = typed("run", "--family", "general", "--set", "hr_size=96", *PLAIN, cwd=faces)
     assert "1 case (face 0) without a reference" in ran.stderr
     assert "1 reference (other) without an LR" in ran.stderr
 
 
 def test_weights_and_doctor_change_nothing_and_answer() -> None:
-    listed = json.loads(fsrbench("weights", "--json").stdout)
+    listed = json.loads(typed("weights", "--json").stdout)
     assert {"GFPGANv1.4.pth", "BSRGAN.pth", "w600k_r50.onnx"} <= {row["name"] for row in listed}
-    findings = json.loads(fsrbench("doctor", "--json").stdout)
+    findings = json.loads(typed("doctor", "--json").stdout)
     assert {"torch", "device", "OPENAI_API_KEY"} <= {f["what"] for f in findings}
 
 
 @pytest.mark.slow
 def test_headroom_of_a_run(faces: Path) -> None:
-    fsrbench("degrade", "--hr-size", 96, cwd=faces)
+    typed("degrade", "--hr-size", 96, cwd=faces)
     small = ["--set", "hr_size=96", *PLAIN]
-    ran = fsrbench("run", "--family", "general", "--arm", "random", *small, "--out", "outputs/a", cwd=faces)
+    ran = typed("run", "--family", "general", "--arm", "random", *small, "--out", "outputs/a", cwd=faces)
     assert ran.returncode == 0, ran.stderr
-    done = fsrbench("headroom", "--run", "outputs/a", cwd=faces)
+    done = typed("headroom", "--run", "outputs/a", cwd=faces)
     assert done.returncode == 0, done.stderr
     assert "privileged" in done.stdout
     assert "random caught" in done.stdout or "no headroom to speak of" in done.stdout
@@ -185,22 +180,20 @@ def test_headroom_of_a_run(faces: Path) -> None:
     assert bounds.keys() == set(found["objectives"])
     assert all("random" in bound["caught"] for bound in bounds.values())
     assert "saw the reference" in (faces / "outputs" / "headroom" / "headroom.md").read_text(encoding="utf-8")
-    again = fsrbench("headroom", "--run", "outputs/a", "--json", cwd=faces)
+    again = typed("headroom", "--run", "outputs/a", "--json", cwd=faces)
     assert json.loads(again.stdout) == found
 
 
 @pytest.mark.slow
 def test_knobs_and_prompt(faces: Path) -> None:
-    listed = fsrbench("knobs", cwd=faces)
+    listed = typed("knobs", cwd=faces)
     assert listed.returncode == 0, listed.stderr
     assert "restore_weight" in listed.stdout
     assert "No pictures were given" in listed.stdout
-    fsrbench("degrade", "--hr-size", 96, cwd=faces)
-    tried = json.loads(
-        fsrbench("knobs", "--family", "general", "--set", "hr_size=96", *PLAIN, "--json", cwd=faces).stdout
-    )
+    typed("degrade", "--hr-size", 96, cwd=faces)
+    tried = json.loads(typed("knobs", "--family", "general", "--set", "hr_size=96", *PLAIN, "--json", cwd=faces).stdout)
     assert tried["families"]["general"]["knobs"]["detail_damping"]["dead"] is False
-    sent = fsrbench("prompt", "--family", "general", *PLAIN, cwd=faces)
+    sent = typed("prompt", "--family", "general", *PLAIN, cwd=faces)
     assert sent.returncode == 0, sent.stderr
     assert "case face 0, bicubic" in sent.stdout
     assert "JSON schema of a reply" in sent.stdout

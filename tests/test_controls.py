@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from conftest import draw_face
 from fsrbench.asking import prompts
 from fsrbench.case import evidence
 from fsrbench.core import plugins
@@ -28,6 +27,7 @@ from fsrbench.show import publish
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
+from support import draw_face
 
 MACHINE = Machine(offline=True)
 NOTHING = evidence.Tools(None, None, None, None)

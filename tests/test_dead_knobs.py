@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import draw_face
 from fsrbench.auditors.random import AUDITOR
 from fsrbench.backends import gfpgan
 from fsrbench.case import liveness
@@ -26,6 +25,7 @@ from fsrbench.show import overviews, publish
 from fsrbench.study import config
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
+from support import draw_face
 
 RED = 0.9
 """A picture's first value from which on it holds three faces, for the stand-in of the detector."""

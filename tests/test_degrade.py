@@ -15,13 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import draw_face
 from fsrbench.case import degrade as subject
-from fsrbench.case.degrade import TABLE, degrade, standardise
+from fsrbench.case.degradations import TABLE
+from fsrbench.case.degrade import degrade, standardise
 from fsrbench.core import contracts, plugins
 from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.values import derive_seed
 from fsrbench.imaging import images
+from support import draw_face
 
 SIZES = {"scale": 4, "hr_size": 64}
 

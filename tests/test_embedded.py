@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import fsrbench
-from conftest import ROOT, draw_face
 from fsrbench.imaging import images
+from support import ROOT, draw_face
 
 FOLDER = Path(fsrbench.__file__).parent / "models" / "embedded"
 FAMILIES = ("general", "blind", "prior")

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import draw_face
 from fsrbench.core.contracts import Machine, Metric
 from fsrbench.core.errors import InputError, StoreError
 from fsrbench.core.execute import untracked
@@ -23,6 +22,7 @@ from fsrbench.measure.summary import summarise
 from fsrbench.show import publish
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder
+from support import draw_face
 
 MACHINE = Machine(offline=True)
 

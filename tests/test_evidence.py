@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import pytest
 
-from conftest import draw_face
 from fsrbench.asking import prompts
 from fsrbench.case import evidence
 from fsrbench.core import plugins
@@ -21,6 +20,7 @@ from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import Unavailable
 from fsrbench.core.values import Case, Evidence, Image, derive_seed
 from fsrbench.imaging import images
+from support import draw_face
 
 Faces: TypeAlias = dict[str, Image]
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import draw_face
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import WeightsError
 from fsrbench.core.values import Image
 from fsrbench.imaging import faces, images
+from support import draw_face
 
 
 @pytest.fixture(scope="module")

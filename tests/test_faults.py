@@ -22,7 +22,6 @@ import cv2
 import pytest
 import yaml
 
-from conftest import ROOT, draw_face
 from fsrbench.cli import app
 from fsrbench.core import execute
 from fsrbench.core.contracts import Machine
@@ -32,7 +31,8 @@ from fsrbench.imaging import images
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
-from test_study import ASK, PLAIN, everything, scripted
+from support import ROOT, draw_face
+from support.studies import ASK, PLAIN, everything, scripted
 
 KILLS = 100
 SPARES = (8, 16, 24, 40, 48, 64)
@@ -75,12 +75,12 @@ def but_for_trials(out: Path) -> dict[str, object]:
 
 
 class Nursery:
-    """`nursery.py`, started."""
+    """`support/nursery.py`, started."""
 
     def __init__(self, faces: tuple[Path, Path]) -> None:
-        command = [sys.executable, str(ROOT / "tests" / "nursery.py"), *map(str, faces), *CHANGES]
+        command = [sys.executable, "-m", "support.nursery", *map(str, faces), *CHANGES]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env={**os.environ, "FSRBENCH_OFFLINE": "1"})  # fmt: skip
+                                        cwd=ROOT / "tests", env={**os.environ, "FSRBENCH_OFFLINE": "1"})  # fmt: skip
 
     def run(
         self,

@@ -9,7 +9,6 @@ import faulthandler
 import io
 import multiprocessing
 import random
-import struct
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,18 +18,15 @@ import cv2
 import pytest
 from PIL import Image as Pillow
 
-from conftest import draw_face
 from fsrbench.core.errors import InputError
 from fsrbench.imaging import decode, images
-from support import peak_megabytes
+from support import draw_face
+from support.mutations import MOST_MB, PROCESSES, mutated
+from support.process import peak_megabytes
 
 MUTATIONS = 20_000
-PROCESSES = 2
-MOST_MB = 1500
 SECONDS = 30.0
 """One picture of some kilobytes never takes so long, on any machine."""
-SIZES = (0, 1, 2, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-NUMBERS = ("<H", ">H", "<L", ">L")
 
 
 def originals() -> dict[str, bytes]:
@@ -65,34 +61,6 @@ def originals() -> dict[str, bytes]:
     for kind in ("AVIF", "GIF", "DDS", "BLP", "ICO", "PPM", "EPS", "PDF", "JPEG2000", "ICNS", "TGA", "PCX", "SGI"):
         save(kind, face.convert("P") if kind == "BLP" else face, kind)
     return found
-
-
-def mutated(draw: random.Random, data: bytes, others: list[bytes]) -> bytes:
-    """One damaged file: bits, bytes, cuts, pieces twice or of another file, sizes that no picture has."""
-    file = bytearray(data)
-    for _ in range(draw.choice((1, 1, 1, 2, 4, 16))):
-        reach = len(file) if draw.random() < 0.4 else min(len(file), 160)  # heads decide most
-        place = draw.randrange(reach + 1)
-        what = draw.randrange(7)
-        if what == 0 and place < len(file):
-            file[place] ^= 1 << draw.randrange(8)
-        elif what == 1 and place < len(file):
-            file[place] = draw.choice((0, 1, 0x7F, 0x80, 0xFF))
-        elif what == 2 and draw.random() < 0.3:
-            del file[place:]
-        elif what == 3:
-            del file[place : place + draw.randrange(1, 64)]
-        elif what == 4:
-            file[place:place] = file[place : place + draw.randrange(1, 64)]
-        elif what == 5:
-            other = draw.choice(others)
-            start = draw.randrange(len(other))
-            file[place : place + draw.randrange(64)] = other[start : start + draw.randrange(1, 256)]
-        else:
-            kind = draw.choice(NUMBERS)
-            room = struct.calcsize(kind)
-            file[place : place + room] = struct.pack(kind, draw.choice(SIZES) % (1 << 8 * room))
-    return bytes(file)
 
 
 def read_many(seed: int, number: int, file: Path, answer: Any) -> None:

@@ -26,7 +26,6 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import draw_face
 from fsrbench.auditors._cache import Cache
 from fsrbench.auditors._wire import Completion
 from fsrbench.case import degrade
@@ -41,8 +40,9 @@ from fsrbench.show import findings, publish, report, tables
 from fsrbench.study import config, inputs, record, unit
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
-from support import peak_megabytes
-from test_fuzz_pictures import MOST_MB, PROCESSES, mutated
+from support import draw_face
+from support.mutations import MOST_MB, PROCESSES, mutated
+from support.process import peak_megabytes
 
 MUTATIONS = 2_000
 SECONDS = 60.0

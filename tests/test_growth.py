@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsrbench.case import degrade
+from fsrbench.case import degradations
 from fsrbench.core.contracts import Machine
 from fsrbench.core.values import Trail
 from fsrbench.files import csvfile, journal
@@ -87,10 +87,10 @@ def tiny(tmp_path: Path) -> Path:
         hr = np.random.default_rng(number).random((16, 16, 3), np.float32)
         images.write(tmp_path / "hr" / f"{number:04}.png", hr)
         images.write(tmp_path / "lr" / f"{number:04}.png", images.resize(hr, 4, 4))
-    columns = [*degrade.HEAD, *(f"drawn_{n}" for n in range(20)), *degrade.TAIL]
-    same = {"format": str(degrade.FORMAT), "recipe": "paper", "note": 'blur, "and" more'}
+    columns = [*degradations.HEAD, *(f"drawn_{n}" for n in range(20)), *degradations.TAIL]
+    same = {"format": str(degradations.FORMAT), "recipe": "paper", "note": 'blur, "and" more'}
     rows = [{"case": f"{n:04}", **same} | {f"drawn_{k}": str((n + k) / 7) for k in range(20)} for n in range(MANY)]
-    with (tmp_path / "lr" / degrade.TABLE).open("w", encoding="utf-8", newline="") as file:
+    with (tmp_path / "lr" / degradations.TABLE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
@@ -136,7 +136,7 @@ def test_plots_and_report_read_every_trail_once(tiny: Path, monkeypatch: pytest.
 def test_rows_of_degradations_are_those_of_the_run(tiny: Path) -> None:
     out = run(tiny, FIRST)
     numbers(out)
-    table = degrade.read_table(tiny / "lr" / degrade.TABLE)
+    table = degradations.read(tiny / "lr" / degradations.TABLE)
     assert dict(finished(out).what.degraded) == {f"{n:04}": table[f"{n:04}"] for n in range(FIRST)}
 
 

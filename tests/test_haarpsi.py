@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import convolve2d
 
-from conftest import draw_face
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import InputError, SettingsError, Unavailable
@@ -20,6 +19,7 @@ from fsrbench.imaging import images
 from fsrbench.metrics import piq
 from fsrbench.recipes import _stages as stages
 from fsrbench.study import config
+from support import draw_face
 
 Scorer = Callable[[Sequence[Image], Image | None], Sequence[float]]
 Plane = NDArray[np.float64]

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import draw_face
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import InputError
 from fsrbench.core.execute import untracked
 from fsrbench.core.values import Score, to_json
-from fsrbench.experiments import headroom
+from fsrbench.experiments import gains, headroom
 from fsrbench.imaging import images
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure.results import Numbers
@@ -24,6 +23,7 @@ from fsrbench.show import overviews, publish
 from fsrbench.study import config
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
+from support import draw_face
 
 MACHINE = Machine(offline=True)
 PLAIN = [
@@ -138,8 +138,8 @@ def test_each_metric_has_a_bound_of_its_own(found: dict[str, Any]) -> None:
     """No arm may exceed it: an oracle gains most in its own metric, and no table shows what it does to another."""
     scores = Numbers(scorefile.read(found["out"] / "paper" / "scores.csv"))
     for metric, other in (("psnr", "ssim"), ("ssim", "psnr")):
-        own = scores.deltas("general", metric, headroom.arm(metric))
-        foreign = scores.deltas("general", metric, headroom.arm(other))
+        own = scores.deltas("general", metric, gains.arm(metric))
+        foreign = scores.deltas("general", metric, gains.arm(other))
         assert all(own[case] >= foreign[case] - 1e-5 for case in own)
         printed = found["families"]["general"]["paper"]["objectives"][metric]["gain"]["delta"]
         assert printed == pytest.approx(np.mean(list(own.values())), abs=1e-6)
@@ -186,10 +186,10 @@ def test_a_share_of_next_to_nothing_is_no_percentage(
     gain: float, low: float | None, high: float | None, floor: float, worth: bool
 ) -> None:
     psnr = plugins.load("metrics", "psnr")
-    assert headroom._worth_a_share(gain, low, high, psnr, floor) is worth
+    assert gains.worth_a_share(gain, low, high, psnr, floor) is worth
     turned = [None if end is None else -end for end in (high, low)]
     falls = plugins.load("metrics", "niqe")
-    assert headroom._worth_a_share(-gain, *turned, falls, floor) is worth  # type: ignore[arg-type]
+    assert gains.worth_a_share(-gain, *turned, falls, floor) is worth  # type: ignore[arg-type]
 
 
 def test_no_headroom_to_speak_of_is_said(found: dict[str, Any]) -> None:

@@ -13,9 +13,10 @@ from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable
 from fsrbench.core.values import Answer, Question, to_json
-from hostile import KEY, PATIENCE, REDIRECTS, Hostile
-from support import peak_megabytes
-from test_lvlm import question
+from support.harm import KEY, PATIENCE
+from support.hostile import REDIRECTS, Hostile
+from support.process import peak_megabytes
+from support.questions import question
 
 TIMEOUT = 0.5
 MARGIN = 4.0

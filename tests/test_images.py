@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image as Pillow
 
-from conftest import draw_face
 from fsrbench.core.errors import InputError, StoreError
 from fsrbench.files import atomic
 from fsrbench.imaging import decode, images
+from support import draw_face
 
 
 def save(path: Path, picture: Pillow.Image, **options: object) -> Path:

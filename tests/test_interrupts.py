@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import draw_face
 from fsrbench.cli import interrupts
 from fsrbench.imaging import images
+from support import draw_face
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="POSIX signals")]
 SECONDS = 3.0

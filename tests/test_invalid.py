@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from conftest import draw_face
 from fsrbench.asking import reply
 from fsrbench.cli import console
 from fsrbench.core import execute
@@ -23,7 +22,8 @@ from fsrbench.measure.summary_values import Canaries, Summary
 from fsrbench.show import caveats, findings, tables
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
-from loopback import GOOD, Loopback, Step, says
+from support import draw_face
+from support.loopback import GOOD, Loopback, Step, says
 
 FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
 COLOUR = says('{"colour": "red"}')

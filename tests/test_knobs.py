@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 
-from conftest import draw_face
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Knob
 from fsrbench.core.values import FAMILIES, Image
 from fsrbench.imaging import images
 from fsrbench.recipes import _stages as stages
+from support import draw_face
 
 KNOBS: dict[str, Knob] = {name: plugins.load("knobs", name) for name in plugins.names("knobs")}
 ACTING = sorted(name for name, knob in KNOBS.items() if knob.stage != "restore")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
+from support import ROOT
 
 PACKAGE = ROOT / "src" / "fsrbench"
 PLUGINS = ("auditors", "backends", "knobs", "metrics", "recipes")
@@ -100,6 +100,14 @@ def test_plugin_files_of_a_kind_share_only_what_begins_with_an_underscore() -> N
             beside = {module.split(".")[1] for room, module in used(path) if room == kind and "." in module}
             others = {name for name in beside if not name.startswith("_") and (PACKAGE / kind / f"{name}.py").is_file()}
             assert not others, f"{kind}/{path.name} imports {', '.join(sorted(others))}"
+
+
+def test_test_files_share_only_what_stands_in_support() -> None:
+    """Not even what `conftest.py` has, which is fixtures and hooks; what stands in support knows no test."""
+    for path in (ROOT / "tests").rglob("*.py"):
+        taken = {name.split(".")[0] for name in imported(path, top_only=False)}
+        files = {name for name in taken if name.startswith("test_") or name in ("conftest", "tests")}
+        assert not files, f"{path.name} imports {', '.join(sorted(files))}: move what both use into tests/support"
 
 
 def test_every_room_says_what_it_is() -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import draw_face
 from fsrbench.asking import prompts
 from fsrbench.case import liveness
 from fsrbench.case.restore import Pipeline
@@ -28,6 +27,7 @@ from fsrbench.models import weights
 from fsrbench.show import overviews
 from fsrbench.study import config
 from fsrbench.study.run import run_study
+from support import draw_face
 
 MACHINE = Machine(offline=True)
 PLAIN = ["families.general.backend=bicubic", "families.blind.backend=bicubic", "families.prior.backend=bicubic"]

@@ -16,16 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import draw_face
-from fsrbench.asking import comparison, prompts, reply
+from fsrbench.asking import comparison, reply
 from fsrbench.auditors import _canary, _price, _purse
 from fsrbench.auditors._limiter import Limiter, NoTurn
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Comparer, Machine
 from fsrbench.core.errors import AuditorUnreachable, CostLimitReached, SettingsError
-from fsrbench.core.values import Bounds, Comparison, Evidence, Image, Patch, Question, to_json
+from fsrbench.core.values import Bounds, Evidence, Image, Patch, Question, to_json
 from fsrbench.imaging import images
-from loopback import GOOD, Loopback, Step, drips, fails, good, says, watch
+from support import draw_face
+from support.loopback import GOOD, Loopback, Step, drips, fails, good, says, watch
+from support.questions import pair, question, seen
 
 NEVER = math.inf
 PRICES = {"vlm": {"input": 2.0, "output": 10.0}}
@@ -40,21 +41,6 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def seen(seed: int = 0) -> Evidence:
-    sr = images.as_stored(draw_face(64, seed))
-    lr = images.as_stored(images.resize(sr, 16, 16))
-    return Evidence(
-        lr, sr, (Patch("nose", sr[20:44, 20:44], (20, 20, 44, 44)),), "canonical FFHQ places", {"niqe": 5.0}
-    )
-
-
-def question(case: str = "case-1", number: int = 1, seed: int = 0, evidence: Evidence | None = None) -> Question:
-    knob = plugins.load("knobs", "dehalo")
-    evidence = evidence or seen()
-    text = prompts.read("general").render({"dehalo": knob}, {}, evidence, None)
-    return Question(case, "general", number, seed, evidence, {"dehalo": 0.0}, text, prompts.schema({"dehalo": knob}))
-
-
 def opened(server: Loopback | str, **settings: Any) -> Any:
     url = server if isinstance(server, str) else server.url
     chosen = {"base_url": url, "model": "vlm", "backoff": 0.001, "attempts": 3, "timeout": 20, **settings}
@@ -66,10 +52,6 @@ def scores(*values: float) -> list[Step]:
 
 
 # ----------------------------------------------------------------- comparison
-
-
-def pair() -> Comparison:
-    return comparison.ask("case-1", "general", 1, 5, seen(0), seen(1))
 
 
 def test_a_comparison_shows_input_then_both_and_says_which_is_preferred() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import draw_face
 from fsrbench.imaging import images
-from loopback import GOOD, Loopback, says
+from support import draw_face
+from support.loopback import GOOD, Loopback, says
 
 KEY = "sk-test-not-a-real-key-0123456789"
 

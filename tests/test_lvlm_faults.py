@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 import pytest
 
-from conftest import draw_face
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import StoreError
 from fsrbench.core.values import PURE, Trail
@@ -25,7 +24,8 @@ from fsrbench.imaging import images
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
-from loopback import GOOD, Loopback, Step, completion, drips, fails, html, resets, says, watch
+from support import draw_face
+from support.loopback import GOOD, Loopback, Step, completion, drips, fails, html, resets, says, watch
 
 CASES = 300
 WORKERS = 16

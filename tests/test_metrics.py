@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import draw_face
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import InputError, SettingsError, Unavailable, WeightsError
 from fsrbench.core.values import Image
 from fsrbench.imaging import images
 from fsrbench.metrics import _batch
+from support import draw_face
 
 Scorer = Callable[[Sequence[Image], Image | None], Sequence[float]]
 PLAIN = ("psnr", "ssim", "psnr_y", "ssim_y")

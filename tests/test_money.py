@@ -20,7 +20,6 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import draw_face
 from fsrbench.asking import comparison
 from fsrbench.auditors._price import Price
 from fsrbench.auditors._purse import Account, Need, Purse
@@ -36,8 +35,9 @@ from fsrbench.show import tables
 from fsrbench.study import config, ledger, unit
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
-from loopback import Loopback, Step, fails, says
-from test_lvlm import question, seen
+from support import draw_face
+from support.loopback import Loopback, Step, fails, says
+from support.questions import question, seen
 
 MACHINE = Machine(offline=True)
 PRICE = 2.4

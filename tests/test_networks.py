@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pickle
+import random
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,14 @@ from spandrel.architectures.Compact import Compact
 from spandrel.architectures.ESRGAN import ESRGAN
 from spandrel.architectures.GFPGAN import GFPGAN
 
-from conftest import draw_face
 from fsrbench.core.errors import BadOutput, SettingsError, WeightsError
 from fsrbench.imaging import images
-from fsrbench.models import networks
+from fsrbench.models import devices, networks
 from fsrbench.models.networks import LoadedNetwork
+from support import draw_face
+from support.networks import made_compact
 
 NARROW = {"out_size": 64, "narrow": 0.0625, "num_style_feat": 32, "num_mlp": 2}
-
-
-def made_compact(seed: int = 0, features: int = 8, convs: int = 3, scale: int = 4) -> dict[str, torch.Tensor]:
-    torch.manual_seed(seed)
-    return Compact(num_feat=features, num_conv=convs, upscale=scale).state_dict()
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +102,8 @@ def test_every_damage_is_named(tmp_path: Path, damage: str, words: str, compact:
     whole = compact.read_bytes()
     if damage in ("empty", "garbage", "html", "lfs", "truncated"):
         text = {"html": b"\n<!DOCTYPE html>", "lfs": b"version https://git-lfs.github.com/spec/v1\n", "empty": b""}
-        path.write_bytes(text.get(damage, os.urandom(500) if damage == "garbage" else whole[: len(whole) // 2]))
+        text["garbage"] = random.Random(0).randbytes(500)
+        path.write_bytes(text.get(damage, whole[: len(whole) // 2]))
     elif damage == "code in zip":
         torch.save({"params": Evil()}, path)
     elif damage == "code in pickle":
@@ -308,9 +306,9 @@ def test_nan_stays_visible() -> None:
 
 
 def test_precisions() -> None:
-    networks.check_precision("fp16", "cuda:0")
-    networks.check_precision("bf16", "cpu")
+    devices.check_precision("fp16", "cuda:0")
+    devices.check_precision("bf16", "cpu")
     with pytest.raises(SettingsError, match="bf16"):
-        networks.check_precision("fp16", "cpu")
+        devices.check_precision("fp16", "cpu")
     with pytest.raises(SettingsError, match="Known: fp32"):
-        networks.check_precision("int8", "cpu")
+        devices.check_precision("int8", "cpu")

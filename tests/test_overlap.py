@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import draw_face
 from fsrbench.case import restore
 from fsrbench.case.restore import Pipeline, Restored
 from fsrbench.core import execute, plugins
@@ -22,13 +21,14 @@ from fsrbench.core.contracts import Machine, Output
 from fsrbench.core.errors import BadOutput, TookTooLong
 from fsrbench.core.values import Image, Knobs
 from fsrbench.imaging import images
-from fsrbench.models import networks
+from fsrbench.models import devices, networks
 from fsrbench.models.networks import LoadedNetwork
 from fsrbench.study import config
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
 from fsrbench.study.workers import OpenStudy
-from test_study import ASK, everything, scripted
+from support import draw_face
+from support.studies import ASK, everything, scripted
 
 LRS = [draw_face(32, number) for number in range(8)]
 BACKENDS = {"general": "realesrgan", "blind": "bsrgan", "prior": "gfpgan"}
@@ -199,13 +199,13 @@ def test_so_many_passes_run_side_by_side_and_no_more(lanes: int) -> None:
 def test_on_a_cpu_each_core_has_a_pass_with_one_thread_unless_passes_must_take_turns() -> None:
     before = torch.get_num_threads()
     try:
-        assert networks.share_cores(Machine(cores=3), reentrant=True) == 3
+        assert devices.share_cores(Machine(cores=3), reentrant=True) == 3
         assert torch.get_num_threads() == 1
-        assert networks.share_cores(Machine(cores=3), reentrant=False) == 1
+        assert devices.share_cores(Machine(cores=3), reentrant=False) == 1
         assert torch.get_num_threads() == 3
-        assert networks.share_cores(Machine("cuda:0", cores=3), reentrant=True) == 1
+        assert devices.share_cores(Machine("cuda:0", cores=3), reentrant=True) == 1
         assert torch.get_num_threads() == 3
-        assert networks.share_cores(Machine(), reentrant=True) == execute.cores()
+        assert devices.share_cores(Machine(), reentrant=True) == execute.cores()
     finally:
         torch.set_num_threads(before)
 

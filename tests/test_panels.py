@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from conftest import draw_face
 from fsrbench.cli import doctor
 from fsrbench.core import plugins
 from fsrbench.core.errors import FsrbenchError
@@ -24,6 +23,7 @@ from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import MetricFacts, Summary
 from fsrbench.show import drawing, panels
+from support import draw_face
 
 RED = (1.0, 0.0, 0.0)
 

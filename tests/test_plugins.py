@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, draw_face
 from fsrbench.core import plugins
 from fsrbench.core.errors import SettingsError
 from fsrbench.imaging import images
+from support import ROOT, draw_face
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

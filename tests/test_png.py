@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image as Pillow
 
-from conftest import draw_face
 from fsrbench.imaging import images, png
+from support import draw_face
 
 PIXELS = st.one_of(
     arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=40).map(lambda side: (*side, 3))),

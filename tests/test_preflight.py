@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from conftest import draw_face
 from fsrbench.auditors import _lvlm
 from fsrbench.cli.app import app
 from fsrbench.core.contracts import Machine
@@ -19,7 +18,8 @@ from fsrbench.imaging import images
 from fsrbench.measure import mishaps
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
-from loopback import GOOD, Loopback, Step, drips, fails, html, overloaded, resets, says
+from support import draw_face
+from support.loopback import GOOD, Loopback, Step, drips, fails, html, overloaded, resets, says
 
 FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
 PLAIN = ("families.general.backend=bicubic", "families.general.knobs=[]")

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import draw_face
 from fsrbench import __version__
 from fsrbench.core.contracts import Machine
 from fsrbench.imaging import images
@@ -21,7 +20,8 @@ from fsrbench.show import imprint, tables
 from fsrbench.show.report import overview
 from fsrbench.study import config, record
 from fsrbench.study.run import RunOutcome, run_study
-from loopback import GOOD, Loopback, says
+from support import draw_face
+from support.loopback import GOOD, Loopback, says
 
 FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
 PLAIN = ("families.general.backend=bicubic", "metrics=psnr", "hr_size=48", "seed=7")

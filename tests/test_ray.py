@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from conftest import draw_face
 from fsrbench.cli import console, options
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import SettingsError, Unavailable
@@ -23,7 +22,8 @@ from fsrbench.core.execute import Track, untracked
 from fsrbench.imaging import images
 from fsrbench.study import config, ray_worker, ray_workers, workers
 from fsrbench.study.run import RunOutcome, run_study
-from test_study import ASK, everything, rows, scripted, wait_for
+from support import draw_face
+from support.studies import ASK, everything, rows, scripted, wait_for
 
 CASES = 6
 SLUGGISH = """

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from scipy import ndimage, special, stats
 from scipy.stats import multivariate_normal
 
-from conftest import draw_face
 from fsrbench.core import plugins
 from fsrbench.imaging import images
 from fsrbench.recipes import _sampling as sampling
 from fsrbench.recipes import _stages as stages
+from support import draw_face
 
 RECIPES = plugins.names("recipes")
 SEEDS = st.integers(0, 2**63 - 1)

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import draw_face
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.values import PURE, Failure, Score
 from fsrbench.files import atomic
@@ -27,8 +26,9 @@ from fsrbench.show import report, wording
 from fsrbench.show.report import pictures
 from fsrbench.study import config, inputs
 from fsrbench.study.store import RunFolder
-from reports import EVIL, EVIL_CASE, Study
-from test_cli import PLAIN, fsrbench
+from support import draw_face
+from support.command import PLAIN, fsrbench
+from support.reports import EVIL, EVIL_CASE, Study
 
 
 def handed(path: Path) -> list[Any]:

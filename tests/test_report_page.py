@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest import draw_face
 from fsrbench.core.values import Failure
 from fsrbench.imaging import images
 from fsrbench.show import report
-from reports import ARMS, EVIL, EVIL_CASE, Study
+from support import draw_face
+from support.reports import ARMS, EVIL, EVIL_CASE, Study
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

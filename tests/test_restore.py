@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from conftest import draw_face
 from fsrbench.case import restore
 from fsrbench.case.restore import Pipeline
 from fsrbench.core import plugins
@@ -15,6 +14,7 @@ from fsrbench.core.contracts import Output
 from fsrbench.core.errors import BadOutput
 from fsrbench.core.values import Image, Knobs
 from fsrbench.imaging import images
+from support import draw_face
 
 LR = draw_face(24)
 GENERAL = {name: plugins.load("knobs", name) for name in ("dehalo", "detail_damping")}

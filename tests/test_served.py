@@ -22,7 +22,6 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, draw_face
 from fsrbench.core.contracts import Machine
 from fsrbench.imaging import images
 from fsrbench.measure import evaluate, subjects
@@ -30,6 +29,7 @@ from fsrbench.measure.results import Numbers
 from fsrbench.measure.summary import summarise
 from fsrbench.study import config
 from fsrbench.study.run import run_study
+from support import ROOT, draw_face
 
 NEEDED = ("transformers", "fastapi", "uvicorn")
 MISSING = [package for package in NEEDED if importlib.util.find_spec(package) is None]

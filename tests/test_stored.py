@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from conftest import draw_face
 from fsrbench.auditors._cache import Cache, made
 from fsrbench.auditors._wire import Completion
 from fsrbench.core import plugins
@@ -32,7 +31,8 @@ from fsrbench.show.report.pictures import Gallery
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
-from test_study import ASK, PLAIN, scripted
+from support import draw_face
+from support.studies import ASK, PLAIN, scripted
 
 LONG = "f" * 250
 WIDE = "\u00e9" * 125

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from conftest import draw_face
 from fsrbench import backends
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import FsrbenchError, SettingsError, StoreError, WeightsError
@@ -28,15 +23,10 @@ from fsrbench.show import publish
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
+from support import draw_face
+from support.studies import ACCEPT, ASK, PLAIN, everything, rows, scripted, wait_for
 
-PLAIN = [
-    "families.general.backend=bicubic",
-    "families.blind.backend=bicubic",
-    "families.prior.backend=bicubic",
-    "metrics=psnr,ssim",
-]
 MACHINE = Machine()
-TIMINGS = {"seconds", "audit_seconds"}
 
 
 @pytest.fixture
@@ -50,14 +40,6 @@ def faces(tmp_path: Path) -> tuple[Path, Path]:
     return low, high
 
 
-def scripted(*replies: dict[str, Any]) -> str:
-    return f"arms.s={json.dumps({'auditor': 'scripted', 'replies': list(replies)})}"
-
-
-ACCEPT = {"score": 95, "confidence": 95, "tags": [], "hints": {}, "reason": "good"}
-ASK = {"score": 30, "confidence": 95, "tags": ["ringing"], "hints": {"dehalo": 9.0, "nose": 1}, "reason": "halo, =1+1"}
-
-
 def go(
     faces: tuple[Path, Path],
     out: Path,
@@ -69,33 +51,6 @@ def go(
     settings, _ = config.load(None, [*PLAIN, *changes])
     settings = config.with_arms(config.with_families(settings, families), arms)
     return run_study(settings, MACHINE, faces[0], faces[1], out, workers=workers)
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def everything(out: Path) -> dict[str, object]:
-    """All files of a run, timings blanked; without the report, which tells them and its folder's name."""
-
-    def calm(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: 0 if "seconds" in k or "latency" in k else calm(v) for k, v in value.items()}
-        return [calm(v) for v in value] if isinstance(value, list) else value
-
-    found: dict[str, object] = {}
-    for path in sorted(p for p in out.rglob("*") if p.is_file() and p.name not in (".lock", ".journal")):
-        name = path.relative_to(out).as_posix()
-        if name.startswith("report/"):
-            continue
-        if path.suffix == ".json":
-            found[name] = calm(json.loads(path.read_text(encoding="utf-8")))
-        elif path.name == "run_config.csv":
-            found[name] = [{k: v for k, v in row.items() if k not in TIMINGS} for row in rows(path)]
-        else:
-            found[name] = path.read_bytes()
-    return found
 
 
 # ------------------------------------------------------------- what it writes
@@ -564,11 +519,3 @@ def test_an_interrupt_says_so_and_the_same_command_goes_on(faces: tuple[Path, Pa
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert len(rows(out / "run_config.csv")) == 3
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise TimeoutError

@@ -13,7 +13,6 @@ import pytest
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
-from conftest import draw_face
 from fsrbench.core import plugins
 from fsrbench.core.errors import InputError
 from fsrbench.core.values import Audit, Failure, Restoration, Round, Score, Trail, Usage, to_json
@@ -24,6 +23,7 @@ from fsrbench.measure.subjects import Evaluation, Role, Subject
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import FamilyCounts, InputFacts, RivalEffect, Summary
 from fsrbench.study import config
+from support import draw_face
 
 FAMILIES, METRICS = ("blind", "general"), ("psnr", "lpips")
 ROLES: dict[str, Role] = {"heuristic": "control", "lvlm": "contender", "oracle": "headroom", "rerun": "floor"}

@@ -20,7 +20,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from conftest import draw_face
 from fsrbench.asking import prompts
 from fsrbench.case import evidence
 from fsrbench.core import plugins
@@ -42,7 +41,8 @@ from fsrbench.show.plots import sweep as plot
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
-from loopback import Loopback, Step, says
+from support import draw_face
+from support.loopback import Loopback, Step, says
 
 MACHINE = Machine()
 PLAIN = {

@@ -16,13 +16,13 @@ import torch
 from spandrel.architectures.Compact import Compact
 from spandrel.architectures.GFPGAN import GFPGAN
 
-from conftest import draw_face
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine, Output
 from fsrbench.core.errors import BadOutput, Unavailable, WeightsError
 from fsrbench.core.values import Image
 from fsrbench.imaging import images
 from fsrbench.models import networks
+from support import draw_face
 
 INSTALL = "not installed: pip install 'fsrbench[upstream]' (Python 3.12 at most)"
 # The packages are from 2022. What they, and nothing else, are allowed to warn of:

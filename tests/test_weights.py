@@ -22,7 +22,7 @@ import pytest
 
 from fsrbench.core.errors import WeightsError
 from fsrbench.files import downloads
-from fsrbench.models import weights
+from fsrbench.models import published, weights
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 NAME = "test.pth"
@@ -114,8 +114,8 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
 
 
 def add(monkeypatch: pytest.MonkeyPatch, name: str, folder: str, content: bytes, **more: object) -> None:
-    entry = weights.Weight(name, folder, len(content), hashlib.sha256(content).hexdigest(), "MIT", (), **more)
-    monkeypatch.setitem(weights.TABLE, name, entry)
+    entry = published.Weight(name, folder, len(content), hashlib.sha256(content).hexdigest(), "MIT", (), **more)
+    monkeypatch.setitem(published.TABLE, name, entry)
 
 
 def part() -> Path:
@@ -129,7 +129,7 @@ def begin(content: bytes) -> None:
 
 def test_downloads_once_and_whole(server: Server) -> None:
     seen: list[tuple[int, int]] = []
-    weights.download(weights.TABLE[NAME], lambda done, whole: seen.append((done, whole)))
+    weights.download(published.TABLE[NAME], lambda done, whole: seen.append((done, whole)))
     found = weights.locate(NAME)
     assert found.path.read_bytes() == CONTENT
     assert found.official
@@ -256,7 +256,7 @@ def test_what_could_not_be_had_is_asked_for_once_in_a_process(server: Server, mo
     assert len(server.asked) == 2
     monkeypatch.delenv("FSRBENCH_MIRROR")
     server.script = []
-    weights.download(weights.TABLE[NAME])  # asked for by name, it is tried again, and then it is there
+    weights.download(published.TABLE[NAME])  # asked for by name, it is tried again, and then it is there
     assert weights.locate(NAME).official
 
 
@@ -372,7 +372,7 @@ def test_order_explicit_folder_cache(server: Server, monkeypatch: pytest.MonkeyP
     explicit = tmp_path / "renamed.bin"
     explicit.write_bytes(CONTENT)
     assert weights.locate(NAME, explicit=explicit) == weights.Found(
-        explicit, weights.TABLE[NAME].sha256, weights.TABLE[NAME]
+        explicit, published.TABLE[NAME].sha256, published.TABLE[NAME]
     )
 
 
@@ -408,13 +408,13 @@ def test_status(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_the_table_is_sound() -> None:
-    for name, weight in weights.TABLE.items():
+    for name, weight in published.TABLE.items():
         assert weight.name == name
         assert len(weight.sha256) == 64
         assert set(weight.sha256) <= set("0123456789abcdef")
-        assert weight.member_of in (None, *weights.TABLE)
+        assert weight.member_of in (None, *published.TABLE)
         assert weights.url(weight).startswith("https://")
-    assert len({w.sha256 for w in weights.TABLE.values()}) == len(weights.TABLE)
+    assert len({w.sha256 for w in published.TABLE.values()}) == len(published.TABLE)
 
 
 # ------------------------------------------------------------- hostile servers
@@ -460,7 +460,7 @@ def test_a_server_that_is_too_slow_is_given_up_soon_and_what_came_is_kept(
     assert part().stat().st_size < 1000
     begin(CONTENT[:100])
     monkeypatch.setattr(downloads, "WINDOW", 60.0)
-    assert weights.download(weights.TABLE[NAME]).read_bytes() == CONTENT
+    assert weights.download(published.TABLE[NAME]).read_bytes() == CONTENT
     assert impatient.asked[-1] == "bytes=100-"
 
 

@@ -30,7 +30,6 @@ from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 
-from conftest import draw_face
 from fsrbench.asking import reply
 from fsrbench.auditors import _wire
 from fsrbench.auditors._exchange import Exchanges
@@ -45,9 +44,11 @@ from fsrbench.imaging import images
 from fsrbench.measure.check import Check
 from fsrbench.show import verdicts, wording
 from fsrbench.study.store import as_json
-from hostile import CONTROL, KEY, RETRY_AFTER, echoes, endless, unicode_escapes
-from loopback import GOOD, Loopback, fails, good, says
-from test_lvlm import question
+from support import draw_face
+from support.harm import CONTROL, KEY, echoes, endless, unicode_escapes
+from support.hostile import RETRY_AFTER
+from support.loopback import GOOD, Loopback, fails, good, says
+from support.questions import question
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 

@@ -17,8 +17,8 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from conftest import ROOT, draw_face
 from fsrbench.imaging import images
+from support import ROOT, draw_face
 
 SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## In CI\n")[1].split("\n## ")[0]
 ENVIRONMENT = {"actions/checkout", "actions/setup-python", "actions/upload-artifact"}

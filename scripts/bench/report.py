@@ -2,7 +2,7 @@
 
     python scripts/bench/report.py [CASES] [--audits]
 
-Cases are synthetic (tests/reports.py), three arms each; with --audits every round has a record of its exchange.
+Cases are synthetic (tests/support/reports.py), three arms each; with --audits every round has a record of its exchange.
 Opening is measured in Chromium from PATH, if there is one.
 """
 
@@ -22,7 +22,7 @@ from fsrbench.asking import prompts
 from fsrbench.measure.results import Results
 from fsrbench.show import report
 from fsrbench.study.store import RunFolder
-from reports import ARMS, Study
+from support.reports import ARMS, Study
 
 SORT = """() => { const t = performance.now(); document.querySelector('[data-sort="delta:psnr"]').click();
     document.body.offsetHeight; return performance.now() - t; }"""

@@ -32,7 +32,7 @@ from fsrbench.core import execute, plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.execute import untracked
 from fsrbench.imaging import images
-from fsrbench.models import networks
+from fsrbench.models import devices
 from fsrbench.show import publish
 from fsrbench.study import config
 from fsrbench.study.run import run_study
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="where the time goes, by the package's functions")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    machine = Machine(networks.resolve_device("auto"), given.precision)
+    machine = Machine(devices.resolve_device("auto"), given.precision)
     chosen = {"families.general.model": given.model.absolute()} if given.model else {}
     changes = [f"arms.accept={json.dumps(ACCEPT)}", "metrics=psnr,ssim,niqe"]
     base, _ = config.load(None, [*changes, *(f"{key}={value}" for key, value in chosen.items())])

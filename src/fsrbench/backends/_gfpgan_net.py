@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench.core.errors import BadOutput, out_of_memory
-from fsrbench.models import networks
+from fsrbench.models import devices, networks
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +39,7 @@ class FaceNet:
         import torch
 
         try:
-            with torch.inference_mode(), networks.autocast(precision, self._device):
+            with torch.inference_mode(), devices.autocast(precision, self._device):
                 x = networks.to_tensor(faces, precision, self._device) * 2 - 1
                 style, conditions = self._encode(x)
                 if sft != 1:  # scales are pulled towards 1, shifts towards 0: towards leaving features as they are

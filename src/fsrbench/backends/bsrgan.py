@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fsrbench.backends import _choice
 from fsrbench.core.contracts import Backend, Machine, Output
 from fsrbench.imaging import images
-from fsrbench.models import networks
+from fsrbench.models import devices, networks
 
 if TYPE_CHECKING:
     from fsrbench.core.values import Image, Knobs
@@ -26,7 +26,7 @@ TWIN = "BSRGANx2.pth"
 
 class _BSRGAN:
     def __init__(self, settings: Mapping[str, Any], machine: Machine) -> None:
-        networks.check_precision(machine.precision, machine.device)
+        devices.check_precision(machine.precision, machine.device)
         self._machine = machine
         self._target = int(settings.get("scale", 4))
         self._tile = int(settings.get("tile", 0))

@@ -22,7 +22,7 @@ from fsrbench.core.contracts import Backend, Machine, Output
 from fsrbench.core.errors import SettingsError, WeightsError
 from fsrbench.core.values import derive_seed
 from fsrbench.imaging import faces, images
-from fsrbench.models import networks
+from fsrbench.models import devices
 
 if TYPE_CHECKING:
     from fsrbench.core.values import Image, Knobs
@@ -40,7 +40,7 @@ class _GFPGAN:
     def __init__(self, settings: Mapping[str, Any], machine: Machine) -> None:
         from fsrbench.backends._gfpgan_net import FaceNet
 
-        networks.check_precision(machine.precision, machine.device)
+        devices.check_precision(machine.precision, machine.device)
         self._machine = machine
         self._target = int(settings.get("scale", 4))
         self._aligned = settings.get("aligned", "auto")

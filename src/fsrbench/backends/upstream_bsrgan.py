@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsrbench.backends import _choice, _upstream
 from fsrbench.core.contracts import Backend, Machine, Output
-from fsrbench.models import networks
+from fsrbench.models import devices, networks
 
 if TYPE_CHECKING:
     from fsrbench.core.values import Image, Knobs
@@ -22,7 +22,7 @@ OFFICIAL = {"x4": "BSRGAN.pth"}
 
 class _Upstream:
     def __init__(self, settings: Mapping[str, Any], machine: Machine) -> None:
-        networks.check_precision(machine.precision, machine.device)
+        devices.check_precision(machine.precision, machine.device)
         self._device = machine.device
         self._target = int(settings.get("scale", 4))
         choice = _choice.choose("blind", settings, OFFICIAL, "x4", machine)
@@ -35,7 +35,7 @@ class _Upstream:
     def __call__(self, lr: Image, knobs: Knobs, seed: int, precision: str) -> Output:  # noqa: ARG002 - draws nothing
         import torch
 
-        with torch.inference_mode(), networks.autocast(precision, self._device):
+        with torch.inference_mode(), devices.autocast(precision, self._device):
             x = networks.to_tensor([lr], "fp32", self._device)
             [image] = networks.to_images(_upstream.guarded(self._net, lambda: self._net(x), NAME))
         return Output(_choice.to_target(image, lr, self._target))

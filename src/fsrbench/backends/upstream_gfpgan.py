@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fsrbench.backends import _choice, _upstream
 from fsrbench.core.contracts import Backend, Machine, Output
 from fsrbench.core.errors import WeightsError
-from fsrbench.models import networks, weights
+from fsrbench.models import devices, networks, weights
 
 if TYPE_CHECKING:
     from fsrbench.core.values import Image, Knobs
@@ -29,7 +29,7 @@ OFFICIAL = {"v1.4": "GFPGANv1.4.pth", "v1.3": "GFPGANv1.3.pth"}
 
 class _Upstream:
     def __init__(self, settings: Mapping[str, Any], machine: Machine) -> None:
-        networks.check_precision(machine.precision, machine.device)
+        devices.check_precision(machine.precision, machine.device)
         self._package = _upstream.load("gfpgan", "gfpgan.utils", NAME)
         self._machine = machine
         self._target = int(settings.get("scale", 4))
@@ -51,7 +51,7 @@ class _Upstream:
         device = torch.device(self._machine.device)
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            with networks.autocast(precision, self._machine.device):
+            with devices.autocast(precision, self._machine.device):
                 _, restored, picture = _upstream.guarded(
                     self._restorer.gfpgan,
                     lambda: self._restorer.enhance(

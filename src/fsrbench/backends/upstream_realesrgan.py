@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsrbench.backends import _choice, _upstream
 from fsrbench.core.contracts import Backend, Machine, Output
-from fsrbench.models import networks
+from fsrbench.models import devices, networks
 
 if TYPE_CHECKING:
     from fsrbench.core.values import Image, Knobs
@@ -29,7 +29,7 @@ TWIN = "realesr-general-wdn-x4v3.pth"
 
 class _Upstream:
     def __init__(self, settings: Mapping[str, Any], machine: Machine) -> None:
-        networks.check_precision(machine.precision, machine.device)
+        devices.check_precision(machine.precision, machine.device)
         self._package = _upstream.load("realesrgan", "realesrgan.utils", NAME)
         self._machine = machine
         self._target = int(settings.get("scale", 4))
@@ -49,7 +49,7 @@ class _Upstream:
             upsampler = mixed or self._plain
             if mixed is None:
                 notes = ("denoise_strength moves nothing here: only x4v3 has a twin to be mixed with",)
-        with networks.autocast(precision, self._machine.device):
+        with devices.autocast(precision, self._machine.device):
             result, _ = _upstream.guarded(
                 upsampler.model, lambda: upsampler.enhance(_upstream.to_bgr(lr), outscale=self._target), NAME
             )

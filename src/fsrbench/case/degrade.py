@@ -2,40 +2,33 @@
 
 Randomness belongs to (seed, case id): neither the order of files nor the number of workers changes a byte.
 The same table, given back, makes the same pictures again, from the values and not from the seed, so that it
-survives a change of the recipe's drawing. What the stages do is in `recipes/`; the paper's ranges are there too.
+survives a change of the recipe's drawing. How the table is written and read is `degradations.py`; what the stages do
+is in `recipes/`, and the paper's ranges are there too.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsrbench.case import degradations
+from fsrbench.case.degradations import FORMAT, HEAD, TABLE, TAIL
 from fsrbench.core import execute, plugins
 from fsrbench.core.errors import InputError, SettingsError, StoreError, sentence
 from fsrbench.core.values import derive_seed
-from fsrbench.files import atomic, csvfile
+from fsrbench.files import atomic
 from fsrbench.imaging import images, png
 
 if TYPE_CHECKING:
     from fsrbench.core.values import Image, KnobValue
 
-TABLE = "degradations.csv"
-FORMAT = 3
-"""Goes up when the same values would give other pixels, too, or when columns are added."""
-READABLE = ("2", "3")
-"""Formats of rows that are read: for those of 2, a recipe says what stood in columns that came later."""
-HEAD = ("format", "case", "source", "hr_sha256", "recipe", "scale", "hr_size", "seed")
-TAIL = ("crop", "lr_sha256", "note")
 CROPPING_CURE = "Where a face is not in the middle, cut a square around it first."
 SMALLEST_LR = 8
 """Shorter sides of an LR are refused: no network and no metric can do anything with them."""
@@ -139,7 +132,7 @@ def degrade(
     else:
         images.find(hr)  # the same refusals as without a table: no folder, two files with one stem
         jobs = _read_jobs(table)
-    rows = read_table(lr / TABLE) if (lr / TABLE).exists() else {}
+    rows = degradations.read(lr / TABLE) if (lr / TABLE).exists() else {}
     present = (
         frozenset(p.name for p in lr.iterdir() if p.suffix.lower() in images.SUFFIXES) if lr.is_dir() else frozenset()
     )
@@ -156,7 +149,7 @@ def degrade(
                 done.append(case)
     finally:
         if done:  # what was made is recorded also when the rest did not come about
-            _write_rows(lr / TABLE, rows)
+            degradations.write(lr / TABLE, rows)
     notes = tuple((case, rows[case]["note"]) for case in sorted(done) if rows[case]["note"])
     cropped = tuple((case, rows[case]["crop"]) for case in sorted(done) if rows[case]["crop"])
     return DegradeReport(tuple(sorted(done)), tuple(sorted(failed)), notes, cropped, lr / TABLE)
@@ -232,7 +225,7 @@ def _make(job: _Job, folders: _Folders) -> dict[str, str]:
         "lr_sha256": made,
         "note": f"HR has {width}×{height} pixels and was enlarged to {job.hr_size}" if small else "",
     }
-    return {name: _text(value) for name, value in row.items()}
+    return {name: degradations.text(value) for name, value in row.items()}
 
 
 def _crop(height: int, width: int) -> str:
@@ -283,14 +276,14 @@ def _rng(seed: int, case: str) -> np.random.Generator:
 def _read_jobs(table: Path) -> list[_Job]:
     """All rows, checked cell by cell before anything is made."""
     jobs = []
-    for number, (case, row) in enumerate(read_table(table).items(), 2):
+    for number, (case, row) in enumerate(degradations.read(table).items(), 2):
         where = f"{table} row {number}"
         if Path(row["source"]).name != row["source"] or Path(row["source"]).stem != case:
             raise InputError(f"{where}: column source {row['source']!r} is not the file name of case {case!r}.")
         for name, empty in (("hr_sha256", False), ("lr_sha256", True)):
             if not re.fullmatch("[0-9a-f]{64}", row[name]) and not (empty and row[name] == ""):
                 raise InputError(f"{where}: column {name} {row[name]!r} is not a sha256.")
-        scale, hr_size, seed = (_parse(row, name, 0, where) for name in ("scale", "hr_size", "seed"))
+        scale, hr_size, seed = (degradations.parse(row, name, 0, where) for name in ("scale", "hr_size", "seed"))
         try:
             check_sizes(scale, hr_size)
             recipe = plugins.load("recipes", row["recipe"])
@@ -298,85 +291,8 @@ def _read_jobs(table: Path) -> list[_Job]:
             raise InputError(f"{where}: {error}") from None
         samples = recipe.draw(np.random.default_rng(0))  # for the type of each column
         if row["format"] != str(FORMAT):
-            row = row | {name: _text(value) for name, value in recipe.earlier.items() if not row.get(name)}
-        values = {name: _parse(row, name, sample, where) for name, sample in samples.items()}
+            row = row | {name: degradations.text(value) for name, value in recipe.earlier.items() if not row.get(name)}
+        values = {name: degradations.parse(row, name, sample, where) for name, sample in samples.items()}
         hashes = (row["hr_sha256"], row["lr_sha256"])
         jobs.append(_Job(case, row["source"], row["recipe"], scale, hr_size, seed, values, *hashes, where))
     return jobs
-
-
-def _text(value: KnobValue | str) -> str:
-    """What a cell holds: a float by its repr, so that it comes back to the last bit."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _parse(row: Mapping[str, str], name: str, sample: KnobValue | str, where: str) -> Any:
-    """A cell back into a value of the sample's type."""
-    if name not in row:
-        raise InputError(f"{where}: column {name} is missing, which recipe {row['recipe']} needs.")
-    text = row[name]
-    try:
-        if isinstance(sample, bool):
-            return {"true": True, "false": False}[text.lower()]
-        if isinstance(sample, int):
-            return int(text)
-        if isinstance(sample, float):
-            return _finite(text)
-    except (ValueError, KeyError):
-        kind = {bool: "true or false", int: "a whole number", float: "a number"}[type(sample)]
-        raise InputError(f"{where}: column {name} {text!r} is not {kind}.") from None
-    return text
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(number := float(text)):
-        raise ValueError(text)
-    return number
-
-
-def read_table(table: Path) -> dict[str, dict[str, str]]:
-    """Raw rows by case, in the table's order."""
-    return {row["case"]: row for row in read_rows(table)}
-
-
-def read_rows(table: Path) -> Iterator[dict[str, str]]:
-    """Raw rows one by one: in a large study, all of them fill more memory than their file by far."""
-    try:
-        data = io.BytesIO(atomic.read_bytes(table, csvfile.MAX_BYTES))
-        yield from _rows(table, csv.reader(io.TextIOWrapper(data, "utf-8-sig", newline="\n"), strict=True))
-    except FileNotFoundError:
-        raise InputError(f"{table} is not there.") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table} cannot be read as a table ({error}). Restore it, or move it away.") from None
-
-
-def _rows(table: Path, lines: Iterator[list[str]]) -> Iterator[dict[str, str]]:
-    """What stands in a table, if `degrade` can have written it."""
-    header = next(lines, [])
-    if missing := [name for name in (*HEAD, "lr_sha256") if name not in header]:
-        raise InputError(f"{table} has no column {missing[0]}: it was not written by `fsrbench degrade`.")
-    if len({*header}) < len(header):
-        raise InputError(f"{table} names a column twice.")
-    seen: set[str] = set()
-    for number, cells in enumerate(lines, 2):
-        if len(cells) != len(header):
-            raise InputError(f"{table} row {number}: {len(cells)} cells under {len(header)} columns.")
-        row = dict(zip(header, cells, strict=True))
-        if row["format"] not in READABLE:
-            known = " and ".join(READABLE)
-            raise InputError(f"{table} row {number}: column format is {row['format']!r}; this version reads {known}.")
-        if row["case"] in seen:
-            raise InputError(f"{table} row {number}: column case {row['case']!r} stands there twice.")
-        seen.add(row["case"])
-        yield row
-
-
-def _write_rows(table: Path, rows: Mapping[str, Mapping[str, str]]) -> None:
-    """Write all rows by case; a recipe's columns stay in its own order."""
-    ordered = [row for _, row in sorted(rows.items())]
-    drawn = dict.fromkeys(name for row in ordered for name in row if name not in HEAD and name not in TAIL)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, (*HEAD, *drawn, *TAIL), restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(ordered)
-    atomic.write_bytes(table, text.getvalue().encode())

@@ -237,12 +237,13 @@ def weights(download: options.Download = None, as_json: options.AsJson = False) 
 
     Example: fsrbench weights --download GFPGANv1.4.pth
     """
-    from fsrbench.models import weights as table
+    from fsrbench.models import published
+    from fsrbench.models import weights as files
 
-    for name in table.TABLE if "all" in (download or []) else download or []:
+    for name in published.TABLE if "all" in (download or []) else download or []:
         with console.interruptible(), console.download(name) as progress:
-            table.locate(name, progress=progress)
-    rows = table.status()
+            files.locate(name, progress=progress)
+    rows = files.status()
     if as_json:
         found = [{"name": r.weight.name, "path": r.path and r.path.as_posix(), "state": r.state} for r in rows]
         typer.echo(json.dumps(found, indent=1))

@@ -81,9 +81,9 @@ def references(hr: Path) -> Path | None:
 
 def machine(settings: Settings, device: str, precision: options.Precision, offline: bool) -> Machine:
     """Where networks run, from the options and the settings."""
-    from fsrbench.models import networks
+    from fsrbench.models import devices
 
-    return machine_with(settings, networks.resolve_device(device), precision, offline)
+    return machine_with(settings, devices.resolve_device(device), precision, offline)
 
 
 def machine_with(settings: Settings, device: str, precision: options.Precision, offline: bool) -> Machine:
@@ -99,13 +99,13 @@ def crew(
 ) -> Iterator[tuple[str, int, Executor]]:
     """The device, how many work at once, and who does the work."""
     from fsrbench.case import restore
-    from fsrbench.models import networks
+    from fsrbench.models import devices
     from fsrbench.study.workers import local
 
     if kind is options.Executor.local:
         if address is not None:
             raise SettingsError("--address names a Ray cluster: add --executor ray.")
-        resolved = networks.resolve_device(device)
+        resolved = devices.resolve_device(device)
         usual = options.WORKERS if resolved.startswith("cpu") else restore.BATCH
         yield resolved, max(workers or usual, settings.in_flight()), local
         return

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.values import FAMILIES
-from fsrbench.models import networks, weights
+from fsrbench.models import devices, weights
 
 PACKAGES = ("torch", "torchvision", "spandrel", "insightface", "onnxruntime", "lpips", "piq", "openai", "opencv-python")
 OPTIONAL = {"basicsr": "upstream", "realesrgan": "upstream", "gfpgan": "upstream", "pyiqa": "pyiqa", "ray": "ray"}
@@ -47,7 +47,7 @@ def _packages() -> Iterator[Finding]:
 def _devices() -> Iterator[Finding]:
     import torch
 
-    device = networks.resolve_device("auto")
+    device = devices.resolve_device("auto")
     detail = torch.cuda.get_device_name(device) if device.startswith("cuda") else f"{torch.get_num_threads()} threads"
     yield Finding("device", True, f"{device} ({detail})")
 

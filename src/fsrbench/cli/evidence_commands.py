@@ -41,6 +41,7 @@ def check(
     from fsrbench.files import atomic
     from fsrbench.measure import baseline as baselines
     from fsrbench.measure import check as checking
+    from fsrbench.measure import tolerances
     from fsrbench.show import verdicts
 
     if baseline is None and save_baseline is None:
@@ -50,7 +51,7 @@ def check(
     _distinct(run, baseline, {"--junit": junit, "--markdown": markdown, "--save-baseline": save_baseline})
     status = 0
     if baseline is not None:
-        found = checking.check(run, baseline, checking.parse(tolerance or ()))
+        found = checking.check(run, baseline, tolerances.parse(tolerance or ()))
         status = found.status
         if as_json:
             console.say(foreign.as_json(verdicts.as_json(found)))

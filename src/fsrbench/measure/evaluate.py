@@ -32,7 +32,7 @@ from fsrbench.core.values import PURE, Image, Score
 from fsrbench.files.journal import Journal
 from fsrbench.imaging import images
 from fsrbench.measure.subjects import Evaluation, Subject
-from fsrbench.models import networks, weights
+from fsrbench.models import devices, published
 from fsrbench.study import inputs, record
 from fsrbench.study.store import read_made
 
@@ -126,7 +126,7 @@ def measure(
         else:
             scores += _settled(case, order, current)
     if to_do and any("device" in metric.depends for metric in what.metrics.values()):
-        networks.share_cores(machine, reentrant=True)  # as in a run that restores first: the same sums, a core a case
+        devices.share_cores(machine, reentrant=True)  # as in a run that restores first: the same sums, a core a case
     outcomes = execute.run(partial(_measure, bench), (what.subjects[number] for number in to_do), workers)
     saved = time.monotonic()
     try:
@@ -316,7 +316,7 @@ def identity(name: str, what: Evaluation, machine: Machine, journal: Journal) ->
         "fsrbench": __version__,
         "packages": {package: record.version(package) for package in PACKAGES},
         "code": code,
-        "weights": {one: digest or weights.TABLE[one].sha256 for one, digest in found.items()},
+        "weights": {one: digest or published.TABLE[one].sha256 for one, digest in found.items()},
         "machine": {one: _telling(getattr(machine, one), journal) for one in metric.depends},
         "reference": [what.hr_size, what.limits.of_pictures()] if metric.reference else None,
     }

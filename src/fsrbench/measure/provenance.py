@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from fsrbench.core import plugins
-from fsrbench.models import weights
+from fsrbench.models import published, weights
 from fsrbench.study.config import Settings
 from fsrbench.study.store import RunFolder
 
@@ -150,7 +150,7 @@ def _restored(settings: Settings, family: str, models: list[str], files: Mapping
 
 
 def _source(name: str, digest: str, *, embedded: bool) -> Source:
-    known = weights.TABLE.get(name)
+    known = published.TABLE.get(name)
     if known is not None and known.sha256 == digest:
         return "official"
     return "embedded" if embedded else "own file"
@@ -161,4 +161,4 @@ def _instrument(own: Path | None, official: str, used: bool) -> File | None:
     if own is not None:
         digest = weights.sha256(own) if own.is_file() else ""
         return File(own.name, _source(own.name, digest, embedded=False), digest)
-    return File(official, "official", weights.TABLE[official].sha256) if used else None
+    return File(official, "official", published.TABLE[official].sha256) if used else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
 
-from fsrbench.case import degrade, liveness
+from fsrbench.case import degradations, liveness
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Auditor, Metric
 from fsrbench.core.errors import FsrbenchError, InputError, SettingsError, StoreError
@@ -295,10 +295,10 @@ class _Degraded(Mapping[str, Mapping[str, str]]):
 
 def _degraded(lr: Path, cases: Set[str]) -> tuple[Mapping[str, Mapping[str, str]], tuple[str, ...]]:
     """How these inputs were made, by the table that `degrade` left beside them, and a note where it cannot be read."""
-    table, columns = lr / degrade.TABLE, tuple[str, ...]()
+    table, columns = lr / degradations.TABLE, tuple[str, ...]()
     cells: dict[str, bytes] = {}
     try:
-        for row in degrade.read_rows(table) if table.is_file() else ():
+        for row in degradations.read_rows(table) if table.is_file() else ():
             if row["case"] in cases:
                 columns, cells[row["case"]] = tuple(row), zlib.compress(json.dumps(list(row.values())).encode(), 1)
     except FsrbenchError as error:  # nothing is measured by it: only the plot of strength needs it

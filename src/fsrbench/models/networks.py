@@ -1,9 +1,9 @@
-"""Checkpoints to networks, and pictures through them: safe loading, precision, tiles.
+"""Checkpoints to networks, and pictures through them: safe loading, tiles.
 
 Nothing in a checkpoint is ever run: only tensors are read, and a pickle that wants more is refused. Every way
 in which a file can be damaged is a `WeightsError` that names it. `upscale` runs a plain network (picture in,
 larger picture out); GFPGAN, which is no such network, is only loaded here and run by its backend. Where files
-come from is `weights.py`; whether an output is sane is decided in `restore.py`.
+come from is `weights.py`; what they compute on is `devices.py`; whether an output is sane is decided in `restore.py`.
 
 A safetensors file of fsrbench's own says what it holds under the metadata key `fsrbench`: JSON with `family`,
 `architecture`, `hyperparameters` (the constructor's) and `version`.
@@ -11,9 +11,6 @@ A safetensors file of fsrbench's own says what it holds under the metadata key `
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,21 +19,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from fsrbench.core import execute
-from fsrbench.core.errors import BadOutput, SettingsError, WeightsError, out_of_memory
-from fsrbench.models import allowance, checkpoints
+from fsrbench.core.errors import BadOutput, WeightsError, out_of_memory
+from fsrbench.models import allowance, checkpoints, devices
 from fsrbench.models.checkpoints import first_line
 
 if TYPE_CHECKING:
     import torch
 
-    from fsrbench.core.contracts import Machine
     from fsrbench.core.values import Image
 
     Tensors: TypeAlias = dict[str, torch.Tensor]
 
 T = TypeVar("T")
-PRECISIONS = ("fp32", "fp16", "bf16")
 LARGEST_SCALE = 16
 """Factor of a network; usual ones have 2 or 4."""
 SMALLEST_TILE = 32
@@ -186,68 +180,6 @@ def _reach(module: torch.nn.Module, architecture: str) -> int:
 # -------------------------------------------------------------------- running
 
 
-def resolve_device(name: str) -> str:
-    """A device that is there: `auto` takes CUDA, then Apple's MPS, then the CPU."""
-    if name == "cpu" or (name == "auto" and _no_accelerator()):
-        return "cpu"
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise SettingsError(f"--device {name}: {str(error).splitlines()[0]} Use auto or cpu.") from None
-    return name
-
-
-def _no_accelerator() -> bool:
-    """Is it certain that there is none, since there is no driver? Loading torch to ask it takes a second or two."""
-    if sys.platform == "darwin" or Path("/dev/kfd").exists():  # Apple's and AMD's: torch knows
-        return False
-    try:
-        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return True
-    return False
-
-
-def share_cores(machine: Machine, reentrant: bool) -> int:
-    """Set the threads of a pass, and say how many passes may run side by side.
-
-    On a CPU each core has a pass of its own: passes do not wait for one another, as the threads of one pass do, and
-    what a pass computes is the same on any number of cores (torch adds in another order with more threads). A GPU
-    takes one pass at a time, which may be a batch. It holds for this thread and for those to come, in the whole
-    process: a thread that has computed before keeps what it had, until it calls this itself.
-    """
-    if not machine.device.startswith("cpu"):
-        return 1
-    import torch
-
-    own = machine.cores or execute.cores()
-    threads = 1 if reentrant else own
-    if torch.get_num_threads() != threads:  # setting it makes torch forget how its convolutions are done best
-        torch.set_num_threads(threads)
-    return own if reentrant else 1
-
-
-def check_precision(precision: str, device: str) -> None:
-    """Refuse what the device cannot do, before anything is loaded."""
-    if precision not in PRECISIONS:
-        raise SettingsError(f"There is no precision {precision!r}. Known: {', '.join(PRECISIONS)}.")
-    if precision == "fp16" and device.startswith("cpu"):
-        raise SettingsError("fp16 does not run on the CPU. Choose --precision bf16 (fast) or fp32 (exact).")
-
-
-def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[Any]:
-    """The context in which networks compute at a precision."""
-    import torch
-
-    if precision == "fp32":
-        return contextlib.nullcontext()
-    return torch.autocast(device.partition(":")[0], torch.float16 if precision == "fp16" else torch.bfloat16)
-
-
 def to_tensor(images: Sequence[Image], precision: str, device: str) -> torch.Tensor:
     """Pictures of one size as N×3×H×W on the device.
 
@@ -305,7 +237,7 @@ def _run(network: LoadedNetwork, lrs: Sequence[Image], precision: str, device: s
     """One forward pass."""
     import torch
 
-    with torch.inference_mode(), autocast(precision, device):
+    with torch.inference_mode(), devices.autocast(precision, device):
         return to_images(network.module(to_tensor(lrs, precision, device)))
 
 

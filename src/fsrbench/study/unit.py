@@ -44,7 +44,7 @@ from fsrbench.core.values import (
 )
 from fsrbench.files.downloads import sha256
 from fsrbench.imaging import images, png
-from fsrbench.models import networks
+from fsrbench.models import devices
 from fsrbench.study import inputs, ledger
 from fsrbench.study.config import Settings
 from fsrbench.study.store import RunFolder
@@ -174,7 +174,7 @@ def open_family(
     chosen = settings.families[family]
     backend = plugins.load("backends", chosen.backend)
     restorer = backend.open(settings.backend_settings(family), machine)
-    lanes = networks.share_cores(machine, backend.reentrant)
+    lanes = devices.share_cores(machine, backend.reentrant)
     batch = 1 if machine.device.startswith("cpu") else BATCH
     pipeline = Pipeline(restorer, settings.offered(family), settings.scale, machine.precision, batch, lanes)
     arms: dict[str, Intervention] = {name: rerun.intervene for name, arm in settings.arms.items() if arm.way == "rerun"}

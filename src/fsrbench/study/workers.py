@@ -18,7 +18,7 @@ from fsrbench.case.liveness import Trial
 from fsrbench.core import execute
 from fsrbench.core.contracts import Assuming, Machine, Paid
 from fsrbench.core.values import Case
-from fsrbench.models import networks
+from fsrbench.models import devices
 from fsrbench.study import unit
 from fsrbench.study.config import Settings
 from fsrbench.study.store import RunFolder
@@ -110,7 +110,7 @@ class OpenStudy:
                     family, self._settings, self._machine, self._auditors, self._look, self._folder
                 )
             bench = self._bench
-        networks.share_cores(self._machine, bench.reentrant)  # this thread may have worked for another family before
+        devices.share_cores(self._machine, bench.reentrant)  # this thread may have worked for another family before
         return bench
 
 

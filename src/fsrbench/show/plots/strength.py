@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsrbench.case.degrade import HEAD, TAIL
+from fsrbench.case.degradations import HEAD, TAIL
 from fsrbench.measure.results import Results
 from fsrbench.show.plots import _data, _grid, _style
 from fsrbench.show.plots._data import Row

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from conftest import draw_face
 from fsrbench.core import plugins
 from fsrbench.core.values import PURE, Audit, Decision, Failure, Restoration, Round, Score, Trail, Verdict
 from fsrbench.imaging import images
@@ -15,6 +14,7 @@ from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.study.store import RunFolder
+from support import draw_face
 
 EVIL = "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'>\u2028 & \"é\" ]]>"
 """What an auditor, a server or a table may say."""
