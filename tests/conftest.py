@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,29 @@ def face(eval_faces: Path) -> Image:
     return images.fit_square(images.read(eval_faces / "ffhq_00000.png"), 512)
 
 
-@pytest.fixture(autouse=True)
-def _no_outside_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _no_outside_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test sees the user's cache, keys or settings, and none may download."""
-    for name in [n for n in os.environ if n.startswith(("OPENAI_", "FSRBENCH_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("FSRBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.setenv("FSRBENCH_OFFLINE", "1")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith(("OPENAI_", "FSRBENCH_"))]:
+            patch.delenv(name)
+        patch.setenv("FSRBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.setenv("FSRBENCH_OFFLINE", "1")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_power_is_cut() -> Iterator[None]:
+    """Nothing waits for the disk: a process that is killed leaves what it wrote to the system."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _file: None)
+        yield
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An evaluation draws no plots, which take most of its time: for tests that look at everything else."""
+    monkeypatch.setattr("fsrbench.show.plots.draw", lambda _results: [])
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -24,7 +24,7 @@ from fsrbench.cli import app
 from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.measure import baseline, check, tolerances
 from fsrbench.measure.baseline import Baseline, Figure
-from fsrbench.measure.summary import FORMAT
+from fsrbench.measure.summary_values import FORMAT
 from fsrbench.measure.tolerances import Tolerance
 from fsrbench.show import verdicts
 

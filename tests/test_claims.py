@@ -62,6 +62,6 @@ def test_the_real_differences_are_skewed_and_would_mislead_other_tests(bench: Mo
 def test_a_true_effect_is_claimed(bench: ModuleType) -> None:
     rng = np.random.default_rng(1)
     found = bench.summary(bench.skewed(rng, 50) + 2.0, bench.CONTENDERS)
-    said = found["findings"]["general"]
+    said = found.findings["general"]
     fell = len(bench.CONTENDERS)  # NIQE is better where it is lower
     assert (said.count("better in"), said.count("worse in")) == (bench.TESTS - fell, fell)

@@ -16,6 +16,7 @@ from support import ROOT, draw_face
 from support.command import PLAIN, fsrbench, typed
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+pytestmark = pytest.mark.usefixtures("no_plots")
 
 
 @pytest.fixture

@@ -278,7 +278,7 @@ def test_the_oracle_is_never_worse_than_pure(
     assert len(gains) == 3
     assert min(gains) >= 0
     assert max(gains) > 0
-    assert "privileged" in summary["marks"]["oracle"]
+    assert "privileged" in summary.marks["oracle"]
     for path in (out / "audits" / family / "oracle").glob("*-1.json"):
         record = json.loads(path.read_text(encoding="utf-8"))
         tried = [trial["knobs"] for trial in record["tried"]]

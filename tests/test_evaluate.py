@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from fsrbench.core.errors import InputError, StoreError
 from fsrbench.core.execute import untracked
 from fsrbench.core.values import Image, Score
 from fsrbench.imaging import images
-from fsrbench.measure import evaluate, subjects
+from fsrbench.measure import evaluate, subjects, summary_file
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.summary import summarise
@@ -48,15 +47,15 @@ def folders(tmp_path: Path) -> tuple[Path, dict[str, Path]]:
 def test_plain_folders(folders: tuple[Path, dict[str, Path]], tmp_path: Path) -> None:
     what = subjects.of_folders(folders[0], folders[1], "mine", chosen(["psnr", "ssim"], 192))
     summary = publish.publish(what, RunFolder(tmp_path / "out"), MACHINE, 2, untracked)
-    psnr = summary["families"]["mine"]["psnr"]
+    psnr = summary.families["mine"]["psnr"]
     scores = scorefile.read(tmp_path / "out" / "scores.csv")
     pure = {s.case: s.value for s in scores if (s.metric, s.arm) == ("psnr", "pure")}
     arm = {s.case: s.value for s in scores if (s.metric, s.arm) == ("psnr", "lvlm")}
-    assert psnr["n"] == 3
-    assert psnr["pure"] == pytest.approx(np.mean(list(pure.values())), abs=1e-6)
-    assert psnr["arms"]["lvlm"]["delta"] == pytest.approx(np.mean([arm[c] - pure[c] for c in pure]), abs=1e-6)
-    assert psnr["arms"]["lvlm"]["delta"] < -5
-    assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8")) == summary
+    assert psnr.n == 3
+    assert psnr.pure == pytest.approx(np.mean(list(pure.values())), abs=1e-6)
+    assert psnr.arms["lvlm"].delta == pytest.approx(np.mean([arm[c] - pure[c] for c in pure]), abs=1e-6)
+    assert psnr.arms["lvlm"].delta < -5
+    assert summary_file.read(tmp_path / "out" / "summary.json") == summary
     assert len(list((tmp_path / "out" / "mine" / "panels").glob("*.png"))) == 3
 
 
@@ -64,9 +63,9 @@ def test_a_case_that_an_arm_lacks_does_not_enter_its_delta(folders: tuple[Path, 
     (folders[1]["lvlm"] / "1.png").unlink()
     what = subjects.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], 192))
     summary = summarise(what, Numbers(evaluate.measure(what, MACHINE)))
-    entry = summary["families"]["mine"]["psnr"]
-    assert (entry["n"], entry["arms"]["lvlm"]["n"]) == (3, 2)
-    assert entry["arms"]["lvlm"]["pure"] != entry["pure"]
+    entry = summary.families["mine"]["psnr"]
+    assert (entry.n, entry.arms["lvlm"].n) == (3, 2)
+    assert entry.arms["lvlm"].pure != entry.pure
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -106,14 +105,14 @@ def test_missing_is_said_and_never_zero(folders: tuple[Path, dict[str, Path]], t
     names = ["psnr", "niqe", "lpips", "arcface"]
     what = subjects.of_folders(folders[0], folders[1], "mine", chosen(names, 192))
     summary = publish.publish(what, RunFolder(tmp_path / "out"), MACHINE, 1, untracked)
-    own = summary["families"]["mine"]
-    assert (own["psnr"]["n"], own["psnr"]["na"]) == (2, 1)
-    assert own["psnr"]["why_na"] == ["no reference for this case"]
-    assert own["niqe"]["n"] == 3
+    own = summary.families["mine"]
+    assert (own["psnr"].n, own["psnr"].na) == (2, 1)
+    assert own["psnr"].why_na == ("no reference for this case",)
+    assert own["niqe"].n == 3
     for name in ("lpips", "arcface"):
-        assert own[name]["pure"] is None
-        assert {own[name]["arms"]["lvlm"][key] for key in ("pure", "mean", "delta", "low", "p")} == {None}
-        assert "fsrbench weights --download" in " ".join(own[name]["why_na"])
+        assert own[name].pure is None
+        assert {getattr(own[name].arms["lvlm"], key) for key in ("pure", "mean", "delta", "low", "p")} == {None}
+        assert "fsrbench weights --download" in " ".join(own[name].why_na)
     text = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
     assert "n/a" in text
     assert "fsrbench weights --download" in text
@@ -125,9 +124,9 @@ def test_a_damaged_picture_costs_its_case_only(folders: tuple[Path, dict[str, Pa
     (folders[1]["lvlm"] / "0.png").write_bytes(b"broken")
     what = subjects.of_folders(folders[0], folders[1], "mine", chosen(["psnr"], 192))
     summary = publish.publish(what, RunFolder(tmp_path / "out"), MACHINE, 1, untracked)
-    psnr = summary["families"]["mine"]["psnr"]
-    assert (psnr["n"], psnr["arms"]["lvlm"]["n"]) == (3, 2)
-    assert "0.png" in psnr["why_na"][0]
+    psnr = summary.families["mine"]["psnr"]
+    assert (psnr.n, psnr.arms["lvlm"].n) == (3, 2)
+    assert "0.png" in psnr.why_na[0]
 
 
 def test_a_reference_of_another_size_is_explained(folders: tuple[Path, dict[str, Path]]) -> None:

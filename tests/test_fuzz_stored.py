@@ -34,7 +34,7 @@ from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.files import csvfile, journal
 from fsrbench.imaging import images
-from fsrbench.measure import baseline, check, evaluate, scores, subjects, summary
+from fsrbench.measure import baseline, check, evaluate, scores, subjects, summary, summary_file
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.show import findings, publish, report, tables
 from fsrbench.study import config, families, inputs, record, sheets, unit
@@ -103,8 +103,8 @@ def show(folder: RunFolder, settings: config.Settings) -> None:
     cases = publish._Cases.of(what, numbers, folder.journal)
     assert cases.content
     found = summary.summarise(what, Numbers(numbers), failures)
-    found = {**found, "findings": findings.tell(found)}
-    publish.write_summary(folder.root, found)
+    found = replace(found, findings=findings.tell(found))
+    publish.write_summary(folder, found)
     tables.terminal(found)
     report.build(Results(folder.root, what, Numbers(numbers), found))
     folder.journal.save()
@@ -136,6 +136,9 @@ def steps(root: Path, file: Path) -> list[Callable[[], object]]:
     def compared() -> None:
         check.check(folder.root, root / "baseline.json", {})
 
+    def summed() -> None:
+        summary_file.read(folder.root / "summary.json")
+
     def tabled() -> None:
         sheets.write(folder)
 
@@ -154,7 +157,7 @@ def steps(root: Path, file: Path) -> list[Callable[[], object]]:
         "scores.csv": [evaluated],
         "degradations.csv": [evaluated],
         "run_config.csv": [tabled],
-        "summary.json": [compared],
+        "summary.json": [compared, summed],
         "baseline.json": [compared],
         "cache": [remembered],
     }[file.name if file.name in STORED else next(part for part in file.parts if part in STORED)]

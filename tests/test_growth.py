@@ -20,7 +20,7 @@ from fsrbench.core.values import Trail
 from fsrbench.files import csvfile, journal
 from fsrbench.files.journal import Journal
 from fsrbench.imaging import images
-from fsrbench.measure import evaluate, subjects
+from fsrbench.measure import evaluate, subjects, summary_file
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers, Results
@@ -54,7 +54,7 @@ def numbers(out: Path) -> None:
     what = subjects.of_run(folder, Settings.model_validate(folder.study()["settings"]))
     scores = evaluate.measure(what, MACHINE, journal=folder.journal)
     scorefile.write(out / "scores.csv", scores)
-    publish.write_summary(out, {**summarising.summarise(what, Numbers(scores)), "findings": {}})
+    publish.write_summary(folder, summarising.summarise(what, Numbers(scores)))
 
 
 def finished(out: Path) -> Results:
@@ -62,7 +62,7 @@ def finished(out: Path) -> Results:
     folder = RunFolder(out)
     what = subjects.of_run(folder, Settings.model_validate(folder.study()["settings"]))
     numbers = Numbers(scorefile.read(out / "scores.csv"))
-    return Results(out, what, numbers, json.loads((out / "summary.json").read_bytes()))
+    return Results(out, what, numbers, summary_file.read(out / "summary.json"))
 
 
 def told(out: Path) -> None:

@@ -14,7 +14,7 @@ from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import InputError
 from fsrbench.core.execute import untracked
-from fsrbench.core.values import Score
+from fsrbench.core.values import Score, to_json
 from fsrbench.experiments import gains, headroom
 from fsrbench.imaging import images
 from fsrbench.measure import scores as scorefile
@@ -210,7 +210,7 @@ def test_no_headroom_to_speak_of_is_said(found: dict[str, Any]) -> None:
 
 def test_it_is_said_that_the_oracle_is_privileged(found: dict[str, Any]) -> None:
     stored = (found["out"] / "headroom.json").read_text(encoding="utf-8")
-    assert json.loads(stored) == {key: value for key, value in found.items() if key != "out"}
+    assert json.loads(stored) == to_json({key: value for key, value in found.items() if key != "out"})
     overviews.write_headroom(found, found["out"])
     text = (found["out"] / "headroom.md").read_text(encoding="utf-8")
     assert "privileged" in text

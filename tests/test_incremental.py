@@ -640,6 +640,7 @@ def test_a_report_loses_and_adds_none(tmp_path: Path, what: str) -> None:
         scorefile.hold(tmp_path / "scores.csv", now)
 
 
+@pytest.mark.usefixtures("no_plots")
 @pytest.mark.parametrize("folder", ["pure-fsr", "fsr+s"])
 def test_pictures_of_a_run_that_were_exchanged_have_no_number(tmp_path: Path, folder: str) -> None:
     """Also where the number is known by the file itself, and nothing would have to be decoded for it."""
@@ -698,6 +699,7 @@ def test_a_finished_run_typed_again_writes_nothing(
     assert told() == before
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_a_changed_input_is_noticed_and_one_that_is_only_newer_is_not(
     typed: Callable[[], RunOutcome], tmp_path: Path
 ) -> None:
@@ -711,6 +713,7 @@ def test_a_changed_input_is_noticed_and_one_that_is_only_newer_is_not(
     assert typed().failures == []
 
 
+@pytest.mark.usefixtures("no_plots")
 @pytest.mark.parametrize("name", ["run_config.csv", "failures.csv", "summary.json"])
 def test_a_table_that_a_kill_left_out_is_written_by_the_next(
     typed: Callable[[], RunOutcome], tmp_path: Path, name: str
@@ -723,6 +726,7 @@ def test_a_table_that_a_kill_left_out_is_written_by_the_next(
     assert file.read_bytes() == before
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_a_trail_is_parsed_once_and_again_when_it_changed(tmp_path: Path, typed: Callable[[], RunOutcome]) -> None:
     folder = typed().folder
     first = folder.trail("general", "0")
@@ -735,6 +739,7 @@ def test_a_trail_is_parsed_once_and_again_when_it_changed(tmp_path: Path, typed:
     assert list(changed.arms) == ["other"]
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_a_changed_trail_redraws_its_panel_alone(
     typed: Callable[[], RunOutcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

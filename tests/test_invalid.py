@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from fsrbench.imaging import images
 from fsrbench.measure import evaluate, mishaps, subjects
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.summary import summarise
+from fsrbench.measure.summary_values import Canaries, Summary
 from fsrbench.show import caveats, findings, tables
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
@@ -35,7 +37,7 @@ def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-def go(tmp_path: Path, *steps: Step, share: float = 0.5, **more: Any) -> tuple[RunOutcome, Any, dict[str, Any]]:
+def go(tmp_path: Path, *steps: Step, share: float = 0.5, **more: Any) -> tuple[RunOutcome, Any, Summary]:
     """Four faces audited by a server that answers so, measured; the run, its settings, the summary."""
     for number in range(4):
         images.write(tmp_path / "hr" / f"face{number}.png", draw_face(48, number))
@@ -51,18 +53,18 @@ def go(tmp_path: Path, *steps: Step, share: float = 0.5, **more: Any) -> tuple[R
     what = subjects.of_run(outcome.folder, made)
     scores = evaluate.measure(what, machine, 1, execute.untracked, outcome.folder.journal)
     found = summarise(what, Numbers(scores), outcome.folder.failures())
-    return outcome, settings, {**found, "findings": findings.tell(found)}
+    return outcome, settings, replace(found, findings=findings.tell(found))
 
 
 def test_all_replies_cut_off_is_no_finding_and_exit_three(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outcome, settings, summary = go(tmp_path, CUT)
     told = "4 of 4 replies could not be used (cut off at the token limit): nothing can be said of FSR+LVLM."
-    assert summary["findings"]["general"] == told
-    counts = summary["counts"]["general"]["arms"]["lvlm"]
-    assert (counts["replies"], counts["unusable"], counts["void"]) == (4, {"cut off at the token limit": 4}, True)
-    effect = summary["families"]["general"]["psnr"]["arms"]["lvlm"]
-    assert (effect["void"], effect["p"], effect["p_adjusted"]) == (True, None, None)
-    assert summary["statistics"]["tests"] == 0
+    assert summary.findings["general"] == told
+    counts = summary.counts["general"].arms["lvlm"]
+    assert (counts.replies, counts.unusable, counts.void) == (4, {"cut off at the token limit": 4}, True)
+    effect = summary.families["general"]["psnr"].arms["lvlm"]
+    assert (effect.void, effect.p, effect.p_adjusted) == (True, None, None)
+    assert summary.statistics.tests == 0
     text = tables.markdown(summary)
     assert "equal" not in text
     assert "**2" not in text  # no mean is bold
@@ -81,7 +83,7 @@ def test_all_replies_cut_off_is_no_finding_and_exit_three(tmp_path: Path, capsys
 
 def test_from_which_share_on_is_a_setting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outcome, settings, summary = go(tmp_path, REFUSED, FINE)
-    told = summary["findings"]["general"]
+    told = summary.findings["general"]
     assert "1 of 4 replies could not be used (refused): there the picture stood as it was." in told
     assert "left every picture as it was" in told
     console.finish(outcome, settings)  # a quarter is less than half: exit status 0
@@ -130,19 +132,22 @@ def test_a_fault_that_an_auditor_does_not_name_is_one_of_form() -> None:
 
 
 def test_kinds_are_counted_where_there_are_several() -> None:
-    counts = {"replies": 20, "unusable": {"refused": 2, "empty": 1}}
-    assert mishaps.told(counts) == "3 of 20 replies could not be used (2 refused, 1 empty)"
-    assert mishaps.told({"replies": 1, "unusable": {}}) == ""
+    assert mishaps.told(20, {"refused": 2, "empty": 1}) == "3 of 20 replies could not be used (2 refused, 1 empty)"
+    assert mishaps.told(1, {}) == ""
     assert not mishaps.mostly_unusable(0, {}, 0)
 
 
 def test_the_sentence_says_what_else_a_reader_must_know(tmp_path: Path) -> None:
     _, _, summary = go(tmp_path, FINE)
-    counts = summary["counts"]["general"]
-    counts["failed"] = 2
-    counts["arms"]["lvlm"]["failed"] = 3
-    summary |= {"canaries": {"lvlm": {"shown": 4, "looked": 1}}, "dead_knobs": {"general": ["dehalo"]}}
-    told = findings.tell(summary)["general"]
+    counts = summary.counts["general"]
+    lvlm = replace(counts.arms["lvlm"], failed=3)
+    worse = replace(
+        summary,
+        counts={"general": replace(counts, failed=2, arms={"lvlm": lvlm})},
+        canaries={"lvlm": Canaries(shown=4, looked=1)},
+        dead_knobs={"general": ("dehalo",)},
+    )
+    told = findings.tell(worse)["general"]
     for sentence in (
         "FSR+LVLM failed on 3 of 7 cases, which are not in these numbers.",
         "FSR+LVLM told spoilt pictures from real ones in 1 of 4 samples only: it is not looking at the pictures.",
@@ -150,10 +155,10 @@ def test_the_sentence_says_what_else_a_reader_must_know(tmp_path: Path) -> None:
         "Asking for dehalo is asking for nothing: it moves no pixel, so no arm gained by that.",
     ):
         assert sentence in told
-    assert not list(caveats.lines(summary))
+    assert not list(caveats.lines(worse))
 
 
 def test_failures_stand_in_the_summary_once_for_each_reason(tmp_path: Path) -> None:
     _, _, summary = go(tmp_path, FINE)
-    summary["failures"] = ["general lvlm, 1,000 cases (a, b, c, …): 401"]
-    assert "- failed: general lvlm, 1,000 cases (a, b, c, …): 401" in tables.markdown(summary)
+    failed = replace(summary, failures=("general lvlm, 1,000 cases (a, b, c, …): 401",))
+    assert "- failed: general lvlm, 1,000 cases (a, b, c, …): 401" in tables.markdown(failed)

@@ -30,6 +30,7 @@ from fsrbench.imaging import images
 from fsrbench.measure import subjects
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.summary import summarise
+from fsrbench.measure.summary_values import Summary
 from fsrbench.show import tables
 from fsrbench.study import config, families, ledger
 from fsrbench.study.run import RunOutcome, run_study
@@ -94,7 +95,7 @@ def run(server: Loopback, lr: Path, out: Path, workers: int = 8, **more: Any) ->
     return run_study(settings(server, **more), MACHINE, lr, None, out, workers=workers)
 
 
-def summed(out: Path) -> dict[str, Any]:
+def summed(out: Path) -> Summary:
     """The summary of what is stored, nothing measured."""
     folder = RunFolder(out)
     chosen = config.Settings.model_validate(folder.study()["settings"])
@@ -154,8 +155,8 @@ def test_what_was_paid_is_in_the_summary_and_on_the_terminal(
         )  # what is known from the reply that is kept refuses the case at once
         assert (till.requests, "below what a case can cost" in again.stopped) == (1, True)
     summary = summed(out)
-    arm = summary["counts"]["general"]["arms"]["lvlm"]
-    assert (arm["done"], arm["unfinished"], arm["requests"], arm["tokens"], arm["cost"]) == (0, 1, 1, 1050, PRICE)
+    arm = summary.counts["general"].arms["lvlm"]
+    assert (arm.done, arm.unfinished, arm.requests, arm.tokens, arm.cost) == (0, 1, 1, 1050, PRICE)
     text = tables.markdown(summary)
     assert "includes 1 case that it has not finished" in text
     assert "| lvlm | 0 | 0 | 0 | 0 | 1 | 1050 | 2.4000 |" in text
@@ -175,7 +176,7 @@ def test_a_case_cut_off_by_an_unreachable_server_goes_on_where_it_was(tmp_path: 
         spent = ledger.spent(first.folder)["lvlm"]
         assert (spent.cases, spent.usage.cost, spent.unfinished.cost) == (2, 2 * PRICE, 2 * PRICE)
         arm = summed(tmp_path / "out")["counts"]["general"]["arms"]["lvlm"]
-        assert (arm["failed"], arm["unfinished"], arm["cost"]) == (2, 2, 2 * PRICE)
+        assert (arm.failed, arm.unfinished, arm.cost) == (2, 2, 2 * PRICE)
         assert run(server, lr, tmp_path / "out").failures == []
         assert till.requests == 6  # two questions twice: they were refused, and are not paid
         assert run(server, lr, tmp_path / "whole").failures == []

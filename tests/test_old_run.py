@@ -8,16 +8,22 @@ made again.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
+import shutil
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from fsrbench.cli.app import app
+from fsrbench.core.values import to_json
+from fsrbench.measure import summary_file
+from fsrbench.study.store import as_json
 from support import ROOT
 
 ARMS = ("script", "guarded", "unkept", "rerun", "random", "oracle", "heuristic")
@@ -37,15 +43,32 @@ SAME = [
 ]
 
 
+def unpacked(root: Path) -> Path:
+    """The folder, where a test works."""
+    with zipfile.ZipFile(ROOT / "tests" / "data" / "run-format-1.zip") as packed:
+        packed.extractall(root)
+    study = root / "run" / "study.yaml"
+    study.write_text(study.read_text(encoding="utf-8").replace("ROOT", root.as_posix()), encoding="utf-8")
+    return root
+
+
 @pytest.fixture
 def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder, unpacked where the test works."""
-    with zipfile.ZipFile(ROOT / "tests" / "data" / "run-format-1.zip") as packed:
-        packed.extractall(tmp_path)
-    study = tmp_path / "run" / "study.yaml"
-    study.write_text(study.read_text(encoding="utf-8").replace("ROOT", tmp_path.as_posix()), encoding="utf-8")
+    """Unpacked for one test."""
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return unpacked(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Measured and drawn anew, once for several tests."""
+    root = unpacked(tmp_path_factory.mktemp("evaluated"))
+    shutil.copy(root / "run" / "scores.csv", root / "then.csv")
+    (root / "run" / "scores.csv").unlink()
+    (root / "run" / ".journal").unlink()
+    with contextlib.chdir(root):
+        fsrbench("evaluate", "run")
+        yield root
 
 
 def fsrbench(*words: str, status: int = 0) -> str:
@@ -60,12 +83,13 @@ def pictures(run: Path, *kinds: str) -> dict[str, str]:
     return {path.relative_to(run).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
-def numbers(root: Path) -> list[tuple[str, ...]]:
+def numbers(table: Path) -> list[tuple[str, ...]]:
     """Every score, as far as its metric was measured then."""
-    with (root / "run" / "scores.csv").open(encoding="utf-8", newline="") as file:
+    with table.open(encoding="utf-8", newline="") as file:
         return sorted(tuple(row[name] for name in COLUMNS) for row in csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_it_resumes_without_a_change(old: Path) -> None:
     """The case that failed fails again, for the same reason; a picture that was deleted comes back as it was."""
     before = pictures(old / "run")
@@ -77,23 +101,28 @@ def test_it_resumes_without_a_change(old: Path) -> None:
     assert pictures(old / "run") == before
 
 
-def test_its_numbers_are_measured_again_to_the_last_digit(old: Path) -> None:
-    before = numbers(old)
-    (old / "run" / "scores.csv").unlink()
-    (old / "run" / ".journal").unlink()
-    fsrbench("evaluate", "run")
-    assert numbers(old) == before
+@pytest.mark.slow
+def test_its_numbers_are_measured_again_to_the_last_digit(evaluated: Path) -> None:
+    assert numbers(evaluated / "run" / "scores.csv") == numbers(evaluated / "then.csv")
 
 
-def test_it_holds_against_its_own_baseline(old: Path) -> None:
-    fsrbench("evaluate", "run")
+@pytest.mark.slow
+def test_its_summary_is_written_byte_by_byte_as_before(evaluated: Path) -> None:
+    """`data/summary-format-3.json` was written before the summary became a typed value; it is also read back whole."""
+    expected = ROOT / "tests" / "data" / "summary-format-3.json"
+    assert (evaluated / "run" / "summary.json").read_bytes() == expected.read_bytes()
+    assert as_json(to_json(summary_file.read(expected))) == expected.read_bytes()
+
+
+@pytest.mark.slow
+def test_it_holds_against_its_own_baseline(evaluated: Path) -> None:
     fsrbench("check", "run", "--baseline", "baseline.json")
 
 
-def test_it_is_reported(old: Path) -> None:
-    fsrbench("evaluate", "run")
+@pytest.mark.slow
+def test_it_is_reported(evaluated: Path) -> None:
     fsrbench("report", "run")
-    page = (old / "run" / "report" / "data.js").read_text(encoding="utf-8")
+    page = (evaluated / "run" / "report" / "data.js").read_text(encoding="utf-8")
     assert all(case in page for case in ("anna", "béla", "c d"))
 
 

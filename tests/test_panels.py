@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +14,14 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 
 from fsrbench.cli import doctor
+from fsrbench.core import plugins
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.values import Image, Score
 from fsrbench.imaging import images
+from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Subject
+from fsrbench.measure.summary import summarise
+from fsrbench.measure.summary_values import MetricFacts, Summary
 from fsrbench.show import drawing, panels
 from support import draw_face
 
@@ -38,16 +41,13 @@ def subject(root: Path, case: str = "one", family: str = "general", **arms: Imag
     return Subject(family, case, None, None, variants)
 
 
-def summary(values: dict[str, float | None], *families: str) -> dict[str, Any]:
+def summary(values: dict[str, float | None], *families: str) -> Summary:
     """A summary of one case in which only PSNR and NIQE are declared; `values` are PSNR by arm."""
-    entry: dict[str, Any] = {"n": 1, "pure": values["pure"], "arms": {}, "why_na": []}
-    return {
-        "metrics": {
-            "psnr": {"label": "PSNR", "better": "higher", "digits": 3, "unit": "dB"},
-            "niqe": {"label": "NIQE", "better": "lower", "digits": 3, "unit": ""},
-        },
-        "families": {f: {"psnr": entry, "niqe": {**entry, "n": 0, "pure": None}} for f in families or ("general",)},
-    }
+    named = families or ("general",)
+    metrics = {name: plugins.load("metrics", name) for name in ("psnr", "niqe")}
+    subjects = [Subject(family, "one", None, None, {arm: Path(arm) for arm in values}) for family in named]
+    found = [replace(score, family=family) for family in named for score in scores(values)]
+    return summarise(Evaluation(subjects, metrics), Numbers(found))
 
 
 def scores(values: dict[str, float | None]) -> list[Score]:
@@ -166,8 +166,8 @@ def test_a_long_name_takes_no_number_away(tmp_path: Path, written: list[drawing.
 
 
 def test_all_metrics_stand_on_a_narrow_panel(tmp_path: Path, written: list[drawing.Text]) -> None:
-    own, many = subject(tmp_path), summary(PURE_ONLY)
-    many["metrics"] = {f"m{i}": {"label": f"Metric {i}", "better": "higher", "digits": 3} for i in range(12)}
+    own, metrics = subject(tmp_path), {f"m{i}": MetricFacts(f"Metric {i}", "higher", 3, "") for i in range(12)}
+    many = replace(summary(PURE_ONLY), metrics=metrics)
     panel = panels.draw(own, [], Evaluation([own], {}), many)
     last = next(t for t in written if t.words == "Metric 11 ")
     assert last.at[0] + drawing.length(last.words, last.size) < panel.shape[1]

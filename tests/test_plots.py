@@ -124,9 +124,8 @@ def make(
     return Results(root, what, numbers, summary.summarise(what, numbers, failures))
 
 
-def effect(results: Results, metric: str, arm: str, family: str = "general") -> dict[str, Any]:
-    found: dict[str, Any] = results.summary["families"][family][metric]["arms"][arm]
-    return found
+def effect(results: Results, metric: str, arm: str, family: str = "general") -> Any:
+    return results.summary.families[family][metric].arms[arm]
 
 
 def named(axes: Axes, gid: str) -> list[Any]:
@@ -318,12 +317,12 @@ def test_forest_draws_the_summary_s_intervals(tmp_path: Path) -> None:
         means = {line.get_xdata()[0]: line for line in named(axes, "mean")}
         for arm, role in ARMS.items():
             found = effect(results, metric, arm)
-            assert (found["low"], found["high"]) in intervals
-            sign: Line2D = means[found["delta"]]
+            assert (found.low, found.high) in intervals
+            sign: Line2D = means[found.delta]
             assert sign.get_marker() == _style.MARKERS[role]
             filled = sign.get_markerfacecolor() != "white"
-            assert filled == (wording.standing_out(results.summary, metric, found) != 0)
-    assert len({f["delta"] for f in (effect(results, "psnr", arm) for arm in ARMS)}) == len(ARMS)
+            assert filled == (wording.standing_out(results.summary.metrics[metric], found) != 0)
+    assert len({f.delta for f in (effect(results, "psnr", arm) for arm in ARMS)}) == len(ARMS)
 
 
 def test_a_sign_is_filled_where_a_difference_is_shown_and_nowhere_else(tmp_path: Path) -> None:
@@ -332,7 +331,7 @@ def test_a_sign_is_filled_where_a_difference_is_shown_and_nowhere_else(tmp_path:
     def filled(n: int) -> bool:
         results = make(tmp_path, n=n, arms={"lvlm": "contender"}, move=lambda f, m, a, i: 1 + 0.01 * i)
         (sign,) = named(panel(forest.figure(results), "forest:psnr"), "mean")  # type: ignore[arg-type]
-        assert effect(results, "psnr", "lvlm")["low"] > 0.9
+        assert effect(results, "psnr", "lvlm").low > 0.9
         return bool(sign.get_markerfacecolor() != "white")
 
     assert not filled(3)
@@ -343,7 +342,7 @@ def test_forest_marks_a_mean_that_one_case_makes(tmp_path: Path) -> None:
     arms: dict[str, Standing] = {"lvlm": "contender"}
     wild = make(tmp_path, n=20, arms=arms, move=lambda f, m, a, i: 43.0 if i == 7 else spread(f, m, a, i) / 10)
     said = words(forest.figure(wild))  # type: ignore[arg-type]
-    assert f"{wording.chance(effect(wild, 'psnr', 'lvlm')['p_adjusted'])} ‡" in said.split("\n")
+    assert f"{wording.chance(effect(wild, 'psnr', 'lvlm').p_adjusted)} ‡" in said.split("\n")
     assert "one case makes this mean" in said
     assert "‡" not in words(forest.figure(make(tmp_path, n=20, arms=arms)))  # type: ignore[arg-type]
 
@@ -360,7 +359,7 @@ def test_forest_has_better_on_the_right_for_every_metric(tmp_path: Path) -> None
 def test_forest_says_the_adjusted_p_of_tests_and_none_of_yardsticks(tmp_path: Path) -> None:
     results = make(tmp_path, n=30, arms={"lvlm": "contender", "rerun": "floor"}, metrics={"psnr": METRICS["psnr"]})
     said = words(forest.figure(results))  # type: ignore[arg-type]
-    assert wording.chance(effect(results, "psnr", "lvlm")["p_adjusted"]) in said.split("\n")
+    assert wording.chance(effect(results, "psnr", "lvlm").p_adjusted) in said.split("\n")
     assert "–" in said.split("\n")
     assert "noise floor" in said
 
@@ -377,7 +376,7 @@ def test_forest_leaves_out_what_is_missing(tmp_path: Path) -> None:
 def test_forest_s_noise_floor_is_a_band_of_the_family_s_rows(tmp_path: Path) -> None:
     results = make(tmp_path, n=20)
     axes = panel(forest.figure(results), "forest:psnr")  # type: ignore[arg-type]
-    floor = effect(results, "psnr", "lvlm")["floor"]
+    floor = effect(results, "psnr", "lvlm").floor
     assert floor > 0
     edges = [band.get_paths()[0].vertices[:, 0] for band in axes.collections]
     assert len(edges) == len(ARMS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -13,8 +12,10 @@ from fsrbench import __version__
 from fsrbench.core.contracts import Machine
 from fsrbench.imaging import images
 from fsrbench.measure import subjects
+from fsrbench.measure.provenance import Asked
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.measure.summary import summarise
+from fsrbench.measure.summary_values import Summary
 from fsrbench.show import imprint, tables
 from fsrbench.show.report import overview
 from fsrbench.study import config, record
@@ -26,7 +27,7 @@ FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
 PLAIN = ("families.general.backend=bicubic", "metrics=psnr", "hr_size=48", "seed=7")
 
 
-def go(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, *arms: str) -> tuple[RunOutcome, dict[str, Any]]:
+def go(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, *arms: str) -> tuple[RunOutcome, Summary]:
     """Two faces; server and model come from the environment, so that settings do not name them."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("OPENAI_BASE_URL", url)
@@ -37,21 +38,20 @@ def go(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, *arms: str) ->
     settings = config.with_arms(config.with_families(config.load(None, PLAIN)[0], ["general"]), arms)
     outcome = run_study(settings, Machine(offline=True), tmp_path / "lr", tmp_path / "hr", tmp_path / "out")
     what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
-    return outcome, json.loads(json.dumps(summarise(what, Numbers([]))))  # as it is stored
+    return outcome, summarise(what, Numbers([]))
 
 
 def test_it_stands_in_summary_report_and_panels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record, "today", lambda: "2031-05-06")
     with Loopback(FINE) as server:
         outcome, summary = go(tmp_path, server.url, monkeypatch, "lvlm", "rerun")
-    host, run = server.url.removeprefix("http://").removesuffix("/v1"), summary["run"]
-    assert run["arms"]["lvlm"] == {
-        "auditor": "openai", "policy": "paper", "models": ["tiny"], "hosts": [host], "answered": ["vlm-7b-really"],
-    }  # fmt: skip
-    assert run["arms"]["rerun"]["auditor"] is None
-    assert (run["started"], run["fsrbench"], run["seed"], run["device"]) == ("2031-05-06", __version__, 7, "cpu")
-    assert run["prompts"] == outcome.folder.study()["prompts"]
-    assert run["versions"]["numpy"] == record.version("numpy")
+    host, run = server.url.removeprefix("http://").removesuffix("/v1"), summary.run
+    assert run is not None
+    assert run.arms["lvlm"] == Asked("openai", "paper", ("tiny",), (host,), ("vlm-7b-really",))
+    assert run.arms["rerun"].auditor is None
+    assert (run.started, run.fsrbench, run.seed, run.device) == ("2031-05-06", __version__, 7, "cpu")
+    assert run.prompts == outcome.folder.study()["prompts"]
+    assert run.versions["numpy"] == record.version("numpy")
     short = f"lvlm: tiny (it answers as vlm-7b-really) at {host}, policy paper · begun 2031-05-06 (UTC) · fsrbench"
     assert imprint.short(summary).startswith(short)
     text = tables.markdown(summary)
@@ -70,12 +70,13 @@ def test_the_day_is_that_of_the_beginning(tmp_path: Path, monkeypatch: pytest.Mo
         outcome, first = go(tmp_path, server.url, monkeypatch, "lvlm")
         monkeypatch.setattr(record, "today", lambda: "2031-05-09")
         _, later = go(tmp_path, server.url, monkeypatch, "lvlm", "rerun")
-    assert (first["run"]["started"], later["run"]["started"]) == ("2031-05-06", "2031-05-06")
+    assert [told.run and told.run.started for told in (first, later)] == ["2031-05-06", "2031-05-06"]
     stored = yaml.safe_load(outcome.folder.study_file.read_text(encoding="utf-8"))
     del stored["started"]  # a run of an earlier version: nobody knows when it was begun
     outcome.folder.study_file.write_text(yaml.safe_dump(stored), encoding="utf-8")
     _, old = go(tmp_path, server.url, monkeypatch, "lvlm", "rerun")
-    assert old["run"]["started"] == ""
+    assert old.run is not None
+    assert old.run.started == ""
     assert "begun" not in imprint.short(old)
 
 
@@ -97,5 +98,6 @@ def test_plain_folders_know_nothing_of_it(tmp_path: Path) -> None:
     settings = config.load(None, ["metrics=psnr"])[0]
     what = subjects.of_folders(None, {"pure": tmp_path / "pure", "mine": tmp_path / "mine"}, "x", settings)
     assert what.run is None
-    assert imprint.short({"run": None}) == ""
-    assert list(imprint.lines({"run": None})) == []
+    found = summarise(what, Numbers([]))
+    assert imprint.short(found) == ""
+    assert list(imprint.lines(found)) == []

@@ -22,7 +22,7 @@ from fsrbench.imaging import images
 from fsrbench.measure import subjects
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers, Results
-from fsrbench.show import report
+from fsrbench.show import report, wording
 from fsrbench.show.report import pictures
 from fsrbench.study import config, inputs
 from fsrbench.study.store import RunFolder
@@ -342,3 +342,24 @@ def test_plain_folders_are_not_written_into_and_not_reported_again(tmp_path: Pat
     again = fsrbench("report", "mine", cwd=tmp_path)
     assert again.returncode == 2
     assert "evaluated from plain folders" in again.stderr
+
+
+def test_the_page_gets_numbers_as_texts_and_rounds_none_itself(small: Study) -> None:
+    results = small.results()
+    page = report.build(results)
+    (data,) = handed(page.parent / "data.js")
+    psnr = results.what.metrics["psnr"]
+    for place, (entry, arm) in enumerate(zip(data["rows"]["entry"], data["rows"]["arm"], strict=True)):
+        case, name = data["case"][entry], data["arms"][arm]["name"]
+        delta = results.numbers.delta("general", "psnr", name, case)
+        text = wording.number(psnr, delta, signed=True)
+        assert data["texts"][data["shown"]["psnr"][place]] == [text, wording.better(psnr, delta)]
+        value = results.numbers.values("general", "psnr", name)[case]
+        assert told(small.root, case)["numbers"][name]["psnr"] == {
+            "value": wording.number(psnr, value),
+            "missing": False,
+            "delta": [text, wording.better(psnr, delta)],
+            "note": "",
+        }
+    scripts = "".join(path.read_text(encoding="utf-8") for path in page.parent.glob("*.js") if path.name != "data.js")
+    assert not re.search(r"toFixed|toPrecision|pictures/|cases/\d", scripts)

@@ -201,11 +201,11 @@ def test_noise_from_a_foreign_server_leaves_the_baseline(served: Served, tmp_pat
 
     what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
     summary = summarise(what, Numbers(evaluate.measure(what, Machine())))
-    counts = summary["counts"]["general"]["arms"]["lvlm"]
-    assert counts["invalid"] == counts["done"] == CASES
-    assert counts["failed"] == counts["changed"] == 0
-    assert counts["tokens"] == sum(int(row[name]) for row in audited for name in ("prompt_tokens", "completion_tokens"))
-    assert summary["families"]["general"]["psnr"]["arms"]["lvlm"]["delta"] == 0
+    counts = summary.counts["general"].arms["lvlm"]
+    assert counts.invalid == counts.done == CASES
+    assert counts.failed == counts.changed == 0
+    assert counts.tokens == sum(int(row[name]) for row in audited for name in ("prompt_tokens", "completion_tokens"))
+    assert summary.families["general"]["psnr"].arms["lvlm"].delta == 0
 
     records = exchanges(out)
     assert len(records) == CASES

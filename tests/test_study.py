@@ -62,7 +62,7 @@ def test_an_arm_that_accepts_has_the_bytes_of_pure_and_delta_zero(faces: tuple[P
     for path in (out / "general" / "pure-fsr").glob("*.png"):
         assert (out / "general" / "fsr+s" / path.name).read_bytes() == path.read_bytes()
     summary = publish.run(RunFolder(out), MACHINE, 1, untracked)
-    for entry in summary["families"]["general"].values():
+    for entry in summary.families["general"].values():
         assert entry["arms"]["s"]["delta"] == 0
         assert entry["arms"]["s"]["n"] == 3
 
@@ -141,8 +141,8 @@ def test_the_noise_floor_of_a_backend_without_noise_is_zero(faces: tuple[Path, P
     out = tmp_path / "out"
     go(faces, out, arms=("rerun",))
     summary = publish.run(RunFolder(out), MACHINE, 1, untracked)
-    assert summary["families"]["general"]["psnr"]["arms"]["rerun"]["delta"] == 0
-    assert summary["marks"] == {"rerun": "noise floor"}
+    assert summary.families["general"]["psnr"].arms["rerun"].delta == 0
+    assert summary.marks == {"rerun": "noise floor"}
     pure, again = rows(out / "run_config.csv")[:2]
     assert pure["seed"] != again["seed"]
     assert again["decision"] == ""
@@ -220,8 +220,8 @@ def test_an_unreachable_auditor_fails_the_arm_and_the_next_run_takes_it_up(
     outcome = go(faces, out, scripted({"unreachable": True}))
     assert [(f.case, f.arm) for f in outcome.failures] == [(f"face {n}", "s") for n in range(3)]
     summary = publish.run(RunFolder(out), MACHINE, 1, untracked)
-    assert summary["counts"]["general"]["arms"]["s"]["failed"] == 3
-    assert "s" not in summary["families"]["general"]["psnr"]["arms"]
+    assert summary.counts["general"].arms["s"].failed == 3
+    assert "s" not in summary.families["general"]["psnr"].arms
     assert not (out / "general" / "fsr+s").exists()
 
 
@@ -241,8 +241,8 @@ def test_an_unusable_reply_is_counted_and_the_baseline_stands(faces: tuple[Path,
     assert run_study(settings, MACHINE, *faces, out).failures == []
     assert {r["audit"] for r in rows(out / "run_config.csv") if r["arm"] == "s"} == {"invalid"}
     summary = publish.run(RunFolder(out), MACHINE, 1, untracked)
-    assert summary["counts"]["general"]["arms"]["s"]["invalid"] == 3
-    assert summary["families"]["general"]["psnr"]["arms"]["s"]["delta"] == 0
+    assert summary.counts["general"].arms["s"].invalid == 3
+    assert summary.families["general"]["psnr"].arms["s"].delta == 0
 
 
 def test_bad_inputs_are_named_and_the_rest_is_done(faces: tuple[Path, Path], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import fields
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,10 @@ from fsrbench.experiments import (
     gridpoints,  # fmt: skip
     sweep,
 )
+from fsrbench.experiments.sweep import PointEffect
 from fsrbench.imaging import images
 from fsrbench.measure import subjects
+from fsrbench.measure.summary_values import MetricFacts, Statistics, Summary
 from fsrbench.show import publish, sweep_views
 from fsrbench.show.plots import sweep as plot
 from fsrbench.study import config
@@ -254,7 +257,7 @@ def test_fixed_strengths_and_families_that_have_the_knobs(faces: tuple[Path, Pat
         assert trail.final("fixed-dehalo0").sha256 == trail.pure.sha256
     found = sweep.gather(plan, outcome.folder, publish.run(outcome.folder, MACHINE, 1, untracked))
     assert [row["again"] for row in found["points"]] == [0, 3, 3]
-    assert found["points"][0]["metrics"]["psnr"]["delta"] == 0
+    assert found["points"][0]["metrics"]["psnr"].delta == 0
     assert [row["arm"] for row in found["beside"]] == ["rerun"]
 
 
@@ -399,14 +402,14 @@ def test_the_table_says_what_the_summary_says(faces: tuple[Path, Path], tmp_path
     plan, outcome = go(write(tmp_path, arm="random", families=["general"], beside=["rerun"], grid=axes), faces, out)
     found = sweep.gather(plan, outcome.folder, publish.run(outcome.folder, MACHINE, 1, untracked))
     sweep_views.write(found, out)
-    assert json.loads((out / "sweep.json").read_text(encoding="utf-8")) == found
+    assert json.loads((out / "sweep.json").read_text(encoding="utf-8")) == to_json(found)
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     table = rows_of(out / "sweep.csv")
     assert len(table) == (4 + 1) * 2
     for row in table:
         entry = summary["families"]["general"][row["metric"]]["arms"][row["arm"]]
-        for key in sweep.KEPT:
-            assert row[key] == ("" if entry[key] is None else str(entry[key]))
+        for field in fields(PointEffect):
+            assert row[field.name] == ("" if entry[field.name] is None else str(entry[field.name]))
     by_arm = {row["arm"]: row for row in table}
     assert by_arm["random-accept_score100-retries1"]["again"] == "3"
     assert [by_arm["random-accept_score100-retries1"][name] for name in ("accept_score", "retries")] == ["100", "1"]
@@ -414,7 +417,7 @@ def test_the_table_says_what_the_summary_says(faces: tuple[Path, Path], tmp_path
     assert "| general · bicubic | 100 | 1 | 3 |" in text
     assert "rerun (noise floor)" in text
     assert "Holm over the 8 tests" in text
-    assert not any(entry["shown"] for row in found["points"] for entry in row["metrics"].values()), "three cases"
+    assert not any(entry.shown for row in found["points"] for entry in row["metrics"].values()), "three cases"
     out = Console(file=StringIO(), width=200)
     out.print(sweep_views.terminal(found))
     assert "*" not in out.file.getvalue().split("shown)")[1], "nothing is starred at n = 3"  # type: ignore[attr-defined]
@@ -433,15 +436,10 @@ def made_up(axes: dict[str, list[Any]], families: int = 1) -> dict[str, Any]:
             "mark": "",
             "values": dict(zip(axes, values, strict=True)),
             "metrics": {
-                "psnr": {
-                    "delta": 0.1 * n - 0.2,
-                    "low": 0.1 * n - 0.4,
-                    "high": 0.1 * n,
-                    "shown": n % 2 == 1,
-                    "changed": 9,
-                    "improved": 9,
-                },
-                "niqe": {"delta": None, "low": None, "high": None, "shown": False},
+                "psnr": PointEffect(
+                    delta=0.1 * n - 0.2, low=0.1 * n - 0.4, high=0.1 * n, shown=n % 2 == 1, changed=9, improved=9
+                ),
+                "niqe": PointEffect(),
             },
         }
         for f in range(families)
@@ -450,11 +448,11 @@ def made_up(axes: dict[str, list[Any]], families: int = 1) -> dict[str, Any]:
     return {
         "axes": [{"name": name, "key": name, "values": values, "of": ["lvlm"]} for name, values in axes.items()],
         "metrics": {
-            "psnr": {"label": "PSNR", "better": "higher", "digits": 3},
-            "niqe": {"label": "NIQE", "better": "lower", "digits": 3},
+            "psnr": MetricFacts("PSNR", "higher", 3, "dB"),
+            "niqe": MetricFacts("NIQE", "lower", 3, ""),
         },
         "models": {"family 0": ["made up <b>$x$"]},
-        "statistics": {"tests": 6},
+        "statistics": Statistics(level=0.95, alpha=0.05, power=0.8, tests=6, clusters=None),
         "points": points,
     }
 
@@ -497,7 +495,7 @@ def test_the_report_has_the_sweep_until_the_numbers_are_others(faces: tuple[Path
     root = outcome.folder.root
     shown = root / "report" / "plots" / "sweep.png"
 
-    def tell(summary: dict[str, Any]) -> list[Path]:
+    def tell(summary: Summary) -> list[Path]:
         return plot.draw(sweep.gather(plan, outcome.folder, summary), root)
 
     def publishing(also: publish.Also | None = None, **changes: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from fsrbench.core.values import PURE, Score
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary import summarise
-from fsrbench.show import findings, tables, wording
+from fsrbench.measure.summary_values import ArmCounts, Summary
+from fsrbench.show import findings, md, tables, wording
 from fsrbench.show.report import overview
 
 PAIRS = Mapping[str, Sequence[float | None]]
@@ -27,7 +29,7 @@ def summary(
     pure: PAIRS,
     roles: Mapping[str, Any] | None = None,
     people: Mapping[int, str] | None = None,
-) -> dict[str, Any]:
+) -> Summary:
     """A summary of one family from made-up differences: arm → metric → the difference of every case."""
     scores, cases = [], range(len(next(iter(pure.values()))))
     for metric, values in pure.items():
@@ -59,26 +61,31 @@ def spread(mean: float, sd: float, n: int) -> list[float]:
 
 
 FLAT = [30.0] * 40
+FAILED = ArmCounts(
+    done=0, invalid=0, replies=0, unusable={}, void=False, changed=0, unfinished=0, requests=0, tokens=0, cost=None,
+    failed=40,
+)  # fmt: skip
+"""What became of the cases of an arm that failed on all of them."""
 FIFTEEN = ("psnr", "ssim", "psnr_y", "ssim_y", "niqe")
 """Metrics of three arms."""
 
 
 def test_a_row_holds_mean_difference_interval_and_p() -> None:
     found = summary({"lvlm": {"psnr": spread(-0.5, 0.4, 40)}}, {"psnr": FLAT})
-    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
+    entry = found.families["general"]["psnr"].arms["lvlm"]
     text = tables.markdown(found)
-    low, high = (wording.number(found, "psnr", entry[end], signed=True) for end in ("low", "high"))
+    low, high = (wording.number(found.metrics["psnr"], end, signed=True) for end in (entry.low, entry.high))
     assert "| general · compact (embedded) | Pure FSR | 40 | **30.000** |" in text
-    shares = f"{entry['improved']} better, {entry['changed'] - entry['improved']} worse"
+    shares = f"{entry.improved} better, {entry.changed - entry.improved} worse"
     assert f"| FSR+LVLM | 40 | 29.500<br>Δ −0.500<br>[{low}, {high}]<br>{shares}<br>p < 0.001 |" in text
     assert "ArcFace was computed with toy.onnx." in text
 
 
 def test_a_better_mean_alone_is_not_bold() -> None:
     found = summary({"lvlm": {"psnr": spread(0.05, 2.0, 40)}}, {"psnr": FLAT})
-    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
-    assert entry["delta"] > 0
-    assert (entry["shown"], wording.standing_out(found, "psnr", entry)) == (False, 0)
+    entry = found.families["general"]["psnr"].arms["lvlm"]
+    assert entry.delta > 0
+    assert (entry.shown, wording.standing_out(found.metrics["psnr"], entry)) == (False, 0)
     assert "| 30.050<br>" in tables.markdown(found)
     assert "**3" not in tables.markdown(found)
 
@@ -112,16 +119,15 @@ def test_rows_stand_in_the_order_of_what_they_are_for() -> None:
 @pytest.mark.parametrize("delta", [0.0, -0.0, 0.0004, -0.0004, 0.0005, -0.0005])
 def test_what_rounds_to_zero_is_zero(delta: float) -> None:
     found = summary({"mine": {"psnr": [delta] * 40}}, {"psnr": FLAT})
-    printed = wording.number(found, "psnr", delta, signed=True)
-    assert (printed == "0.000") == (wording.better(found, "psnr", delta) == 0)
+    printed = wording.number(found.metrics["psnr"], delta, signed=True)
+    assert (printed == "0.000") == (wording.better(found.metrics["psnr"], delta) == 0)
     assert printed not in ("+0.000", "−0.000")
     assert ("| **" in tables.markdown(found)) == (printed != "0.000")
 
 
 def test_an_arm_that_failed_everywhere_is_still_counted() -> None:
     found = summary({"lvlm": {"psnr": spread(0.1, 0.1, 40)}}, {"psnr": FLAT}, {"down": "contender"})
-    nothing = dict.fromkeys(("done", "invalid", "changed", "unfinished", "requests", "tokens"), 0)
-    found["counts"]["general"]["arms"]["down"] = {**nothing, "failed": 40, "cost": None}
+    found.counts["general"].arms["down"] = FAILED
     assert "| general | down | 0 | 40 | 0 | 0 | 0 | 0 |  |" in tables.markdown(found)
 
 
@@ -140,13 +146,13 @@ def test_the_terminals_table_has_the_same_numbers() -> None:
     out = Console(file=StringIO(), width=80)
     out.print(tables.terminal(found))
     text = out.file.getvalue()  # type: ignore[attr-defined]
-    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
-    for value in (entry["low"], entry["delta"], entry["high"]):
-        assert wording.number(found, "psnr", value, signed=True) in text
+    entry = found.families["general"]["psnr"].arms["lvlm"]
+    for value in (entry.low, entry.delta, entry.high):
+        assert wording.number(found.metrics["psnr"], value, signed=True) in text
 
 
 def test_words_from_outside_cannot_break_a_table() -> None:
-    assert wording.escape("a|b <script>\n*x*") == "a\\|b &lt;script> \\*x\\*"
+    assert md.escape("a|b <script>\n*x*") == "a\\|b &lt;script> \\*x\\*"
 
 
 def test_a_short_p_is_never_a_false_zero() -> None:
@@ -159,7 +165,7 @@ def test_a_short_p_is_never_a_false_zero() -> None:
     ("requests", "cost", "said"), [(0, None, ""), (0, 0.0, ""), (3, None, "unknown"), (3, 0.0, "0.0000")]
 )
 def test_no_price_is_not_a_price_of_zero(requests: int, cost: float | None, said: str) -> None:
-    assert wording.cost({"requests": requests, "cost": cost}) == said
+    assert wording.cost(requests, cost) == said
 
 
 # ------------------------------------------------------------------- findings
@@ -169,10 +175,10 @@ def test_a_shown_difference_is_called_one() -> None:
     found = summary({"lvlm": {"psnr": spread(-0.5, 0.4, 40), "ssim": spread(0, 0.01, 40)}},
                     {"psnr": FLAT, "ssim": [0.8] * 40})  # fmt: skip
     text = findings.tell(found)["general"]
-    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
-    low, high = (wording.number(found, "psnr", entry[end], signed=True) for end in ("low", "high"))
+    entry = found.families["general"]["psnr"].arms["lvlm"]
+    low, high = (wording.number(found.metrics["psnr"], end, signed=True) for end in (entry.low, entry.high))
     assert text.startswith(
-        f"FSR+LVLM made PSNR worse in {40 - entry['improved']} of 40 pictures, p < 0.001, on average by −0.500 dB "
+        f"FSR+LVLM made PSNR worse in {40 - entry.improved} of 40 pictures, p < 0.001, on average by −0.500 dB "
         f"(95 % interval {low} to {high}). p is corrected for 2 tests, intervals are not."
     )
     assert "No difference could be shown in SSIM: that takes 27 of 40 changed pictures going one way." in text
@@ -189,9 +195,9 @@ def test_what_could_not_be_shown_is_not_called_absent() -> None:
 def test_an_interval_that_leaves_zero_is_no_claim() -> None:
     """Five of five became better, and the interval is far from zero: p is 0.06, and nothing is said of a direction."""
     found = summary({"lvlm": {"psnr": [0.1, 0.2, 0.15, 0.3, 0.22]}}, {"psnr": FLAT[:5]})
-    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
-    assert entry["low"] > 0
-    assert (entry["p_adjusted"], entry["shown"]) == (0.0625, False)
+    entry = found.families["general"]["psnr"].arms["lvlm"]
+    assert entry.low > 0
+    assert (entry.p_adjusted, entry.shown) == (0.0625, False)
     assert findings.tell(found)["general"] == (
         "With 5 pictures and 1 test no difference between FSR+LVLM and pure can be shown: it takes at least 6."
     )
@@ -200,21 +206,21 @@ def test_an_interval_that_leaves_zero_is_no_claim() -> None:
 
 def test_nothing_stands_out_at_three_cases() -> None:
     found = summary({"lvlm": {"psnr": [0.5, 0.6, 0.7]}}, {"psnr": FLAT[:3]})
-    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
-    assert (entry["p"], entry["shown"], wording.standing_out(found, "psnr", entry)) == (0.25, False, 0)
+    entry = found.families["general"]["psnr"].arms["lvlm"]
+    assert (entry.p, entry.shown, wording.standing_out(found.metrics["psnr"], entry)) == (0.25, False, 0)
     assert "**3" not in tables.markdown(found)
-    assert overview.found(found, "psnr", entry) == ""
+    assert overview.found(found.metrics["psnr"], entry) == ""
 
 
 def test_where_the_mean_goes_the_other_way_the_sentence_says_so_and_nothing_is_bold() -> None:
     found = summary({"lvlm": {"psnr": [0.1] * 18 + [-9.0, -8.0]}}, {"psnr": FLAT[:20]})
-    entry = found["families"]["general"]["psnr"]["arms"]["lvlm"]
-    assert (entry["shown"], wording.claimed(entry), wording.standing_out(found, "psnr", entry)) == (True, 1, 0)
+    entry = found.families["general"]["psnr"].arms["lvlm"]
+    assert (entry.shown, wording.claimed(entry), wording.standing_out(found.metrics["psnr"], entry)) == (True, 1, 0)
     text = findings.tell(found)["general"]
     assert "made PSNR better in 18 of 20 pictures, p < 0.001, but on average worse by 0.760 dB (95 % interval" in text
     assert "since a few lost much." in text
     assert "**3" not in tables.markdown(found)
-    assert overview.found(found, "psnr", entry) == ""
+    assert overview.found(found.metrics["psnr"], entry) == ""
 
 
 def test_only_what_changed_is_counted() -> None:
@@ -271,7 +277,7 @@ def test_what_it_takes_stands_with_the_evidence() -> None:
     found = summary({"lvlm": some}, {"psnr": FLAT[:20], "ssim": [0.8] * 20})
     rows = [line for line in tables.markdown(found).splitlines() if line.startswith("| general | FSR+LVLM | ")]
     psnr, ssim = (row.strip("| ").split(" | ") for row in rows)
-    needed = found["families"]["general"]["psnr"]["arms"]["lvlm"]["needed"]
+    needed = found.families["general"]["psnr"].arms["lvlm"].needed
     assert (psnr[4], psnr[5], psnr[-2], psnr[-1]) == ("18 of 20", "+0.056", "15 of 18", str(needed))
     assert (ssim[4], ssim[5], ssim[-2]) == ("3 of 20", "+0.0100", "≥7 changed")
 
@@ -291,7 +297,7 @@ def test_lower_is_better_where_the_metric_says_so() -> None:
 def test_an_arm_that_did_nothing_is_not_called_equal_by_luck() -> None:
     found = summary({"lvlm": {"psnr": [0.0] * 40}}, {"psnr": FLAT})
     assert findings.tell(found)["general"].startswith("FSR+LVLM left every picture as it was, in 40 cases.")
-    folders = {**found, "models": {}}  # nobody compared the pictures of plain folders
+    folders = replace(found, models={})  # nobody compared the pictures of plain folders
     assert findings.tell(folders)["general"].startswith("FSR+LVLM changed no number, in 40 cases.")
 
 
@@ -300,11 +306,14 @@ def test_the_first_metric_stands_beside_controls_floor_and_headroom() -> None:
     roles = {"random": "control", "rerun": "floor", "oracle": "headroom"}
     found = summary({arm: {"psnr": spread(mean, 0.05, 40)} for arm, mean in arms.items()}, {"psnr": FLAT}, roles)
     text = findings.tell(found)["general"]
-    entries = found["families"]["general"]["psnr"]["arms"]
-    bands = {a: " to ".join(wording.interval(found, "psnr", entries[a]) or ()) for a in ("random", "oracle")}
+    entries = found.families["general"]["psnr"].arms
+    bands = {
+        a: " to ".join(wording.interval(found.metrics["psnr"], entries[a].low, entries[a].high) or ())
+        for a in ("random", "oracle")
+    }
     assert f"Beside it, in PSNR: FSR+random +0.080 ({bands['random']}) and FSR+oracle (privileged: saw" in text
     assert f"+0.400 ({bands['oracle']})." in text
-    floor = wording.number(found, "psnr", entries["rerun"]["floor"])
+    floor = wording.number(found.metrics["psnr"], entries["rerun"].floor)
     assert text.endswith(f"When nothing is done, 95% of the cases move by less than {floor} dB in PSNR.")
 
 
@@ -315,5 +324,5 @@ def test_pure_alone_says_what_to_do() -> None:
 
 def test_an_arm_that_failed_everywhere_is_not_called_absent() -> None:
     found = summary({}, {"psnr": FLAT})
-    found["counts"]["general"]["arms"]["lvlm"] = {"done": 0, "failed": 40}
+    found.counts["general"].arms["lvlm"] = FAILED
     assert findings.tell(found)["general"] == "FSR+LVLM failed on every case."

@@ -37,7 +37,7 @@ from fsrbench.case import evidence
 from fsrbench.core import plugins
 from fsrbench.core.values import Evidence, Image, Question, derive_seed
 from fsrbench.files import atomic
-from fsrbench.imaging import artifacts, images
+from fsrbench.imaging import artifacts, images, luma
 from fsrbench.recipes import _stages
 
 SIZE, SCALE = 512, 4
@@ -330,7 +330,7 @@ def without_ringing(image: Image) -> list[Image]:
 
 
 def calibration(pictures: Sequence[Clean]) -> str:
-    planes = [artifacts.luma(image) for one in pictures for image in without_ringing(one.sr)]
+    planes = [luma.levels(image) for one in pictures for image in without_ringing(one.sr)]
     found = np.array([artifacts.echoes(plane) for plane in planes]) * 1000
     mean, spread = (np.round(values).astype(int).tolist() for values in (found.mean(axis=0), found.std(axis=0)))
     return f"ECHO_MEAN = np.array({mean}) / 1000\nECHO_SPREAD = np.array({spread}) / 1000"

@@ -16,9 +16,9 @@ import argparse
 import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from fsrbench.measure import signs, stats
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Role, Subject
 from fsrbench.measure.summary import summarise
+from fsrbench.measure.summary_values import Summary
 from fsrbench.show import findings
 
 Array = NDArray[np.float64]
@@ -87,7 +88,7 @@ def of_persons(rng: Rng, means: Array) -> tuple[Array, list[str]]:
     return np.concatenate(cases), [f"person {i}" for i, size in enumerate(sizes) for _ in range(size)]
 
 
-def summary(deltas: Array, roles: Mapping[str, Role], persons: Sequence[str] | None = None) -> dict[str, Any]:
+def summary(deltas: Array, roles: Mapping[str, Role], persons: Sequence[str] | None = None) -> Summary:
     """What a run with these differences (cases × arms and metrics) comes to, sentences included."""
     names = [f"c{number:03}" for number in range(len(deltas))]
     columns = [(arm, metric) for arm in roles for metric in METRICS]
@@ -100,7 +101,7 @@ def summary(deltas: Array, roles: Mapping[str, Role], persons: Sequence[str] | N
     subjects = [Subject("general", case, None, None, {a: Path(a) for a in (PURE, *roles)}) for case in names]
     clusters = None if persons is None else dict(zip(names, persons, strict=True))
     found = summarise(Evaluation(subjects, loaded(), roles=dict(roles), clusters=clusters), Numbers(scores))
-    return {**found, "findings": findings.tell(found)}
+    return replace(found, findings=findings.tell(found))
 
 
 @cache
@@ -108,9 +109,9 @@ def loaded() -> dict[str, Metric]:
     return {name: plugins.load("metrics", name) for name in METRICS}
 
 
-def claims(found: Mapping[str, Any]) -> bool:
+def claims(found: Summary) -> bool:
     """Whether a sentence says that something went one way."""
-    return any(CLAIM.search(text) for text in found["findings"].values())
+    return any(CLAIM.search(text) for text in found.findings.values())
 
 
 # -------------------------------------------------------------------- what holds

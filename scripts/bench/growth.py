@@ -83,8 +83,8 @@ def numbers(_root: Path, out: Path, cases: int, lap: Lap) -> None:
     scores = evaluate.measure(what, MACHINE, WORKERS, journal=folder.journal)
     scorefile.write(out / "scores.csv", scores)
     summary = summarising.summarise(what, Numbers(scores))
-    publish.write_summary(out, {**summary, "findings": {}})
-    if summary["families"]["general"]["psnr"]["arms"]["s"]["n"] != cases or summary["inputs"]["recipe"] != ["paper"]:
+    publish.write_summary(folder, summary)
+    if summary.families["general"]["psnr"].arms["s"].n != cases or summary.inputs.recipe != ("paper",):
         raise SystemExit("Numbers are missing.")
     lap("numbers")
 

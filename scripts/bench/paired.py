@@ -38,6 +38,7 @@ OURS = """
 import json, sys, time
 from pathlib import Path
 from fsrbench.core.contracts import Machine
+from fsrbench.core.values import to_json
 from fsrbench.measure import evaluate, subjects
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers
@@ -56,7 +57,8 @@ ran = time.perf_counter() - started
 assert not outcome.failures, outcome.failures[:1]
 what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
 summary = summarising.summarise(what, Numbers(evaluate.measure(what, machine, int(workers))))
-print(json.dumps({"seconds": time.perf_counter() - started, "run": ran, "summary": summary["families"]["general"]}))
+found = to_json(summary.families["general"])
+print(json.dumps({"seconds": time.perf_counter() - started, "run": ran, "summary": found}))
 """
 
 

@@ -65,8 +65,8 @@ class Study:
         folder = RunFolder(self.root)
         folder.write_failures(self.failures, lambda _: False)
         summary = summarising.summarise(few, numbers, folder.failures())
-        summary["findings"] = {"general": f"Nothing was found. {EVIL}"}
-        return Results(self.root, what, numbers, summary)
+        findings = {"general": f"Nothing was found. {EVIL}"}
+        return Results(self.root, what, numbers, replace(summary, findings=findings))
 
     def _subject(self, case: str, place: int) -> Subject:
         chosen = [self.faces[(place + step) % 4] for step in range(3)]

@@ -7,7 +7,6 @@ order they are sent is `picture_labels`, used by the prompt and by whoever sends
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import Any
 
 from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import SettingsError
+from fsrbench.core.near import near
 from fsrbench.core.plugins import shipped
 from fsrbench.core.values import MAX_REASON, TAGS, Evidence, Knobs, KnobValue
 from fsrbench.files import atomic
@@ -107,8 +107,7 @@ def read(family: str, path: Path | None = None) -> Prompt:
     found = template.get_identifiers()
     for name in found:
         if name not in PLACEHOLDERS:
-            near = difflib.get_close_matches(name, PLACEHOLDERS, 1)
-            hint = f" Did you mean ${{{near[0]}}}?" if near else ""
+            hint = near(name, PLACEHOLDERS, "${{{}}}")
             raise SettingsError(
                 f"The prompt {source} has the unknown placeholder ${{{name}}}.{hint} Known: {', '.join(PLACEHOLDERS)}."
             )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from fsrbench.core.errors import SettingsError
+from fsrbench.core.near import near
 
 
 def check(settings: Mapping[str, Any], known: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
     """The settings that are not null. `known` maps each name to the types that it may have."""
     for name, value in settings.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = near(name, known)
             has = f"Known: {', '.join(sorted(known))}." if known else "This auditor has none."
             raise SettingsError(f"The auditor's setting {name!r} is unknown.{hint} {has}")
         wrong_flag = isinstance(value, bool) and bool not in known[name]

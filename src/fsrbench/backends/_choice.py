@@ -6,13 +6,13 @@ A path wins over everything. `models: embedded` takes the small network in the p
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench.core.errors import SettingsError
+from fsrbench.core.near import near
 from fsrbench.imaging import images
 from fsrbench.models import weights
 
@@ -85,8 +85,7 @@ def to_target(image: Image, lr: Image, target: int) -> Image:
 def _own(path: Path, official: Mapping[str, str]) -> Choice:
     """A file that the user named."""
     if not path.exists():
-        near = difflib.get_close_matches(str(path), official, 1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = near(str(path), official)
         known = ", ".join(official)
         raise SettingsError(f"model is {path}, which is neither a file nor a known name ({known}).{hint}")
     found = weights.identify(path)

@@ -15,12 +15,14 @@ import typer
 
 from fsrbench.cli import interrupts, options
 from fsrbench.core import foreign
+from fsrbench.core.values import to_json
 from fsrbench.show import progress as drawing
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from fsrbench.core.execute import Track
+    from fsrbench.measure.summary_values import Summary
     from fsrbench.study.config import Settings
     from fsrbench.study.run import RunOutcome
     from fsrbench.study.store import RunFolder
@@ -127,21 +129,23 @@ def say(text: str, *, err: bool = False) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the interpreter fails on what is left
 
 
-def show(summary: dict[str, Any], folder: Path, as_json: bool) -> None:
+def show(summary: Summary, folder: Path, as_json: bool) -> None:
     """Print a summary: a table for people, JSON for programs."""
     if as_json:
-        typer.echo(json.dumps(summary))
+        typer.echo(json.dumps(to_json(summary)))
         return
     from fsrbench.show import caveats, tables
+    from fsrbench.study.store import RunFolder
 
     show_table(tables.terminal(summary))
     for line in tables.missing(summary):
         typer.echo(f"n/a: {line}", err=True)
     for line in caveats.lines(summary):
         typer.echo(f"unusable: {line}", err=True)
-    for line in summary["notes"]:
+    for line in summary.notes:
         typer.echo(f"note: {line}", err=True)
-    typer.echo(f"Open {folder / 'report' / 'index.html'}; the tables are in {folder / 'summary.md'}", err=True)
+    made = RunFolder(folder)
+    typer.echo(f"Open {made.report_page}; the tables are in {made.summary_text}", err=True)
 
 
 def spending(folder: RunFolder) -> Iterator[str]:
@@ -165,7 +169,7 @@ def finish(outcome: RunOutcome, settings: Settings) -> None:
 
     Status 3 if anything is missing, or an arm's replies were of no use.
     """
-    from fsrbench.measure import mishaps, summary
+    from fsrbench.measure import mishaps, tallies
 
     if outcome.stopped:
         typer.echo(f"Stopped: {outcome.stopped}", err=True)
@@ -173,8 +177,8 @@ def finish(outcome: RunOutcome, settings: Settings) -> None:
     for group in groups[:TOLD]:
         typer.echo(f"failed: {group}", err=True)
     if outcome.failures:
-        typer.echo(f"{len(outcome.failures)} failed; all of them in {outcome.folder.root / 'failures.csv'}", err=True)
-    void = summary.void_arms(outcome.folder.trails(), settings.limits.max_invalid)
+        typer.echo(f"{len(outcome.failures)} failed; all of them in {outcome.folder.failures_file}", err=True)
+    void = tallies.void_arms(outcome.folder.trails(), settings.limits.max_invalid)
     if void:
         share = f"{settings.limits.max_invalid:.0%} or more of the replies could not be used (limits.max_invalid)"
         typer.echo(f"No finding: {share}: {', '.join(void)}. Their records are in audits/.", err=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from fsrbench.core.errors import InputError, Unavailable
 from fsrbench.core.execute import Track
 from fsrbench.files import atomic
 from fsrbench.imaging import faces, images
+from fsrbench.measure.summary_values import Summary
 from fsrbench.show import publish
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
@@ -38,7 +38,7 @@ SEED = 3
 """Of the degradation. Chosen so that neither portrait is drowned: recipe `paper` can draw very strong blurs."""
 
 
-def run(out: Path, machine: Machine, workers: int, track: Track) -> tuple[RunOutcome, dict[str, Any]]:
+def run(out: Path, machine: Machine, workers: int, track: Track) -> tuple[RunOutcome, Summary]:
     """Run the demonstration; returns what came of the run, and the summary."""
     atomic.guard(out)
     high, low = out / "inputs" / "high_res_imgs", out / "inputs" / "low_res_imgs"

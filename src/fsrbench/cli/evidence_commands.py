@@ -10,9 +10,11 @@ import typer
 
 from fsrbench.cli import console, options
 from fsrbench.core import foreign
-from fsrbench.core.errors import SettingsError
+from fsrbench.core.errors import SettingsError, StoreError
+from fsrbench.core.values import to_json
 
 if TYPE_CHECKING:
+    from fsrbench.measure.summary_values import Summary
     from fsrbench.study.store import RunFolder
 
 
@@ -89,8 +91,9 @@ def _remade(run: Path, workers: int, device: str, offline: bool) -> int:
 def _distinct(run: Path, baseline: Path | None, outputs: Mapping[str, Path | None]) -> None:
     """Nothing that is written may be a folder, lie over another, or over what is read; a baseline may be renewed."""
     from fsrbench.files import atomic
+    from fsrbench.study.store import RunFolder
 
-    taken = {(run / "summary.json" if run.is_dir() else run).resolve(): "the run's summary"}
+    taken = {(RunFolder(run).summary_file if run.is_dir() else run).resolve(): "the run's summary"}
     if baseline is not None and not baseline.is_dir():
         taken[baseline.resolve()] = "the baseline"
     for option, path in outputs.items():
@@ -140,26 +143,25 @@ def report(
     machine = machines.machine(settings, device, offline=offline)
     with console.interruptible(), console.progress() as track:
         publish.publish(what, folder, machine, workers, track, anew=True)
-    typer.echo(run / "report" / "index.html")
+    typer.echo(folder.report_page)
 
 
 def _measured(folder: RunFolder) -> tuple[list[str], bool]:
     """Settings of the last evaluation, and whether it counted persons; where that is not known, the run's own hold."""
-    file = folder.root / "summary.json"
+    file = folder.summary_file
     if file.is_file() and not folder.study_file.is_file():
         raise SettingsError(
             f"{folder.root} was evaluated from plain folders, which it does not know: its report is made again by the "
             "same fsrbench evaluate --arm pure=DIR …"
         )
-    from fsrbench.files import atomic, jsonfile
-    from fsrbench.measure import baseline
+    from fsrbench.measure import summary_file
 
     try:
-        found = jsonfile.parse(atomic.read_bytes(file, baseline.MAX_BYTES))
-        settings = [f"metrics={','.join(found['metrics'])}", f"hr_size={found['inputs']['hr_size']}"]
-        return settings, bool(found["statistics"]["clusters"])
-    except (OSError, ValueError, KeyError, TypeError):
+        found = summary_file.read(file)
+    except (FileNotFoundError, StoreError):
         return [], False
+    settings = [f"metrics={','.join(found.metrics)}", f"hr_size={found.inputs.hr_size}"]
+    return settings, bool(found.statistics.clusters)
 
 
 def sweep(
@@ -209,7 +211,7 @@ def sweep(
     references = console.references(hr)
     found: list[dict[str, Any]] = []
 
-    def tell(summary: dict[str, Any]) -> list[Path]:
+    def tell(summary: Summary) -> list[Path]:
         found.append(sweeping.gather(plan, outcome.folder, summary))
         sweep_views.write(found[0], folder)
         return plot.draw(found[0], folder)
@@ -220,10 +222,10 @@ def sweep(
         if any(True for _ in outcome.folder.trails()):
             publish.run(outcome.folder, machine, workers, track, also=tell)
     if found and as_json:
-        typer.echo(foreign.as_json(found[0]))
+        typer.echo(foreign.as_json(to_json(found[0])))
     elif found:
         console.show_table(sweep_views.terminal(found[0]))
         for line in sweep_views.lines_below(found[0]):
             typer.echo(line, err=True)
-        typer.echo(f"Look at {folder / 'sweep.md'} and {folder / 'plots' / 'sweep.png'}", err=True)
+        typer.echo(f"Look at {folder / 'sweep.md'} and {outcome.folder.plots / 'sweep.png'}", err=True)
     console.finish(outcome, plan.settings)

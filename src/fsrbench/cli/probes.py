@@ -9,6 +9,7 @@ import typer
 from fsrbench.cli import console, options
 from fsrbench.core import foreign
 from fsrbench.core.errors import SettingsError
+from fsrbench.core.values import to_json
 
 
 def headroom(
@@ -57,7 +58,7 @@ def headroom(
         found = measuring.run(plan, machine, out, limit=limit, workers=workers, track=track)
     overviews.write_headroom(found, out)
     if as_json:
-        typer.echo(foreign.as_json(found))
+        typer.echo(foreign.as_json(to_json(found)))
     else:
         console.show_table(overviews.headroom_terminal(found))
         for line in overviews.headroom_lines(found):

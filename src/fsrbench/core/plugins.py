@@ -8,7 +8,6 @@ own, so that a user's plugin is one file anywhere: `my-plugins/metrics/sharpness
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import pkgutil
@@ -17,6 +16,7 @@ from typing import Any, Literal
 
 from fsrbench.core.contracts import Auditor, Backend, Knob, Metric, Recipe
 from fsrbench.core.errors import SettingsError, out_of_memory
+from fsrbench.core.near import near
 from fsrbench.core.ways import Judge, Way
 
 KINDS = {
@@ -54,8 +54,7 @@ def load(kind: str, name: str) -> Any:
     name, _, argument = name.partition(":")
     known = names(kind)
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = near(name, known)
         raise SettingsError(f"There is no {kind[:-1]} named {name!r}.{hint} Known: {', '.join(known)}.")
     try:
         module = importlib.import_module(f"fsrbench.{kind}.{name}")

@@ -15,10 +15,13 @@ from fsrbench.measure import stats, subjects
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation
+from fsrbench.measure.summary_values import Summary
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder
 
 ARM = "oracle"
+GAIN = ("delta", "low", "high")
+"""What is kept of an oracle's effect, beside the number of cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Beside:
         """All of it."""
         settings = config.stored(folder.study()["settings"], folder.study_file)
         what = subjects.of_run(folder, settings)
-        return cls(folder, what, Numbers(scorefile.read(folder.root / "scores.csv")), tuple(folder.trails()))
+        return cls(folder, what, Numbers(scorefile.read(folder.scores_file)), tuple(folder.trails()))
 
     def measured(self, metric: str) -> bool:
         """Has it scores for a metric?"""
@@ -57,11 +60,11 @@ def arm(objective: str) -> str:
 
 
 def bound(
-    family: str, folder: RunFolder, what: Evaluation, numbers: Numbers, summary: Mapping[str, Any], objective: str
+    family: str, folder: RunFolder, what: Evaluation, numbers: Numbers, summary: Summary, objective: str
 ) -> dict[str, Any]:
     """The gain in one metric of the oracle that goes by it, and the knobs that carry it."""
     own = arm(objective)
-    effect = summary["families"][family][objective]["arms"].get(own, {"n": 0})
+    effect = summary.families[family][objective].arms.get(own)
     deltas = numbers.deltas(family, objective, own)
     done = [trail for s in what.subjects if s.family == family and (trail := s.trail) and own in trail.arms]
     chosen = {trail.case: _applied(trail, own) for trail in done}
@@ -78,7 +81,7 @@ def bound(
     return {
         "cases": len(done),
         "changed": sum(bool(knobs) for knobs in chosen.values()),
-        "gain": {key: effect.get(key) for key in ("n", "delta", "low", "high")},
+        "gain": {"n": effect.n if effect is not None else 0, **{end: getattr(effect, end, None) for end in GAIN}},
         "carriers": dict(sorted(carriers.items(), key=lambda item: -int(item[1]["cases"]))),
     }
 

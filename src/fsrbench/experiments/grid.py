@@ -13,6 +13,7 @@ from typing import Any
 
 from fsrbench.core import plugins
 from fsrbench.core.errors import SettingsError
+from fsrbench.core.near import near
 from fsrbench.experiments import gridpoints
 from fsrbench.experiments.gridpoints import FIXED, Axis, Point
 from fsrbench.files import yamlfile
@@ -76,8 +77,8 @@ def find(name: Path) -> Path:
     if name.is_file() or name.suffix or len(name.parts) > 1:
         return name
     if str(name) not in shipped:
-        near = config.near(str(name), shipped)
-        raise SettingsError(f"There is no file {name}, and no grid of that name.{near} Known: {', '.join(shipped)}.")
+        hint = near(str(name), shipped)
+        raise SettingsError(f"There is no file {name}, and no grid of that name.{hint} Known: {', '.join(shipped)}.")
     return shipped[str(name)]
 
 
@@ -90,9 +91,7 @@ def read(path: Path, base: Settings | None = None, changes: Iterable[str] = (), 
     file = _File(path, data, lines)
     for key in data:
         if key not in KEYS:
-            raise file.error(
-                [str(key)], f"there is no such key.{config.near(str(key), KEYS)} Known: {', '.join(KEYS)}."
-            )
+            raise file.error([str(key)], f"there is no such key.{near(str(key), KEYS)} Known: {', '.join(KEYS)}.")
     settings = _settings(file, base, changes)
     varied, beside = _arms(file), _names(file, "beside")
     settings = settings.model_copy(update={"arms": {**settings.arms, **_fixed(varied)}})
@@ -195,8 +194,8 @@ def _hint(file: _File, settings: Settings, knob: str, found: Any) -> Axis:
     for family in settings.families:
         offered = settings.offered(family)
         if knob not in offered:
-            near = config.near(knob, offered)
-            raise file.error(["hints", knob], f"no knob of family {family}.{near} Known: {', '.join(offered)}.")
+            hint = near(knob, offered)
+            raise file.error(["hints", knob], f"no knob of family {family}.{hint} Known: {', '.join(offered)}.")
         most = settings.families[family].max_changes
         if most is not None and len(file.data["hints"]) > most:
             raise file.error(
@@ -232,7 +231,7 @@ def _axis(file: _File, settings: Settings, varied: Sequence[str], key: str, foun
     known += [f"families.{name}.{field}" for name in settings.families for field in FAMILY]
     raise file.error(
         ["grid", key],
-        f"there is no such setting here.{config.near(key, known)} Known: policy, policy.{{{', '.join(LIMITS)}}}, "
+        f"there is no such setting here.{near(key, known)} Known: policy, policy.{{{', '.join(LIMITS)}}}, "
         f"families.NAME.{{{', '.join(FAMILY)}}} for the families {', '.join(settings.families)}, and the settings of "
         f"the auditor, by name or as arms.NAME.KEY for the arms {', '.join(varied)}.",
     )

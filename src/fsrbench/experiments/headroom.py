@@ -10,7 +10,7 @@ contender's result. How it looks is in `overviews.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from fsrbench.core import execute, plugins
 from fsrbench.core.contracts import Machine, Metric
 from fsrbench.core.errors import FsrbenchError, InputError
-from fsrbench.core.values import Score
+from fsrbench.core.values import Score, to_json
 from fsrbench.experiments import gains, preview
 from fsrbench.files import atomic
 from fsrbench.measure import evaluate, subjects
@@ -26,6 +26,7 @@ from fsrbench.measure import scores as scorefile
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation
+from fsrbench.measure.summary_values import Summary
 from fsrbench.study import config
 from fsrbench.study.config import Settings
 from fsrbench.study.run import run_study
@@ -95,9 +96,9 @@ def run(
             result["failures"] += [f"{f.family} {f.case} {f.arm}: {f.why}" for f in outcome.failures]
             what = subjects.of_run(outcome.folder, _stored(outcome.folder, settings))
             scores = evaluate.measure(what, machine, workers, track, outcome.folder.journal)
-            scorefile.write(outcome.folder.root / "scores.csv", scores)
+            scorefile.write(outcome.folder.scores_file, scores)
             _add(result, name, plan, outcome.folder, settings, what, scores)
-    atomic.write_bytes(out / "headroom.json", as_json(result))
+    atomic.write_bytes(out / "headroom.json", as_json(to_json(result)))
     return result
 
 
@@ -119,8 +120,8 @@ def _add(
     """Put what one set of knobs showed into the result."""
     numbers = Numbers(scores)
     summary = summarising.summarise(what, numbers)
-    result["metrics"] |= summary["metrics"]
-    result["models"] |= summary["models"]
+    result["metrics"] |= summary.metrics
+    result["models"] |= summary.models
     told = (*what.about_metrics.values(), *what.notes, *_unavailable(summary))
     result["notes"] = list(dict.fromkeys([*result["notes"], *told]))
     beside = gains.Beside.read(plan.beside) if plan.beside is not None else None
@@ -130,7 +131,7 @@ def _add(
             f"{beside.folder.root} has no scores for {lacking}. Measure them: "
             f"fsrbench evaluate {beside.folder.root} --set metrics={lacking}"
         )
-    for family in summary["families"].keys() & settings.families.keys():  # the folder may hold others, from before
+    for family in summary.families.keys() & settings.families.keys():  # the folder may hold others, from before
         found = {}
         for objective in result["objectives"]:
             found[objective] = gains.bound(family, folder, what, numbers, summary, objective)
@@ -184,10 +185,10 @@ def _settings(settings: Settings, name: str, objectives: Sequence[str]) -> Setti
     return settings.model_copy(update={"families": kept, "arms": arms, "metrics": metrics})
 
 
-def _unavailable(summary: Mapping[str, Any]) -> list[str]:
+def _unavailable(summary: Summary) -> list[str]:
     return [
-        f"{summary['metrics'][name]['label']}: {why}"
-        for metrics in summary["families"].values()
+        f"{summary.metrics[name].label}: {why}"
+        for metrics in summary.families.values()
         for name, entry in metrics.items()
-        for why in entry["why_na"]
+        for why in entry.why_na
     ]

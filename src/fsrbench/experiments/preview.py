@@ -5,7 +5,6 @@ Both use the pipeline and the loop that a run uses, so what they say is what a r
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -20,6 +19,7 @@ from fsrbench.core import contracts, execute, plugins
 from fsrbench.core.budget import Spending
 from fsrbench.core.contracts import Knob, Machine
 from fsrbench.core.errors import FsrbenchError, InputError
+from fsrbench.core.near import near
 from fsrbench.core.values import Answer, Audit, Case, Image, Question, derive_seed
 from fsrbench.core.ways import CaseContext
 from fsrbench.imaging import faces, images
@@ -195,8 +195,7 @@ def _choose(cases: list[Case], name: str | None, lr: Path) -> Case:
         return cases[0]
     found = next((case for case in cases if case.id == name), None)
     if found is None:
-        near = difflib.get_close_matches(name, [case.id for case in cases], 1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = near(name, (case.id for case in cases))
         raise InputError(f"There is no picture {name!r} in {lr}.{hint}")
     return found
 

@@ -16,11 +16,12 @@ from fsrbench.case.restore import Pipeline
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Knob, Machine
 from fsrbench.core.errors import InputError, SettingsError
+from fsrbench.core.near import near
 from fsrbench.core.values import Image, Knobs, KnobValue, derive_seed
 from fsrbench.experiments import preview
 from fsrbench.imaging import images
 from fsrbench.models import devices
-from fsrbench.study.config import Settings, near
+from fsrbench.study.config import Settings
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray

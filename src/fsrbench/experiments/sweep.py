@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from fsrbench.core.errors import FsrbenchError, SettingsError
 from fsrbench.core.values import to_json
 from fsrbench.experiments.grid import SweepGrid
 from fsrbench.experiments.gridpoints import Axis, Point
+from fsrbench.measure.summary_values import ArmEffect, MetricResults, Summary
 from fsrbench.study import ledger
 from fsrbench.study.config import Arm, Settings
 from fsrbench.study.ledger import Unfinished
@@ -27,13 +29,32 @@ from fsrbench.study.store import RunFolder
 FORMAT = 2
 CACHE = "audits-cache"
 """Folder of a sweep in which answers are kept, unless an arm names one of its own."""
-KEPT = (
-    "n", "pure", "mean", "delta", "delta_changed", "low", "high", "units", "changed", "improved", "p", "p_adjusted",
-    "shown", "harm", "benefit",
-)  # fmt: skip
-"""What a point shows of its effect on a metric."""
-COUNTED = ("n", "units", "changed", "improved", "shown")
-"""What of it is 0 where nothing could be measured, and not unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointEffect:
+    """What a point shows of its effect on a metric. Fields mean what they mean of an arm; unset, nothing is known."""
+
+    n: int = 0
+    pure: float | None = None
+    mean: float | None = None
+    delta: float | None = None
+    delta_changed: float | None = None
+    low: float | None = None
+    high: float | None = None
+    units: int = 0
+    changed: int = 0
+    improved: int = 0
+    p: float | None = None
+    p_adjusted: float | None = None
+    shown: bool = False
+    harm: float | None = None
+    benefit: float | None = None
+
+    @classmethod
+    def of(cls, effect: ArmEffect) -> PointEffect:
+        """The part of an arm's effect that a point shows."""
+        return cls(**{field.name: getattr(effect, field.name) for field in fields(cls)})
 
 
 def run(
@@ -108,7 +129,7 @@ def _refused(auditor: str | None, settings: Mapping[str, Any], machine: Machine)
 # ---------------------------------------------------------------- what came out
 
 
-def gather(grid: SweepGrid, folder: RunFolder, summary: Mapping[str, Any]) -> dict[str, Any]:
+def gather(grid: SweepGrid, folder: RunFolder, summary: Summary) -> dict[str, Any]:
     """Every point with its effects and what it took: what `sweep.json` holds."""
     rows = list(_rows(grid, folder, summary))
     points = [row for row in rows if row["arm"] not in grid.beside]
@@ -116,51 +137,52 @@ def gather(grid: SweepGrid, folder: RunFolder, summary: Mapping[str, Any]) -> di
         "format": FORMAT,
         "grid": grid.path.name,
         "axes": [_axis(axis) for axis in grid.axes],
-        "metrics": summary["metrics"],
-        "models": summary["models"],
-        "statistics": summary["statistics"],
+        "metrics": summary.metrics,
+        "models": summary.models,
+        "statistics": summary.statistics,
         "points": points,
         "beside": [row for row in rows if row["arm"] in grid.beside],
         "spent": _sum([row["spent"] for row in rows]),
         "alone": _sum([row["alone"] for row in rows]),
-        "notes": [*summary["notes"], *_lacking(grid, summary)],
+        "notes": [*summary.notes, *_lacking(grid, summary)],
     }
 
 
-def _lacking(grid: SweepGrid, summary: Mapping[str, Any]) -> list[str]:
+def _lacking(grid: SweepGrid, summary: Summary) -> list[str]:
     """Why metrics have no number, each reason once."""
-    own = [summary["families"].get(family.name, {}) for family in grid.families]
-    labels = {name: about["label"] for name, about in summary["metrics"].items()}
-    return list(dict.fromkeys(f"{labels[name]}: {why}" for f in own for name, e in f.items() for why in e["why_na"]))
+    own = [summary.families.get(family.name, {}) for family in grid.families]
+    labels = {name: about.label for name, about in summary.metrics.items()}
+    return list(dict.fromkeys(f"{labels[name]}: {why}" for f in own for name, e in f.items() for why in e.why_na))
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
     return {"name": axis.name, "key": axis.key, "values": list(axis.values), "of": list(axis.of)}
 
 
-def _rows(grid: SweepGrid, folder: RunFolder, summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _rows(grid: SweepGrid, folder: RunFolder, summary: Summary) -> Iterator[dict[str, Any]]:
     arms = [*grid.arms, *(Point(name, name, {}) for name in grid.beside)]
     again, unfinished = _again(folder), ledger.unfinished(folder)
     for family in grid.families:
-        effects, counts = summary["families"].get(family.name, {}), summary["counts"].get(family.name, {"arms": {}})
+        measured, counts = summary.families.get(family.name, {}), summary.counts.get(family.name)
         for arm in arms:
-            own = counts["arms"].get(arm.name, {"done": 0, "failed": 0, "invalid": 0, "changed": 0})
+            own = counts.arms.get(arm.name) if counts is not None else None
             yield {
                 "family": family.name,
                 "family_of": family.base,
                 "arm": arm.name,
                 "arm_of": arm.base,
-                "mark": summary["marks"].get(arm.name, ""),
+                "mark": summary.marks.get(arm.name, ""),
                 "values": {**family.values, **arm.values},
-                **{key: own[key] for key in ("done", "failed", "invalid", "changed")},
+                **{key: getattr(own, key, 0) for key in ("done", "failed", "invalid", "changed")},
                 "again": again.get((family.name, arm.name), 0),
-                "metrics": {m: _effect(effects.get(m, {}).get("arms", {}).get(arm.name)) for m in summary["metrics"]},
+                "metrics": {m: _effect(measured.get(m), arm.name) for m in summary.metrics},
                 **_usage(folder, family.name, arm.name, unfinished),
             }
 
 
-def _effect(found: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {key: found.get(key) if found else 0 if key in COUNTED else None for key in KEPT}
+def _effect(found: MetricResults | None, arm: str) -> PointEffect:
+    effect = found.arms.get(arm) if found is not None else None
+    return PointEffect.of(effect) if effect is not None else PointEffect()
 
 
 def _again(folder: RunFolder) -> dict[tuple[str, str], int]:

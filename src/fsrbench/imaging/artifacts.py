@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench.imaging import images
+from fsrbench.imaging import images, luma
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 MIN_SIDE = 32
 """Below this no measure of structure has anything to stand on."""
-LUMA = np.array([76.245, 149.685, 29.07], np.float32)
-"""Weights of red, green and blue: brightness on the 0–255 scale."""
 BY_CHANCE = 9.0
 """What the strongest of all grids comes to in clean faces of 64 to 512 pixels, times the side: 0.02 at 512 pixels."""
 REACH = 16
@@ -57,18 +55,12 @@ class Look:
     @cached_property
     def plane(self) -> Plane:
         """Brightness of the restoration."""
-        return luma(self.sr)
+        return luma.levels(self.sr)
 
     @cached_property
     def spectra(self) -> Spectra:
         """Power of that."""
         return _spectra(self.plane)
-
-
-def luma(image: Image) -> Plane:
-    """Brightness on the 0–255 scale."""
-    plane: Plane = image @ LUMA
-    return plane
 
 
 def blockiness(look: Look) -> float:
@@ -83,7 +75,7 @@ def blockiness(look: Look) -> float:
     scale = max(1, round(sr.shape[1] / lr.shape[1]))
     found = [_grid_strength(look.plane, scale)]
     if scale > 1:
-        found.append(_grid_strength(luma(images.resize(sr, lr.shape[1], lr.shape[0], "area")), 1))
+        found.append(_grid_strength(luma.levels(images.resize(sr, lr.shape[1], lr.shape[0], "area")), 1))
     usable = [value for value in found if math.isfinite(value)]
     return max(usable) if usable else math.nan
 
@@ -115,7 +107,7 @@ def oversharpening(look: Look) -> float:
 
     if min(look.sr.shape[:2]) < 2 * MIN_SIDE:
         return math.nan
-    plane, small = look.plane, luma(look.lr)
+    plane, small = look.plane, luma.levels(look.lr)
     _, radial, _ = look.spectra
     blurred = [cv2.GaussianBlur(plane, (0, 0), sigma) for sigma in (1.0, 2.0, 4.0)]
     fine = float(np.square(plane - blurred[0]).mean())

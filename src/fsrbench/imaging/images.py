@@ -193,12 +193,6 @@ def fit_square(image: Image, size: int) -> Image:
     return resize(image[top : top + side, left : left + side], size, size, "lanczos")
 
 
-def luma(image: Image) -> Image:
-    """BT.601 luma in studio range / 255 (MATLAB's Y), height × width: the convention of `psnr_y`."""
-    weights = np.array([65.481, 128.553, 24.966], dtype=np.float64) / 255
-    return (image.astype(np.float64) @ weights + 16 / 255).astype(np.float32)
-
-
 def hstack(pictures: Iterable[Image]) -> Image:
     """Put pictures of one height side by side."""
     return np.concatenate(list(pictures), axis=1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsrbench.core.contracts import Knob
+from fsrbench.imaging import luma
 
 if TYPE_CHECKING:
     from fsrbench.core.values import Image, KnobValue
@@ -25,13 +26,12 @@ def apply(picture: Image, value: KnobValue, lr: Image) -> Image:
         return picture
     import cv2
 
-    weights = np.array([0.299, 0.587, 0.114], dtype=np.float32)
     size = (picture.shape[1], picture.shape[0])
-    coarse, square = lr @ weights, np.ones((3, 3), np.uint8)
+    coarse, square = luma.full(lr), np.ones((3, 3), np.uint8)
     low = cv2.resize(cv2.erode(coarse, square), size, interpolation=cv2.INTER_LINEAR)
     high = cv2.resize(cv2.dilate(coarse, square), size, interpolation=cv2.INTER_LINEAR)
-    luma = picture @ weights
-    excess = np.clip(luma, low - np.float32(MARGIN), high + np.float32(MARGIN)) - luma
+    plane = luma.full(picture)
+    excess = np.clip(plane, low - np.float32(MARGIN), high + np.float32(MARGIN)) - plane
     edge = np.clip((high - low - np.float32(EDGE[0])) / np.float32(EDGE[1] - EDGE[0]), 0, 1)
     change = np.float32(value) * edge * np.clip(excess, -LARGEST, LARGEST)
     return np.asarray(np.clip(picture + change[:, :, None], 0, 1), dtype=np.float32)

@@ -19,10 +19,10 @@ from fsrbench.core.errors import InputError
 from fsrbench.core.values import PURE, to_json
 from fsrbench.files import atomic
 from fsrbench.measure.subjects import Standing
-from fsrbench.measure.summary import FORMAT
+from fsrbench.measure.summary_file import MAX_BYTES
+from fsrbench.measure.summary_values import FORMAT
+from fsrbench.study.store import RunFolder
 
-MAX_BYTES = 100_000_000
-"""Bytes of a summary."""
 READ = (2, FORMAT)
 """Formats that can be compared: what is compared means the same in all of them, but that the interval of a delta was a
 bootstrap's in format 2. It matters where that is the tolerance, and nowhere else."""
@@ -191,7 +191,7 @@ class Baseline:
 
 def read(path: Path, cure: str) -> Baseline:
     """A run's folder, a `summary.json` or a baseline file. `cure` ends the sentence about one that cannot be read."""
-    file = path / "summary.json" if path.is_dir() else path
+    file = RunFolder(path).summary_file if path.is_dir() else path
     try:
         raw = atomic.read_bytes(file, MAX_BYTES)
     except FileNotFoundError:

@@ -17,7 +17,7 @@ from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.values import PURE
 from fsrbench.measure import baseline
 from fsrbench.measure.baseline import About, Baseline, Entry, Figure, Place
-from fsrbench.measure.summary import TESTED
+from fsrbench.measure.claims import TESTED
 from fsrbench.measure.tolerances import EVERY, Tolerance, band, judge
 
 CASES = "cases"

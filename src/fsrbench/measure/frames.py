@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench.core.errors import StoreError
-from fsrbench.core.values import PURE
-from fsrbench.files import atomic, csvfile, jsonfile
-from fsrbench.measure import baseline
+from fsrbench.core.values import PURE, to_json
+from fsrbench.files import csvfile
 from fsrbench.measure import scores as scorefile
+from fsrbench.measure import summary_file
+from fsrbench.measure.summary_values import Summary
 from fsrbench.study import sheets, store
 
 if TYPE_CHECKING:
@@ -61,29 +62,24 @@ def summary(root: Path) -> pd.DataFrame:
     return _frame({name: [row[name] for row in rows] for name in SUMMARY})
 
 
-def details(root: Path) -> dict[str, Any]:
-    """All of `summary.json`, as it is stored."""
-    path = root / "summary.json"
+def details(root: Path) -> Summary:
+    """All of `summary.json`."""
     try:
-        found: dict[str, Any] = jsonfile.parse(atomic.read_bytes(path, baseline.MAX_BYTES))
+        return summary_file.read(root / "summary.json")
     except FileNotFoundError:
         raise StoreError(f"{root} was not evaluated yet: fsrbench evaluate {root}.") from None
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{path} cannot be read ({jsonfile.why(error)}). fsrbench evaluate {root} makes it again."
-        ) from None
-    return found
 
 
-def _effects(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _effects(found: Summary) -> Iterator[dict[str, Any]]:
     """Every effect of a summary beside what it belongs to."""
-    for family, metrics in found["families"].items():
+    nothing = dict.fromkeys(SUMMARY) | dict.fromkeys(WHOLE, 0)
+    for family, metrics in found.families.items():
         for metric, entry in metrics.items():
-            place = {"family": family, "metric": metric, "better": found["metrics"][metric]["better"]}
-            alone = {"arm": PURE, "role": "baseline", "n": entry["n"], "pure": entry["pure"], "mean": entry["pure"]}
-            yield dict.fromkeys(SUMMARY) | dict.fromkeys(WHOLE, 0) | place | alone
-            for arm, effect in entry["arms"].items():
-                yield dict.fromkeys(SUMMARY) | effect | place | {"arm": arm, "role": found["roles"].get(arm, "")}
+            place = {"family": family, "metric": metric, "better": found.metrics[metric].better}
+            alone = {"arm": PURE, "role": "baseline", "n": entry.n, "pure": entry.pure, "mean": entry.pure}
+            yield nothing | place | alone
+            for arm, effect in entry.arms.items():
+                yield nothing | to_json(effect) | place | {"arm": arm, "role": found.roles.get(arm, "")}
 
 
 def _table(path: Path, columns: Sequence[str], knobs: Set[str] = frozenset()) -> pd.DataFrame:

@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from fsrbench.core.values import Audit, Failure, Fault
 
@@ -74,10 +73,9 @@ def mostly_unusable(replies: int, kinds: Mapping[str, int], share: float) -> boo
     return bad > 0 and bad >= share * replies
 
 
-def told(counts: Mapping[str, Any]) -> str:
+def told(replies: int, kinds: Mapping[str, int]) -> str:
     """`2 of 20 replies could not be used (cut off at the token limit)`; empty where all could be."""
-    kinds = counts["unusable"]
-    bad, replies = sum(kinds.values()), counts["replies"]
+    bad = sum(kinds.values())
     if not bad:
         return ""
     why = next(iter(kinds)) if len(kinds) == 1 else ", ".join(f"{n:,} {kind}" for kind, n in kinds.items())

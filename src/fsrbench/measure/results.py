@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from fsrbench.core.values import PURE, DecisionRule, Round, Score, Trail
 from fsrbench.measure.subjects import Evaluation
+from fsrbench.measure.summary_values import Summary
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Results:
     """What was compared."""
     numbers: Numbers
     """Its scores."""
-    summary: Mapping[str, Any]
+    summary: Summary
     """Means, effects and counts: what `summary.json` holds."""
 
     @cached_property

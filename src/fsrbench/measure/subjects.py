@@ -204,7 +204,7 @@ def failures(folder: RunFolder, what: Evaluation) -> list[Failure]:
     strange = {row.arm for row in rows} - {PURE, *what.roles}
     strange |= {row.family for row in rows if not re.fullmatch(config.NAME, row.family)}
     if strange:
-        table = folder.root / "failures.csv"
+        table = folder.failures_file
         log.warning("%s: rows of %.80r are left out: no arm or family is called so.", table, min(strange))
     return [row for row in rows if strange.isdisjoint((row.arm, row.family))]
 

@@ -91,9 +91,9 @@ def _similarity(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float32]:
 
 def luma_inside(image: Image, border: int = 4) -> Image:
     """MATLAB's Y without a border: what papers on fourfold super-resolution measure."""
-    from fsrbench.imaging import images
+    from fsrbench.imaging import luma
 
     height, width = image.shape[:2]
     if min(height, width) <= 2 * border:
         raise Unavailable(f"Nothing is left of {width}×{height} pixels once a border of {border} is cut off.")
-    return images.luma(image)[border:-border, border:-border]
+    return luma.studio(image)[border:-border, border:-border]

@@ -21,6 +21,7 @@ import numpy as np
 
 from fsrbench.core.contracts import Machine, Metric
 from fsrbench.core.errors import Unavailable
+from fsrbench.imaging import images, luma
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +43,7 @@ def niqe(image: Image) -> float:
         raise Unavailable(
             f"NIQE needs at least two blocks of {_BLOCK}×{_BLOCK} pixels; this picture has {width}×{height}."
         )
-    plane = _luma(image)[: down * _BLOCK, : across * _BLOCK]
+    plane = luma.rounded(images.to_8bit(image))[: down * _BLOCK, : across * _BLOCK]
     fine = _features(_normalised(plane), _BLOCK)
     coarse = _features(_normalised(_half(plane / np.float32(255)) * np.float32(255)), _BLOCK // 2)
     features = np.concatenate([fine, coarse], axis=1)
@@ -53,17 +54,6 @@ def niqe(image: Image) -> float:
     gap = mean - np.nanmean(features, axis=0)
     inverse = np.linalg.pinv((covariance + np.cov(whole, rowvar=False)) / 2)
     return float(np.sqrt(gap @ inverse @ gap))
-
-
-def _luma(image: Image) -> NDArray[np.float32]:
-    """Y of MATLAB's rgb2ycbcr, rounded to whole numbers."""
-    import cv2
-
-    from fsrbench.imaging import images
-
-    rgb = images.to_8bit(image) / np.float32(255)
-    y = cv2.transform(rgb.astype(np.float64), np.array([[65.481, 128.553, 24.966, 16.0]])) / 255
-    return np.asarray(np.round(y.astype(np.float32) * np.float32(255)), np.float32)
 
 
 def _normalised(plane: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,11 +8,11 @@ restoration is its first picture.
 
 from __future__ import annotations
 
-import difflib
 from functools import partial
 
 from fsrbench.core.contracts import Machine, Metric
 from fsrbench.core.errors import SettingsError, Unavailable
+from fsrbench.core.near import near
 from fsrbench.metrics import _piq
 
 HIGHER = (
@@ -33,8 +33,7 @@ def named(name: str) -> Metric:
     function = SHORT.get(plain, plain)
     if function not in (*HIGHER, *LOWER):
         known = sorted((*HIGHER, *LOWER, *SHORT))
-        near = difflib.get_close_matches(plain, known, 1)
-        hint = f" Did you mean piq:{near[0]}?" if near else ""
+        hint = near(plain, known, "piq:{}")
         raise SettingsError(f"piq has no metric {name!r} that can be used here.{hint} Known: {', '.join(known)}.")
     label = f"{function} (piq)"
     return Metric(

@@ -8,7 +8,6 @@ its metrics crop at random: every picture is scored from the same seed.
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import os
 import threading
@@ -18,6 +17,7 @@ import numpy as np
 
 from fsrbench.core.contracts import Machine, Metric
 from fsrbench.core.errors import SettingsError, Unavailable, missing_package
+from fsrbench.core.near import near
 from fsrbench.metrics._pair import fitting
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ def named(name: str) -> Metric:
     from pyiqa.default_model_configs import DEFAULT_CONFIGS
 
     if name not in DEFAULT_CONFIGS:
-        near = difflib.get_close_matches(name, DEFAULT_CONFIGS, 1)
-        hint = f" Did you mean pyiqa:{near[0]}?" if near else ""
+        hint = near(name, DEFAULT_CONFIGS, "pyiqa:{}")
         raise SettingsError(f"The package pyiqa has no metric {name!r}.{hint} Its list: pyiqa.list_models().")
     facts = DEFAULT_CONFIGS[name]
     reference = facts.get("metric_mode") == "FR"

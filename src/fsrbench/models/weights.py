@@ -13,7 +13,6 @@ Environment: FSRBENCH_WEIGHTS (a folder), FSRBENCH_CACHE (instead of the platfor
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import logging
 import os
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from fsrbench.core.errors import WeightsError
+from fsrbench.core.near import near
 from fsrbench.files import downloads, locks
 from fsrbench.models.published import TABLE, Weight
 
@@ -196,9 +196,7 @@ def _state(weight: Weight, path: Path | None, verify: bool) -> str:
 def _known(name: str) -> Weight:
     if name in TABLE:
         return TABLE[name]
-    near = difflib.get_close_matches(name, TABLE, 1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    raise WeightsError(f"No weights are named {name!r}.{hint} Known: {', '.join(TABLE)}.")
+    raise WeightsError(f"No weights are named {name!r}.{near(name, TABLE)} Known: {', '.join(TABLE)}.")
 
 
 def _folder() -> Path | None:

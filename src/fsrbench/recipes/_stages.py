@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsrbench.imaging import luma
 from fsrbench.recipes import _sampling
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def poisson_noise(image: Image, scale: float, grey: bool, seed: int) -> Image:
 
     within(scale, 0, 100, "Poisson scale")
     base = np.clip(image, 0, 1)
-    levels = to_levels(luma(base) if grey else base)
+    levels = to_levels(luma.reproducible(base) if grey else base)
     used = np.count_nonzero(cv2.calcHist([levels.reshape(-1, 1)], [0], None, [256], [0, 256]))
     field = _sampling.shot(levels, 1 << (int(used) - 1).bit_length(), seed)
     field *= np.float32(scale)
@@ -233,12 +234,6 @@ def correlated_noise(image: Image, level: float, seed: int) -> Image:
     field = _sampling.normal(image.shape, seed)
     mixed = sum((field[:, :, k : k + 1] * root[:, k] for k in range(3)), start=image)
     return np.clip(mixed, 0, 1)
-
-
-def luma(image: Image) -> Image:
-    """Full-range BT.601 luma, height × width. Added up by hand, so that no BLAS decides the last bit."""
-    red, green, blue = np.float32(0.299), np.float32(0.587), np.float32(0.114)
-    return np.asarray(image[:, :, 0] * red + image[:, :, 1] * green + image[:, :, 2] * blue)
 
 
 def jpeg(image: Image, quality: int) -> Image:

@@ -9,97 +9,95 @@ it would take.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from fsrbench.show import caveats, wording
-from fsrbench.show.wording import Summary
+from fsrbench.measure.summary_values import ArmEffect, Comparison, MetricFacts, MetricResults, RivalEffect, Summary
+from fsrbench.show import caveats, numbers, wording
 
 VERBS = {1: "better", -1: "worse"}
 
 
 def tell(summary: Summary) -> dict[str, str]:
     """Family → what was found."""
-    return {family: " ".join(_sentences(summary, family)) for family in summary["families"]}
+    return {family: " ".join(_sentences(summary, family)) for family in summary.families}
 
 
 def _sentences(summary: Summary, family: str) -> Iterator[str]:
-    arms = wording.arms(summary, family)
-    role = {arm: summary["roles"][arm] for arm in arms}
-    tested = [arm for arm in arms if role[arm] == "contender"] or [arm for arm in arms if role[arm] == "control"]
-    failed = [arm for arm, told in summary["counts"][family]["arms"].items() if told["failed"] and not told["done"]]
+    arms, counts, metrics = wording.arms(summary, family), summary.counts[family], summary.families[family]
+    tested = _of_role(summary, arms, "contender") or _of_role(summary, arms, "control")
+    failed = [arm for arm, told in counts.arms.items() if told.failed and not told.done]
     for arm in failed:
         yield f"{wording.arm_name(summary, arm, marked=False)} failed on every case."
     if not tested and not failed:
         yield "Nothing was set against the pipeline alone; run an arm, e.g. --lvlm or --arm heuristic."
-    for arm in tested:
-        if not caveats.void(summary, family, arm):
-            yield from _arm(summary, family, arm)
-    for arm in summary["counts"][family]["arms"]:
+    claimed_of = [arm for arm in tested if not caveats.void(summary, family, arm)]
+    for arm in claimed_of:
+        yield from _arm(summary, family, arm)
+    for arm in counts.arms:
         yield from caveats.of_arm(summary, family, arm)
     yield from caveats.of_family(summary, family)
-    tested = [arm for arm in tested if not caveats.void(summary, family, arm)]
-    metrics = summary["families"][family]
-    for arm in tested:
-        yield from _against(summary, arm, {m: e["against"].get(arm, {}) for m, e in metrics.items()})
-    first = next((name for name, entry in metrics.items() if entry["n"]), None)
-    if first is None or not tested:
-        return
-    yield from _beside(summary, first, metrics[first]["arms"], tested, role)
+    for arm in claimed_of:
+        yield from _against(summary, arm, {m: entry.against.get(arm, {}) for m, entry in metrics.items()})
+    first = next((name for name, entry in metrics.items() if entry.n), None)
+    if first is not None and claimed_of:
+        yield from _beside(summary, arms, claimed_of, summary.metrics[first], metrics[first])
+
+
+def _of_role(summary: Summary, arms: Sequence[str], role: str) -> list[str]:
+    return [arm for arm in arms if summary.roles[arm] == role]
 
 
 def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
     """What one arm did to each metric."""
     name = wording.arm_name(summary, arm, marked=False)
-    counts = summary["counts"][family]["arms"][arm]
-    entries = {m: e["arms"][arm] for m, e in summary["families"][family].items() if e["arms"][arm]["n"]}
-    if not entries:
+    changed = summary.counts[family].arms[arm].changed
+    effects = {m: entry.arms[arm] for m, entry in summary.families[family].items() if entry.arms[arm].n}
+    if not effects:
         yield f"{name}: nothing could be measured."
         return
-    cases = max(entry["n"] for entry in entries.values())
-    if all(entry["ties"] == entry["n"] for entry in entries.values()):
-        compared = family in summary["models"]  # of plain folders, nobody has compared the pictures themselves
-        left = "left every picture as it was" if compared and not counts["changed"] else "changed no number"
+    cases = max(effect.n for effect in effects.values())
+    if all(effect.ties == effect.n for effect in effects.values()):
+        compared = family in summary.models  # of plain folders, nobody has compared the pictures themselves
+        left = "left every picture as it was" if compared and not changed else "changed no number"
         yield f"{name} {left}, in {wording.count(cases, 'case')}."
         return
-    shown = {m: e for m, e in entries.items() if e["shown"]}
-    changed = f", having changed {wording.count(counts['changed'], 'picture')}" if counts["changed"] else ""
-    where = f"on {wording.count(cases, 'case')}{changed}"
+    shown = {m: effect for m, effect in effects.items() if effect.shown}
+    where = f"on {wording.count(cases, 'case')}"
+    where += f", having changed {wording.count(changed, 'picture')}" if changed else ""
     if shown:
-        made = "; ".join(_claim(summary, metric, entry) for metric, entry in shown.items())
-        tests = wording.count(summary["statistics"]["tests"], "test")
-        yield f"{name} made {made}. p is corrected for {tests}, intervals are not."
-    yield from _not_shown(summary, name, entries, "" if shown else f" {where}")
+        made = "; ".join(_claim(summary, metric, effect) for metric, effect in shown.items())
+        yield f"{name} made {made}. p is corrected for {_tests(summary)}, intervals are not."
+    yield from _not_shown(summary, name, effects, "" if shown else f" {where}")
 
 
-def _claim(summary: Summary, metric: str, entry: Mapping[str, Any], rival: str = "") -> str:
+def _claim(summary: Summary, metric: str, effect: Comparison, rival: str = "") -> str:
     """`PSNR better in 17 of 19 changed pictures (20 in all), p = 0.002, on average by +0.10 dB (95 % interval …)`."""
-    way = wording.claimed(entry)
-    most = entry["improved"] if way > 0 else entry["changed"] - entry["improved"]
-    label, verb = summary["metrics"][metric]["label"], VERBS[way] + (f" than {rival}" if rival else "")
-    whole = entry["changed"] == entry["units"]
-    among = wording.units(summary, entry["changed"])
-    if not whole:
-        among = f"{among.replace(' ', ' changed ', 1)} ({entry['units']:,} in all)"
-    chance = wording.p_value(entry["p_adjusted"])
-    return f"{label} {verb} in {most:,} of {among}, {chance}, {_average(summary, metric, entry, way)}"
+    way = wording.claimed(effect)
+    most = effect.improved if way > 0 else effect.changed - effect.improved
+    label, verb = summary.metrics[metric].label, VERBS[way] + (f" than {rival}" if rival else "")
+    among = wording.units(summary, effect.changed)
+    if effect.changed != effect.units:
+        among = f"{among.replace(' ', ' changed ', 1)} ({effect.units:,} in all)"
+    chance = wording.p_value(effect.p_adjusted)
+    return f"{label} {verb} in {most:,} of {among}, {chance}, {_average(summary, metric, effect, way)}"
 
 
-def _average(summary: Summary, metric: str, entry: Mapping[str, Any], way: int) -> str:
+def _average(summary: Summary, metric: str, effect: Comparison, way: int) -> str:
     """The mean beside a claim about shares; they may go opposite ways."""
-    band = _band(summary, metric, entry, f"{summary['statistics']['level']:.0%} interval ".replace("%", " %"))
-    if wording.better(summary, metric, entry["delta"]) == -way:
+    about, delta = summary.metrics[metric], effect.delta or 0.0
+    band = _band(about, effect, f"{numbers.spaced(summary.statistics.level)} interval ")
+    if wording.better(about, delta) == -way:
         few = "since a few lost much" if way > 0 else "since a few gained much"
-        return f"but on average {VERBS[-way]} by {_size(summary, metric, abs(entry['delta']))}{band}, {few}"
-    return f"on average by {_size(summary, metric, entry['delta'], signed=True)}{band}"
+        return f"but on average {VERBS[-way]} by {wording.size(about, abs(delta))}{band}, {few}"
+    return f"on average by {wording.size(about, delta, signed=True)}{band}"
 
 
-def _not_shown(summary: Summary, name: str, entries: Mapping[str, Mapping[str, Any]], where: str) -> Iterator[str]:
+def _not_shown(summary: Summary, name: str, effects: Mapping[str, ArmEffect], where: str) -> Iterator[str]:
     """What could not be shown, and what it would have taken: "no difference" is not read as "none exists"."""
-    label = {m: summary["metrics"][m]["label"] for m in entries}
-    open_ = {m: e for m, e in entries.items() if not e["shown"]}
-    enough = [m for m, e in open_.items() if e["majority"] is not None]
+    label = {m: summary.metrics[m].label for m in effects}
+    open_ = {m: effect for m, effect in effects.items() if not effect.shown}
+    enough = {m: effect.majority for m, effect in open_.items() if effect.majority is not None}
     if enough:
-        takes = _list(list(dict.fromkeys(f"{open_[m]['majority']:,} of {open_[m]['changed']:,}" for m in enough)))
+        takes = _list(list(dict.fromkeys(f"{most:,} of {open_[m].changed:,}" for m, most in enough.items())))
         things = f"{wording.unit(summary)}s"
         between = f" between {name} and pure" if where else ""
         yield (
@@ -107,14 +105,14 @@ def _not_shown(summary: Summary, name: str, entries: Mapping[str, Mapping[str, A
             f"that takes {takes} changed {things} going one way."
         )
     few: dict[tuple[int, int, int], list[str]] = {}
-    for metric in open_.keys() - set(enough):
-        few.setdefault((open_[metric]["changed"], open_[metric]["units"], open_[metric]["least"]), []).append(metric)
+    for metric in open_.keys() - enough.keys():
+        effect = open_[metric]
+        few.setdefault((effect.changed, effect.units, effect.least or 0), []).append(metric)
     for (changed, n, least), metrics in sorted(few.items()):
-        place = "" if len(metrics) == len(entries) else f" in {_list([label[m] for m in entries if m in metrics])}"
+        place = "" if len(metrics) == len(effects) else f" in {_list([label[m] for m in effects if m in metrics])}"
         if n < least:
-            tests = wording.count(summary["statistics"]["tests"], "test")
             yield (
-                f"With {wording.units(summary, n)} and {tests} no difference between {name} and pure can be "
+                f"With {wording.units(summary, n)} and {_tests(summary)} no difference between {name} and pure can be "
                 f"shown{place}: it takes at least {least:,}."
             )
         else:
@@ -122,14 +120,14 @@ def _not_shown(summary: Summary, name: str, entries: Mapping[str, Mapping[str, A
             yield f"{name}: only {only} changed{place}: no difference can be shown, it takes at least {least:,}."
 
 
-def _against(summary: Summary, arm: str, found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:
+def _against(summary: Summary, arm: str, found: Mapping[str, Mapping[str, RivalEffect]]) -> Iterator[str]:
     """A contender beside the controls, pair by pair."""
-    rivals = dict.fromkeys(rival for entries in found.values() for rival in entries)
+    rivals = dict.fromkeys(rival for effects in found.values() for rival in effects)
     parts, open_ = [], []
-    for rival in wording.ordered(rivals, summary["roles"]):
+    for rival in wording.ordered(rivals, summary.roles):
         name = wording.arm_name(summary, rival, marked=False)
-        shown = {metric: e[rival] for metric, e in found.items() if rival in e and e[rival]["shown"]}
-        parts += [_claim(summary, metric, entry, name) for metric, entry in shown.items()]
+        shown = {m: effects[rival] for m, effects in found.items() if rival in effects and effects[rival].shown}
+        parts += [_claim(summary, metric, effect, name) for metric, effect in shown.items()]
         open_ += [] if shown else [name]
     if open_:
         parts.append(f"no difference from {_list(open_, 'or')} could be shown")
@@ -138,42 +136,35 @@ def _against(summary: Summary, arm: str, found: Mapping[str, Mapping[str, Mappin
 
 
 def _beside(
-    summary: Summary,
-    metric: str,
-    entries: Mapping[str, Mapping[str, Any]],
-    tested: Sequence[str],
-    role: Mapping[str, str],
+    summary: Summary, arms: Sequence[str], tested: Sequence[str], metric: MetricFacts, found: MetricResults
 ) -> Iterator[str]:
     """The first metric beside what it must be compared with: controls, noise floor, headroom."""
-    known = {arm: entries[arm] for arm in role if entries[arm]["delta"] is not None}
+    known = {arm: found.arms[arm] for arm in arms if found.arms[arm].delta is not None}
     parts = [
-        f"{wording.arm_name(summary, arm)} {wording.number(summary, metric, entry['delta'], signed=True)}"
-        f"{_band(summary, metric, entry)}"
-        for arm, entry in known.items()
-        if role[arm] in ("control", "headroom") and arm not in tested
+        f"{wording.arm_name(summary, arm)} {wording.number(metric, effect.delta, signed=True)}{_band(metric, effect)}"
+        for arm, effect in known.items()
+        if summary.roles[arm] in ("control", "headroom") and arm not in tested
     ]
-    label = summary["metrics"][metric]["label"]
     if parts:
-        yield f"Beside it, in {label}: {_list(parts)}."
-    if "floor" in role.values():
-        floor = next(entry["floor"] for entry in entries.values())
-        if round(floor, summary["metrics"][metric]["digits"]):
-            level = f"{summary['statistics']['level']:.0%}"
-            size = _size(summary, metric, floor)
-            yield f"When nothing is done, {level} of the cases move by less than {size} in {label}."
+        yield f"Beside it, in {metric.label}: {_list(parts)}."
+    if _of_role(summary, arms, "floor"):
+        floor = next(effect.floor for effect in found.arms.values())
+        if round(floor, metric.digits):
+            level = numbers.share(summary.statistics.level)
+            size = wording.size(metric, floor)
+            yield f"When nothing is done, {level} of the cases move by less than {size} in {metric.label}."
         else:
-            yield f"When nothing is done, {label} does not move."
+            yield f"When nothing is done, {metric.label} does not move."
 
 
-def _band(summary: Summary, metric: str, entry: Mapping[str, Any], what: str = "") -> str:
+def _tests(summary: Summary) -> str:
+    return wording.count(summary.statistics.tests, "test")
+
+
+def _band(metric: MetricFacts, effect: Comparison, what: str = "") -> str:
     """` (+0.02 to +0.19)`; nothing for a single case."""
-    band = wording.interval(summary, metric, entry)
+    band = wording.interval(metric, effect.low, effect.high)
     return f" ({what}{band[0]} to {band[1]})" if band else ""
-
-
-def _size(summary: Summary, metric: str, value: float, *, signed: bool = False) -> str:
-    """`0.10 dB`."""
-    return f"{wording.number(summary, metric, value, signed=signed)} {summary['metrics'][metric]['unit']}".rstrip()
 
 
 def _list(items: Sequence[str], last: str = "and") -> str:

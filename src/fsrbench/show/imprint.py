@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator
 
-from fsrbench.show.wording import Summary
+from fsrbench.measure.provenance import Asked, File, Provenance
+from fsrbench.measure.summary_values import Summary
 
 SHORT = 12
 """Characters of a hash that are shown; `summary.json` and `study.yaml` have all."""
@@ -13,62 +13,60 @@ SHORT = 12
 
 def lines(summary: Summary) -> Iterator[tuple[str, str]]:
     """What it is about, and what there is to say; nothing of plain folders, of which nothing is known."""
-    run = summary.get("run")
+    run = summary.run
     if run is None:
         return
     yield "Run", " · ".join(_run(run))
-    for arm, asked in run["arms"].items():
+    for arm, asked in run.arms.items():
         yield f"Arm {arm}", _asked(asked)
-    if run["prompts"]:
-        yield "Prompts", ", ".join(f"{family} {_hash(digest)}" for family, digest in run["prompts"].items())
-    for family, restored in run["families"].items():
-        parts = [restored["backend"], *restored["models"], *map(_file, restored["files"])]
+    if run.prompts:
+        yield "Prompts", ", ".join(f"{family} {_hash(digest)}" for family, digest in run.prompts.items())
+    for family, restored in run.families.items():
+        parts = [restored.backend, *restored.models, *map(_file, restored.files)]
         yield f"Family {family}", " · ".join(parts)
-    if run["prompts"]:
-        detector = _file(run["detector"]) if run["detector"] else "none, so faces are taken to be where FFHQ has them"
-        recogniser = _file(run["recogniser"]) if run["recogniser"] else "none"
+    if run.prompts:
+        detector = _file(run.detector) if run.detector else "none, so faces are taken to be where FFHQ has them"
+        recogniser = _file(run.recogniser) if run.recogniser else "none"
         yield "Evidence", f"face detector: {detector}; face recogniser: {recogniser}"
-    yield "Packages", ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    yield "Packages", ", ".join(f"{name} {version}" for name, version in run.versions.items())
 
 
 def short(summary: Summary, arms: Collection[str] | None = None) -> str:
     """One line: who audited (under these arms, or all), and the run; empty of plain folders."""
-    run = summary.get("run")
+    run = summary.run
     if run is None:
         return ""
-    who = [
-        f"{arm}: {_who(asked)}" for arm, asked in run["arms"].items() if asked["auditor"] and (not arms or arm in arms)
-    ]
+    who = [f"{arm}: {_who(asked)}" for arm, asked in run.arms.items() if asked.auditor and (not arms or arm in arms)]
     return " · ".join([*who, *_run(run)[:3]])
 
 
-def _run(run: Mapping[str, Any]) -> list[str]:
-    begun = [f"begun {run['started']} (UTC)"] if run["started"] else []
-    told = [*begun, f"fsrbench {run['fsrbench']}", f"seed {run['seed']}"]
+def _run(run: Provenance) -> list[str]:
+    begun = [f"begun {run.started} (UTC)"] if run.started else []
+    told = [*begun, f"fsrbench {run.fsrbench}", f"seed {run.seed}"]
     return [
         *told,
-        f"{run['device']}, {run['precision']}",
-        f"scale {run['scale']}",
-        f"fingerprint {_hash(run['fingerprint'])}",
+        f"{run.device}, {run.precision}",
+        f"scale {run.scale}",
+        f"fingerprint {_hash(run.fingerprint)}",
     ]
 
 
-def _asked(asked: Mapping[str, Any]) -> str:
-    return f"auditor {_who(asked, full=True)}" if asked["auditor"] else "nobody was asked"
+def _asked(asked: Asked) -> str:
+    return f"auditor {_who(asked, full=True)}" if asked.auditor else "nobody was asked"
 
 
-def _who(asked: Mapping[str, Any], *, full: bool = False) -> str:
+def _who(asked: Asked, *, full: bool = False) -> str:
     """`openai, model tiny (it answers as tiny-7b) at 127.0.0.1:8000, policy paper`."""
-    model = ", ".join(asked["models"])
+    model = ", ".join(asked.models)
     named = f"model {model}" if full and model else model
-    other = f" (it answers as {', '.join(asked['answered'])})" if asked["answered"] else ""
-    host = f" at {', '.join(asked['hosts'])}" if asked["hosts"] else ""
-    auditor = [asked["auditor"]] if full or not model else []
-    return ", ".join([*auditor, *([named + other + host] if model else []), f"policy {asked['policy']}"])
+    other = f" (it answers as {', '.join(asked.answered)})" if asked.answered else ""
+    host = f" at {', '.join(asked.hosts)}" if asked.hosts else ""
+    auditor = [str(asked.auditor)] if full or not model else []
+    return ", ".join([*auditor, *([named + other + host] if model else []), f"policy {asked.policy}"])
 
 
-def _file(file: Mapping[str, Any]) -> str:
-    return f"{file['name']} ({file['source']}, sha256 {_hash(file['sha256']) or 'unknown'})"
+def _file(file: File) -> str:
+    return f"{file.name} ({file.source}, sha256 {_hash(file.sha256) or 'unknown'})"
 
 
 def _hash(digest: str) -> str:

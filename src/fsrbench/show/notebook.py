@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import html
 import io
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from fsrbench.core.errors import InputError, StoreError
+from fsrbench.core.near import near
 from fsrbench.core.values import PURE, Image
 from fsrbench.measure import frames
+from fsrbench.measure.summary_values import Summary
 from fsrbench.show import caveats, tables
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder
@@ -76,7 +76,7 @@ class Run:
         return frames.summary(self.path)
 
     @property
-    def details(self) -> dict[str, Any]:
+    def details(self) -> Summary:
         """All of `summary.json`: counts, findings, notes, what was run. StoreError where nothing was evaluated yet."""
         return frames.details(self.path)
 
@@ -87,9 +87,9 @@ class Run:
         trail = folder.trail(family, case)
         if trail is None:
             known = [one.case for one in folder.trails() if one.family == family]
-            raise InputError(f"{self.path} has no finished case {case!r} in family {family!r}.{_near(case, known)}")
+            raise InputError(f"{self.path} has no finished case {case!r} in family {family!r}.{near(case, known)}")
         if arm != PURE and arm not in trail.arms:
-            raise InputError(f"Case {case} has no arm {arm!r}.{_near(arm, (PURE, *trail.arms))}")
+            raise InputError(f"Case {case} has no arm {arm!r}.{near(arm, (PURE, *trail.arms))}")
         return folder.picture(trail.final(arm))
 
     def _repr_html_(self) -> str:
@@ -98,7 +98,7 @@ class Run:
             found = self.details
         except StoreError as error:
             return f"<p>{html.escape(str(error))}</p>"
-        lines = [*(found.get("findings") or {}).values(), *caveats.lines(found), *found["notes"]]
+        lines = [*found.findings.values(), *caveats.lines(found), *found.notes]
         told = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
         report = self.path / "report" / "index.html"
         link = html.escape(_link(report))
@@ -112,14 +112,6 @@ def load(path: Path) -> Run:
     return Run(path)
 
 
-def _near(name: str, known: Iterable[str]) -> str:
-    """The nearest of the known names, as a question; else the first of them."""
-    known = list(known)
-    if close := difflib.get_close_matches(name, known, 1):
-        return f" Did you mean {close[0]}?"
-    return f" Known: {', '.join(known[:5])}{', …' * (len(known) > 5)}." if known else ""
-
-
 def _link(file: Path) -> str:
     """An address that a notebook in this folder can follow."""
     try:
@@ -128,7 +120,7 @@ def _link(file: Path) -> str:
         return file.resolve().as_uri()
 
 
-def _table(found: dict[str, Any]) -> str:
+def _table(found: Summary) -> str:
     """The terminal's table, as HTML."""
     from rich.console import Console
 

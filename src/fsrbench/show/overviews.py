@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench.files import atomic
-from fsrbench.show import wording
+from fsrbench.show import md, numbers, wording
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,7 +40,7 @@ def write_headroom(found: Mapping[str, Any], out: Path) -> None:
 def headroom_markdown(found: Mapping[str, Any]) -> str:
     """The whole of `headroom.md`."""
     names = found["objectives"]
-    head = ["Family", "Knobs (privileged)", "n", *(wording.heading(found, name) for name in names)]
+    head = ["Family", "Knobs (privileged)", "n", *(wording.heading(found["metrics"][name]) for name in names)]
     gains = [head, *([family, label, *cells] for family, label, cells in _gains(found, names))]
     parts = [
         "# Headroom",
@@ -56,7 +56,7 @@ def headroom_markdown(found: Mapping[str, Any]) -> str:
     if caught:
         head = ["Family", "Knobs", "Metric", "Arm", "n", "Δ of the arm", "Δ of its oracle", "caught"]
         parts += ["## How much of it each arm caught", _table([head, *caught], left=4), _CAUGHT]
-    parts += [f"- {wording.escape(line)}" for line in (*found["failures"], *found["notes"])]
+    parts += [f"- {md.escape(line)}" for line in (*found["failures"], *found["notes"])]
     return "\n\n".join(parts) + "\n"
 
 
@@ -68,7 +68,7 @@ def headroom_terminal(found: Mapping[str, Any]) -> Table:
     names = found["objectives"]
     title = "Headroom: oracle − pure, for each metric its own oracle (privileged: it saw the reference)"
     table = Table(title=title, header_style="bold")
-    for title in ("", "n", *(wording.heading(found, name) for name in names)):
+    for title in ("", "n", *(wording.heading(found["metrics"][name]) for name in names)):
         table.add_column(title, justify="right" if title else "left")
     last = None
     for family, label, cells in _gains(found, names):
@@ -96,7 +96,7 @@ def _gains(found: Mapping[str, Any], names: list[str]) -> Iterator[tuple[str, st
     for family, sets in found["families"].items():
         for kind, entry in sets.items():
             gains = [_gain(found, name, entry["objectives"][name]) for name in names]
-            yield wording.family_name(found, family), SETS[kind], [str(entry["cases"]), *gains]
+            yield wording.family_name(found["models"], family), SETS[kind], [str(entry["cases"]), *gains]
 
 
 def _gain(found: Mapping[str, Any], metric: str, bound: Mapping[str, Any]) -> str:
@@ -107,7 +107,7 @@ def _gain(found: Mapping[str, Any], metric: str, bound: Mapping[str, Any]) -> st
 
 def _delta(found: Mapping[str, Any], metric: str, about: Mapping[str, Any]) -> str:
     """`+0.12 [+0.05, +0.19]`."""
-    band = wording.interval(found, metric, about)
+    band = wording.interval(found["metrics"][metric], about["low"], about["high"])
     return _number(found, metric, about["delta"]) + (f" [{band[0]}, {band[1]}]" if band else "")
 
 
@@ -116,36 +116,35 @@ def _bounds(found: Mapping[str, Any]) -> Iterator[tuple[list[str], str, Mapping[
     for family, sets in found["families"].items():
         for kind, entry in sets.items():
             for metric, bound in entry["objectives"].items():
-                yield [family, SETS[kind], found["metrics"][metric]["label"]], metric, bound
+                yield [family, SETS[kind], found["metrics"][metric].label], metric, bound
 
 
 def _carriers(found: Mapping[str, Any]) -> Iterator[list[str]]:
     for where, metric, bound in _bounds(found):
         for knob, about in bound["carriers"].items():
             gains = [_number(found, metric, about[key]) for key in ("gain", "alone")]
-            yield [*where, knob, str(about["cases"]), f"{about['share']:.0%}", *gains]
+            yield [*where, knob, str(about["cases"]), numbers.share(about["share"]), *gains]
 
 
 def _caught(found: Mapping[str, Any]) -> Iterator[list[str]]:
     for where, metric, bound in _bounds(found):
         for arm, about in bound.get("caught", {}).items():
             deltas = [_delta(found, metric, about), _number(found, metric, about["oracle"])]
-            share = NOTHING if about["n"] else "n/a"
+            share = NOTHING if about["n"] else numbers.MISSING
             if about["share"] is not None:
-                share = f"{about['share']:.0%}".replace("-", "−")
+                share = numbers.share(about["share"])
             label = f"{arm} ({about['mark']})" if about["mark"] else arm
             yield [*where, label, str(about["n"]), *deltas, share]
 
 
 def _number(found: Mapping[str, Any], metric: str, value: float | None) -> str:
-    return wording.number(found, metric, value, signed=True)
+    return wording.number(found["metrics"][metric], value, signed=True)
 
 
 def _table(rows: list[list[str]], left: int) -> str:
     head, *body = rows
-    rule = "|" + "---|" * left + "---:|" * (len(head) - left)
-    lines = ["| " + " | ".join(map(wording.escape, row)) + " |" for row in (head, *body)]
-    return "\n".join([lines[0], rule, *lines[1:]])
+    align = "l" * left + "r" * (len(head) - left)
+    return md.table([*map(md.escape, head)], ([*map(md.escape, row)] for row in body), align)
 
 
 # ------------------------------------------------------------ knobs and prompt
@@ -186,11 +185,11 @@ def _movement(knob: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[st
 
 
 def _change(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:+.3f}".replace("-", "−")
+    return numbers.MISSING if value is None else numbers.minus(f"{value:+.3f}")
 
 
 def _said(value: float | bool) -> str:
-    return json.dumps(value) if isinstance(value, bool) else f"{value:g}"
+    return numbers.plain(value)
 
 
 def prompt(found: Mapping[str, Any]) -> str:

@@ -18,9 +18,9 @@ from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.values import PURE, Round, Score
 from fsrbench.imaging import faces, images
 from fsrbench.measure.subjects import Evaluation, Subject
+from fsrbench.measure.summary_values import Summary
 from fsrbench.show import drawing, imprint, wording
 from fsrbench.show.drawing import BETTER, FAINT, GAP, INK, MARKED, WORSE, Page, Span
-from fsrbench.show.wording import Summary
 from fsrbench.study import inputs
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _outcome(subject: Subject, arm: str) -> str:
 
 def _known(summary: Summary, metric: str) -> bool:
     """Whether a metric could be measured anywhere; where it could not, the tables say why."""
-    return any(metrics[metric]["n"] for metrics in summary["families"].values())
+    return any(metrics[metric].n for metrics in summary.families.values())
 
 
 def _numbers(
@@ -191,15 +191,15 @@ def _numbers(
 ) -> list[tuple[str, tuple[Span, ...]]]:
     """Pure's numbers, or an arm's differences from them, by metric."""
     found: list[tuple[str, tuple[Span, ...]]] = []
-    for metric, about in summary["metrics"].items():
+    for metric, about in summary.metrics.items():
         pure, value = values.get((metric, PURE)), values.get((metric, arm))
         if arm == PURE or value is None or pure is None:
             shown = value if pure is not None else None
-            text, colour = wording.number(summary, metric, shown), INK if shown is not None else FAINT
+            text, colour = wording.number(about, shown), INK if shown is not None else FAINT
         else:
-            text = wording.number(summary, metric, value - pure, signed=True)
-            colour = {1: BETTER, 0: INK, -1: WORSE}[wording.better(summary, metric, value - pure)]
-        found.append((metric, ((f"{about['label']} ", FAINT), (text, colour))))
+            text = wording.number(about, value - pure, signed=True)
+            colour = {1: BETTER, 0: INK, -1: WORSE}[wording.better(about, value - pure)]
+        found.append((metric, ((f"{about.label} ", FAINT), (text, colour))))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,26 +18,27 @@ from fsrbench.core import execute
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.execute import Track
-from fsrbench.core.values import Failure, Score
-from fsrbench.files import atomic, jsonfile
+from fsrbench.core.values import Failure, Score, to_json
+from fsrbench.files import atomic
 from fsrbench.files.journal import Journal
 from fsrbench.imaging import png
-from fsrbench.measure import baseline, evaluate, subjects
+from fsrbench.measure import evaluate, subjects, summary_file
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.measure.subjects import Evaluation, Subject
+from fsrbench.measure.summary_values import Summary
 from fsrbench.show import findings, imprint, panels, plots, report, tables
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder, as_json
 
-Also: TypeAlias = Callable[[dict[str, Any]], Iterable[Path]]
+Also: TypeAlias = Callable[[Summary], Iterable[Path]]
 """Draws more from a summary, and says which files it wrote."""
 SHOWN = 6
 """Cases on the contact sheet."""
 
 
-def run(folder: RunFolder, machine: Machine, workers: int, track: Track, also: Also | None = None) -> dict[str, Any]:
+def run(folder: RunFolder, machine: Machine, workers: int, track: Track, also: Also | None = None) -> Summary:
     """Evaluate a run's folder as its settings say, and write all of it; returns the summary."""
     settings = config.stored(folder.study()["settings"], folder.study_file)
     return publish(subjects.of_run(folder, settings), folder, machine, workers, track, also=also)
@@ -52,7 +53,7 @@ def publish(
     *,
     also: Also | None = None,
     anew: bool = False,
-) -> dict[str, Any]:
+) -> Summary:
     """Measure, then write scores.csv, summary, a panel for each case, the contact sheet, plots and the report.
 
     `also` is called before the report is built: a sweep draws its own plot, which the report then has. `anew` builds
@@ -67,32 +68,32 @@ def publish(
 
 def _publish(
     what: Evaluation, folder: RunFolder, machine: Machine, workers: int, track: Track, also: Also | None, anew: bool
-) -> dict[str, Any]:
+) -> Summary:
     root, journal, failures = folder.root, folder.journal, subjects.failures(folder, what)
     scores = evaluate.measure(what, machine, workers, track, journal)
     if anew:
-        scores = scorefile.hold(root / "scores.csv", scores)
+        scores = scorefile.hold(folder.scores_file, scores)
     what = replace(what, notes=(*what.notes, *evaluate.notes(what, journal)))
     cases = _Cases.of(what, scores, journal)
     told = _digest(_words(what), list(cases.content.values()), failures)
 
     def write_scores() -> list[Path]:
-        scorefile.write(root / "scores.csv", scores)
-        return [root / "scores.csv"]
+        scorefile.write(folder.scores_file, scores)
+        return [folder.scores_file]
 
-    _make(journal, "scores.csv", told, write_scores)
+    _make(journal, folder.scores_file.name, told, write_scores)
     summary = _summary(what, scores, failures, told, folder)
     _draw_panels(what, cases, summary, folder, workers, track)
     _draw_sheet(what, scores, cases, summary, folder)
     results = Results(root, what, Numbers(scores), summary)
-    _make(journal, plots.FOLDER, told, lambda: plots.draw(results))
+    _make(journal, folder.plots.name, told, lambda: plots.draw(results))
     if also is not None:
         journal.made(plots.SWEEP, told, also(summary))
     stale = () if journal.fresh(plots.SWEEP, told) else (plots.SWEEP,)  # it shows other numbers
-    sweep = [journal.sha256(root / plots.FOLDER / f"{plots.SWEEP}{suffix}") for suffix in (".png", ".svg")]
+    sweep = [journal.sha256(folder.plots / f"{plots.SWEEP}{suffix}") for suffix in (".png", ".svg")]
     made_of = _digest(told, stale or sweep)
-    if anew or not journal.fresh(report.FOLDER, made_of):
-        journal.made(report.FOLDER, made_of, _pages(report.build(results, stale)))
+    if anew or not journal.fresh(folder.report.name, made_of):
+        journal.made(folder.report.name, made_of, _pages(report.build(results, stale)))
     journal.forget_unseen()
     return summary
 
@@ -172,29 +173,28 @@ def _make(journal: Journal, product: str, inputs: str, make: Callable[[], Iterab
 
 def _summary(
     what: Evaluation, scores: Sequence[Score], failures: Sequence[Failure], told: str, folder: RunFolder
-) -> dict[str, Any]:
+) -> Summary:
     """The summary as it is stored, or a new one."""
-    file = folder.root / "summary.json"
+    file = folder.summary_file
 
     def write() -> list[Path]:
         found = summarising.summarise(what, Numbers(scores), failures)
-        return write_summary(folder.root, {**found, "findings": findings.tell(found)})
+        return write_summary(folder, replace(found, findings=findings.tell(found)))
 
     _make(folder.journal, file.name, told, write)
-    found: dict[str, Any] = jsonfile.parse(atomic.read_bytes(file, baseline.MAX_BYTES))
-    return found
+    return summary_file.read(file)
 
 
-def write_summary(out: Path, summary: Mapping[str, Any]) -> list[Path]:
+def write_summary(folder: RunFolder, summary: Summary) -> list[Path]:
     """Store the summary for programs and for people."""
-    files = {out / "summary.json": as_json(summary), out / "summary.md": tables.markdown(summary).encode()}
+    files = {folder.summary_file: as_json(to_json(summary)), folder.summary_text: tables.markdown(summary).encode()}
     for file, content in files.items():
         atomic.write_bytes(file, content)
     return list(files)
 
 
 def _draw_panels(
-    what: Evaluation, cases: _Cases, summary: Mapping[str, Any], folder: RunFolder, workers: int, track: Track
+    what: Evaluation, cases: _Cases, summary: Summary, folder: RunFolder, workers: int, track: Track
 ) -> None:
     """Draw the panel of every case of which something that it shows has changed."""
     journal, about = folder.journal, _digest(_declared(what), what.hr_size, what.limits.of_pictures())
@@ -227,13 +227,11 @@ def _draw_panels(
             journal.made(name, made_of, [path])
 
 
-def _draw_sheet(
-    what: Evaluation, scores: Sequence[Score], cases: _Cases, summary: Mapping[str, Any], folder: RunFolder
-) -> None:
+def _draw_sheet(what: Evaluation, scores: Sequence[Score], cases: _Cases, summary: Summary, folder: RunFolder) -> None:
     """Draw the contact sheet, if a case on it has changed."""
-    sheet, first = folder.root / "contact_sheet.png", sorted({s.case for s in what.subjects})[:SHOWN]
+    sheet, first = folder.contact_sheet, sorted({s.case for s in what.subjects})[:SHOWN]
     shown = [content for (_, case), content in cases.content.items() if case in first]
-    measured = [any(metrics[name]["n"] for metrics in summary["families"].values()) for name in what.metrics]
+    measured = [any(metrics[name].n for metrics in summary.families.values()) for name in what.metrics]
     made_of = _digest(shown, measured, len({s.case for s in what.subjects}), _declared(what), what.labels, what.marks)
 
     def draw() -> list[Path]:

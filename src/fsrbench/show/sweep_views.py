@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsrbench.experiments.sweep import KEPT
+from fsrbench.core.values import to_json
+from fsrbench.experiments.sweep import PointEffect
 from fsrbench.files import atomic, csvfile
-from fsrbench.show import wording
+from fsrbench.show import md, numbers, wording
 from fsrbench.study.store import as_json
 
 if TYPE_CHECKING:
@@ -34,10 +36,11 @@ READING = (
 
 def write(found: Found, out: Path) -> None:
     """Store `sweep.json`, `sweep.csv` and `sweep.md`."""
-    atomic.write_bytes(out / "sweep.json", as_json(found))
+    atomic.write_bytes(out / "sweep.json", as_json(to_json(found)))
     atomic.write_bytes(out / "sweep.md", markdown(found).encode())
     names = _axes(found)
-    head = ["family", "arm", *names, "metric", *KEPT, *COUNTS, *USAGE, *(f"{key}_spent" for key in USAGE)]
+    kept = [field.name for field in fields(PointEffect)]
+    head = ["family", "arm", *names, "metric", *kept, *COUNTS, *USAGE, *(f"{key}_spent" for key in USAGE)]
     csvfile.write(out / "sweep.csv", head, _records(found, names))
 
 
@@ -47,7 +50,7 @@ def _records(found: Found, names: Sequence[str]) -> Iterator[list[Any]]:
         left = [row["family"], row["arm"], *(_plain(row["values"].get(name, "")) for name in names)]
         right = [*(row[key] for key in COUNTS), *(row[part][key] for part in ("alone", "spent") for key in USAGE)]
         for metric, effect in row["metrics"].items():
-            yield [*left, metric, *(effect[key] for key in KEPT), *right]
+            yield [*left, metric, *astuple(effect), *right]
 
 
 def _plain(value: Any) -> Any:
@@ -74,16 +77,16 @@ def _axes(found: Found) -> list[str]:
 def markdown(found: Found) -> str:
     """The whole of `sweep.md`."""
     names, metrics = _axes(found), list(found["metrics"])
-    head = ["Family", *names, "n", *(wording.heading(found, m) for m in metrics), "again", *USAGE, "arm"]
-    lines = ["| " + " | ".join(map(wording.escape, head)) + " |"]
-    lines.append("|---" * (1 + len(names)) + "|---:" * (len(metrics) + 5) + "|---|")
+    head = ["Family", *names, "n", *map(wording.heading, found["metrics"].values()), "again", *USAGE, "arm"]
+    lines = []
     for row in (*found["points"], *found["beside"]):
-        left = [wording.family_name(found, row["family"]), *(_at(row, name) for name in names), _cases(row)]
+        left = [wording.family_name(found["models"], row["family"]), *(_at(row, name) for name in names), _cases(row)]
         cells = [_cell(found, metric, row) for metric in metrics]
         right = [str(row["again"]), *_usage(row["alone"]), _arm(row)]
-        lines.append("| " + " | ".join([*map(wording.escape, left), *cells, *map(wording.escape, right)]) + " |")
-    parts = ["# Sweep", _heading(found), "\n".join(lines), READING.format(**found["statistics"])]
-    parts += ["\n".join(f"- {wording.escape(line)}" for line in lines_below(found))]
+        lines.append([*map(md.escape, left), *cells, *map(md.escape, right)])
+    table = md.table([*map(md.escape, head)], lines, "l" * (1 + len(names)) + "r" * (len(metrics) + 5) + "l")
+    parts = ["# Sweep", _heading(found), table, READING.format(**asdict(found["statistics"]))]
+    parts += [md.points(lines_below(found))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -96,13 +99,13 @@ def terminal(found: Found) -> Table:
     alike = _alike(found)
     table = Table(title="Sweep: point − pure (* shown)", header_style="bold")
     table.add_column(", ".join(alike))
-    for title in ("n", *(wording.heading(found, m) for m in metrics), "again", *(["asked"] if asked else [])):
+    for title in ("n", *map(wording.heading, found["metrics"].values()), "again", *(["asked"] if asked else [])):
         table.add_column(title, justify="right")
     last = None
     for row in (*found["points"], *found["beside"]):
         if row["family"] != last:
             table.add_section()
-            table.add_row(Text(wording.family_name(found, row["family"]), style="bold", overflow="fold"))
+            table.add_row(Text(wording.family_name(found["models"], row["family"]), style="bold", overflow="fold"))
         last = row["family"]
         cells = [_difference(found, metric, row)[0] + _star(found, metric, row) for metric in metrics]
         right = [str(row["again"]), *(_usage(row["alone"])[:1] if asked else [])]
@@ -112,14 +115,14 @@ def terminal(found: Found) -> Table:
 
 
 def _star(found: Found, metric: str, row: Found) -> str:
-    return "*" if wording.standing_out(found, metric, row["metrics"][metric]) else " "
+    return "*" if wording.standing_out(found["metrics"][metric], row["metrics"][metric]) else " "
 
 
 def lines_below(found: Found) -> Iterator[str]:
     """What stands below the table: what was spent, and what a reader must know."""
     alone, spent = found["alone"], found["spent"]
     if alone["requests"]:
-        price = "" if spent["cost"] is None else f" for {spent['cost']:.4f}"
+        price = "" if spent["cost"] is None else f" for {numbers.money(spent['cost'])}"
         yield (
             f"{spent['requests']} requests were sent{price}; one point after another would have taken "
             f"{alone['requests']}: equal questions are asked once."
@@ -135,7 +138,7 @@ def lines_below(found: Found) -> Iterator[str]:
 
 def _heading(found: Found) -> str:
     axes = ", ".join(f"{axis['key']} ({', '.join(map(said, axis['values']))})" for axis in found["axes"])
-    return f"Varied: {wording.escape(axes)}."
+    return f"Varied: {md.escape(axes)}."
 
 
 def label(found: Found, row: Found) -> str:
@@ -176,24 +179,24 @@ def _cases(row: Found) -> str:
 
 def _difference(found: Found, metric: str, row: Found) -> list[str]:
     """A point's mean difference, and its interval; `n/a` where nothing could be measured."""
-    entry = row["metrics"][metric]
-    if entry["delta"] is None:
-        return ["n/a"]
-    ends = wording.interval(found, metric, entry)
-    delta = wording.number(found, metric, entry["delta"], signed=True)
+    about, effect = found["metrics"][metric], row["metrics"][metric]
+    if effect.delta is None:
+        return [numbers.MISSING]
+    ends = wording.interval(about, effect.low, effect.high)
+    delta = wording.number(about, effect.delta, signed=True)
     return [delta, f"[{ends[0]}, {ends[1]}]"] if ends else [delta]
 
 
 def _cell(found: Found, metric: str, row: Found) -> str:
     """All of a point's effect on a metric, for Markdown."""
     delta, *parts = _difference(found, metric, row)
-    if delta == "n/a":
+    effect = row["metrics"][metric]
+    if effect.delta is None:
         return delta
-    entry = row["metrics"][metric]
-    parts += [wording.shares(entry), wording.p_value(entry["p_adjusted"])]
-    parts.append(f"helped {entry['benefit']:.0%}, harmed {entry['harm']:.0%}")
-    parts.append(f"n = {entry['n']}" if entry["n"] != row["done"] else "")
-    bold = "**" if wording.standing_out(found, metric, entry) else ""
+    parts += [wording.shares(effect), wording.p_value(effect.p_adjusted)]
+    parts.append(f"helped {numbers.share(effect.benefit)}, harmed {numbers.share(effect.harm)}")
+    parts.append(f"n = {effect.n}" if effect.n != row["done"] else "")
+    bold = "**" if wording.standing_out(found["metrics"][metric], effect) else ""
     return "<br>".join([f"{bold}{delta}{bold}", *filter(None, parts)])
 
 
@@ -201,4 +204,4 @@ def _usage(part: Found) -> list[str]:
     """Requests, tokens and cost; nothing, where nobody was asked."""
     if not part["requests"]:
         return ["", "", ""]
-    return [str(part["requests"]), str(part["tokens"]), wording.cost(part)]
+    return [str(part["requests"]), str(part["tokens"]), wording.cost(part["requests"], part["cost"])]

@@ -13,8 +13,9 @@ from xml.etree import ElementTree
 from fsrbench.core import foreign
 from fsrbench.core.values import to_json
 from fsrbench.measure.check import CASES, Change, Check
-from fsrbench.show.wording import ARROWS, escape
+from fsrbench.show import md, numbers, wording
 
+HEAD = ("Verdict", "Metric", "Variant", "Baseline → now", "Change", "Allowed")
 ACCEPT = "Where these changes are meant: fsrbench check RUN --save-baseline FILE"
 
 
@@ -54,11 +55,9 @@ def markdown(found: Check, *, everything: bool = False) -> str:
     state = {0: "no regression", 1: "regression", 2: "not compared"}[found.status]
     parts = [f"## fsrbench check: {state}"]
     for family, changes in _families(found, everything).items():
-        header = ["Verdict", "Metric", "Variant", "Baseline → now", "Change", "Allowed"]
-        lines = ["| " + " | ".join(header) + " |", "|---|---|---|---:|---:|---|"]
-        lines += ["| " + " | ".join(map(escape, _cells(found, change))) + " |" for change in changes]
-        parts += [f"### {escape(_family(found, family))}", "\n".join(lines)]
-    parts.append("\n".join(f"- {escape(line)}" for line in conclusion(found, everything=everything)))
+        rows = ([*map(md.escape, _cells(found, change))] for change in changes)
+        parts += [f"### {md.escape(_family(found, family))}", md.table(HEAD, rows, "lllrrl")]
+    parts.append(md.points(conclusion(found, everything=everything)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -136,9 +135,7 @@ def _families(found: Check, everything: bool) -> dict[str, list[Change]]:
 
 
 def _family(found: Check, family: str) -> str:
-    """The family with the models that made its pictures, so that what is embedded says so."""
-    models = found.models.get(family)
-    return f"{family} · {', '.join(models)}" if models else family
+    return wording.family_name(found.models, family)
 
 
 def _arm(found: Check, arm: str) -> str:
@@ -151,13 +148,13 @@ def _cells(found: Check, change: Change) -> list[str]:
     verdict = change.verdict if change.decides else f"({change.verdict})"
     arm = _arm(found, change.arm)
     if change.metric == CASES:
-        numbers, moved = f"{change.before:g} → {change.now:g}", f"{change.now - change.before:+g}"
-        return [verdict, f"{change.quantity} cases", arm, numbers, _sign(moved), ""]
+        counted, moved = f"{change.before:g} → {change.now:g}", f"{change.now - change.before:+g}"
+        return [verdict, f"{change.quantity} cases", arm, counted, numbers.minus(moved), ""]
     about = found.metrics[change.metric]
     moved = _number(found, change, change.now - change.before, signed=True)
     shown = " → ".join(_number(found, change, v, signed=_signed(change)) for v in (change.before, change.now))
     quantity = f"Δ {arm}" if change.quantity == "delta" else arm
-    return [verdict, f"{about.label} {ARROWS[about.better]}", quantity, shown, moved, _allowed(found, change)]
+    return [verdict, wording.heading(about), quantity, shown, moved, _allowed(found, change)]
 
 
 def _sentence(found: Check, change: Change) -> str:
@@ -184,8 +181,4 @@ def _number(found: Check, change: Change, value: float, *, signed: bool) -> str:
     digits = found.metrics[change.metric].digits
     if change.verdict != "within" and not round(change.now - change.before, digits):
         digits = 6
-    return _sign(f"{value:{'+' if signed and round(value, digits) else ''}z.{digits}f}")
-
-
-def _sign(number: str) -> str:
-    return number.replace("-", "−")
+    return numbers.fixed(value, digits, signed=signed)

@@ -6,7 +6,6 @@ said in `configs/default.yaml`; what they do is in the modules that take them.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -26,6 +25,7 @@ from pydantic import (
 from fsrbench.core import contracts, plugins
 from fsrbench.core.budget import Budget
 from fsrbench.core.errors import SettingsError, StoreError
+from fsrbench.core.near import near
 from fsrbench.core.values import MAX_REASON, MAX_REPLY, PURE, Bounds
 from fsrbench.core.ways import Judge, Way
 from fsrbench.files import yamlfile
@@ -552,9 +552,3 @@ def _keys_at(place: tuple[str, ...]) -> list[str]:
     model: type[BaseModel] = models.get(place[0], Settings) if place else Settings
     fields = (ArmPolicy if model is Arm and place[-1] == "limits" else model).model_fields
     return sorted(field.alias or name for name, field in fields.items())
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """A question after the nearest of the known names; nothing where none is near."""
-    close = difflib.get_close_matches(name, list(known), 1, cutoff=0.5)
-    return f" Did you mean {close[0]}?" if close else ""

@@ -53,17 +53,17 @@ class Spent:
 
 def place(folder: RunFolder, family: str, arm: str, case: str) -> Path:
     """Where the replies of a case are kept until it is finished."""
-    return folder.root / "audits" / "paid" / family / arm / case
+    return folder.audits / "paid" / family / arm / case
 
 
 def before(folder: RunFolder, arm: str) -> Path:
     """Where the replies are kept to what an arm's auditor is asked before the first case of a command."""
-    return folder.root / "audits" / "preflight" / arm
+    return folder.audits / "preflight" / arm
 
 
 def asked_before(folder: RunFolder) -> dict[str, Usage]:
     """Arm → what those replies took, over all commands."""
-    places = sorted(path for path in (folder.root / "audits" / "preflight").glob("*") if path.is_dir())
+    places = sorted(path for path in (folder.audits / "preflight").glob("*") if path.is_dir())
     return {path.name: _taken(path) for path in places}
 
 
@@ -106,7 +106,7 @@ def spent(folder: RunFolder) -> dict[str, Spent]:
 
 def _places(folder: RunFolder) -> Iterator[Path]:
     """The folders of all cases that something is kept of."""
-    return iter(sorted(path for path in (folder.root / "audits" / "paid").glob("*/*/*") if path.is_dir()))
+    return iter(sorted(path for path in (folder.audits / "paid").glob("*/*/*") if path.is_dir()))
 
 
 def _is_finished(folder: RunFolder, family: str, arm: str, case: str) -> bool:
@@ -135,7 +135,7 @@ def _usage(found: dict[str, float | None]) -> Usage:
 
 def _finished(folder: RunFolder) -> dict[str, Usage]:
     """Arm → what its finished cases took, by `run_config.csv`."""
-    path, totals = folder.root / "run_config.csv", dict[str, Usage]()
+    path, totals = folder.run_config_file, dict[str, Usage]()
     for row in csvfile.read(path, ("arm", *TAKEN, "cost")):
         if row["requests"]:
             try:

@@ -10,9 +10,10 @@ from fsrbench.case import restore
 from fsrbench.core import execute
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import SettingsError
+from fsrbench.core.near import near
 from fsrbench.models import devices
 from fsrbench.study import workers
-from fsrbench.study.config import Settings, near
+from fsrbench.study.config import Settings
 from fsrbench.study.workers import Executor
 
 EXECUTORS = ("local", "ray")

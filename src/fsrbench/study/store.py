@@ -109,7 +109,7 @@ class RunFolder:
         if next((self.root / "trails").glob("*/*.json"), None) is not None:
             return self.study()
         for path in self.root.iterdir():
-            if path.suffix.lower() in images.SUFFIXES and path.name != "contact_sheet.png":
+            if path.suffix.lower() in images.SUFFIXES and path.name != self.contact_sheet.name:
                 raise StoreError(f"{self.root} is no run's folder: it holds {path.name}. Use another --out.")
         return None
 
@@ -122,7 +122,59 @@ class RunFolder:
             atomic.write_bytes(self.study_file, text.encode())
         return data
 
+    # -------------------------------------------------- what is made of a finished run
+
+    @property
+    def scores_file(self) -> Path:
+        """Every number that was measured."""
+        return self.root / "scores.csv"
+
+    @property
+    def summary_file(self) -> Path:
+        """What the numbers come to, for programs."""
+        return self.root / "summary.json"
+
+    @property
+    def summary_text(self) -> Path:
+        """The same for people."""
+        return self.root / "summary.md"
+
+    @property
+    def contact_sheet(self) -> Path:
+        """A few cases on one picture."""
+        return self.root / "contact_sheet.png"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of the plots."""
+        return self.root / "plots"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report."""
+        return self.root / "report"
+
+    @property
+    def report_page(self) -> Path:
+        """Its first page."""
+        return self.report / "index.html"
+
     # ----------------------------------------------------------------- trails
+
+    @property
+    def audits(self) -> Path:
+        """Folder of everything that was exchanged with auditors."""
+        return self.root / "audits"
+
+    @property
+    def failures_file(self) -> Path:
+        """What failed, and why."""
+        return self.root / "failures.csv"
+
+    @property
+    def run_config_file(self) -> Path:
+        """Every round of every case as a row."""
+        return self.root / "run_config.csv"
 
     def trail_file(self, family: str, case: str) -> Path:
         """Where the trail of a case is stored."""
@@ -234,22 +286,22 @@ class RunFolder:
 
     def exchanges(self, arm: str, family: str = "*", most: int | None = None) -> Iterator[dict[str, Any]]:
         """Kept exchanges of an arm, in one family or in all: every one, or so many, spread evenly."""
-        paths = sorted((self.root / "audits").glob(f"{family}/{arm}/*.json"))
+        paths = sorted(self.audits.glob(f"{family}/{arm}/*.json"))
         for path in paths[:: max(1, -(-len(paths) // most))] if most else paths:
             yield jsonfile.read(path, shapes.exchange(), READ_ONLY)
 
     def _exchange_file(self, family: str, arm: str, case: str, number: int) -> Path:
-        return Path(self.root, "audits", family, arm, names.of(case, f"-{number}.json"))
+        return Path(self.audits, family, arm, names.of(case, f"-{number}.json"))
 
     # ----------------------------------------------------------------- tables
 
     def failures(self) -> list[Failure]:
         """What `failures.csv` says."""
-        return [Failure(**row) for row in csvfile.read(self.root / "failures.csv", FAILURES)]
+        return [Failure(**row) for row in csvfile.read(self.failures_file, FAILURES)]
 
     def write_failures(self, failures: Iterable[Failure], settled: Callable[[Failure], bool]) -> None:
         """Rewrite `failures.csv`: what failed now, and what stood there before but for what is settled."""
-        path, before = self.root / "failures.csv", self.failures()
+        path, before = self.failures_file, self.failures()
         kept = [failure for failure in before if not settled(failure)]
         merged = sorted({*kept, *failures}, key=lambda f: (f.family, f.case, f.arm))
         if merged != before or not path.is_file():

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from fsrbench.files import atomic
 from fsrbench.measure.results import Results
+from fsrbench.study.store import RunFolder
 
-FOLDER = "plots"
 NAMES = ("forest", "sorted_deltas", "knows", "reliability", "knobs", "strength", "decisions")
 """In the order in which a reader asks."""
 SWEEP = "sweep"
@@ -31,7 +31,7 @@ def draw(results: Results) -> list[Path]:
     """
     from fsrbench.show.plots import _style
 
-    folder = results.root / FOLDER
+    folder = RunFolder(results.root).plots
     written: list[Path] = []
     with _style.settings():
         for name in NAMES:

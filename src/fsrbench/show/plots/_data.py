@@ -6,12 +6,14 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fsrbench.measure import ranks, stats
+from fsrbench.measure.claims import TESTED
 from fsrbench.measure.results import Course, Results
-from fsrbench.measure.summary import TESTED, persons_of
-from fsrbench.show import wording
+from fsrbench.measure.summary import persons_of
+from fsrbench.measure.summary_values import ArmEffect, MetricFacts
+from fsrbench.show import numbers, wording
 
 T = TypeVar("T")
 WORDS = {"contender": "", "control": "control", "floor": "noise floor", "headroom": "privileged"}
@@ -40,15 +42,15 @@ class Row:
 
 def families(results: Results) -> dict[str, str]:
     """Family → its name with the models that made its pictures."""
-    return {family: wording.family_name(results.summary, family) for family in results.summary["families"]}
+    return {family: wording.family_name(results.summary.models, family) for family in results.summary.families}
 
 
 def rows(results: Results, roles: Sequence[str] = TESTED) -> list[Row]:
     """Arms of all families, family by family, contenders first."""
     summary = results.summary
     found = [
-        Row(family, arm, summary["roles"][arm], wording.arm_name(summary, arm, marked=False))
-        for family in summary["families"]
+        Row(family, arm, summary.roles[arm], wording.arm_name(summary, arm, marked=False))
+        for family in summary.families
         for arm in wording.arms(summary, family)
     ]
     return [row for row in found if row.role in roles]
@@ -68,31 +70,36 @@ def headed(rows: Iterable[T], family: Callable[[T], str]) -> list[T | str]:
     return lines
 
 
-def metrics(results: Results) -> dict[str, Mapping[str, Any]]:
+def metrics(results: Results) -> dict[str, MetricFacts]:
     """Name → label, direction, digits and unit, for the metrics in which there is a difference to show."""
     measured = {
         name
-        for entries in results.summary["families"].values()
+        for entries in results.summary.families.values()
         for name, entry in entries.items()
-        if any(arm["n"] for arm in entry["arms"].values())
+        if any(arm.n for arm in entry.arms.values())
     }
-    return {name: about for name, about in results.summary["metrics"].items() if name in measured}
+    return {name: about for name, about in results.summary.metrics.items() if name in measured}
 
 
 def heading(results: Results, metric: str) -> str:
     """`Δ PSNR (dB)`: a difference's name on an axis."""
-    about = results.summary["metrics"][metric]
-    return f"Δ {about['label']}" + (f" ({about['unit']})" if about["unit"] else "")
+    about = results.summary.metrics[metric]
+    return f"Δ {about.label}" + (f" ({about.unit})" if about.unit else "")
 
 
 def gain(results: Results, metric: str, delta: float) -> float:
     """The difference with its sign turned, where lower is better: above zero is better."""
-    return delta if results.summary["metrics"][metric]["better"] == "higher" else -delta
+    return wording.gain(results.summary.metrics[metric], delta)
+
+
+def effect(results: Results, row: Row, metric: str) -> ArmEffect:
+    """What a row's arm changed in one metric."""
+    return results.summary.families[row.family][metric].arms[row.arm]
 
 
 def noise_floor(results: Results, row: Row, metric: str) -> float:
     """What a single case of the family moves by when nothing is done; 0 where that was not measured."""
-    return float(results.summary["families"][row.family][metric]["arms"][row.arm]["floor"])
+    return effect(results, row, metric).floor
 
 
 def outcome(gained: float, floor: float) -> str:
@@ -115,7 +122,7 @@ def audited(results: Results, row: Row) -> dict[str, Course]:
 
 def caption(results: Results, shown: Sequence[Row], *sentences: str) -> list[str]:
     """A plot's own sentences, and what must be said wherever numbers show."""
-    counts = {f: results.summary["counts"][f]["cases"] for f in dict.fromkeys(r.family for r in shown)}
+    counts = {f: results.summary.counts[f].cases for f in dict.fromkeys(r.family for r in shown)}
     if len(set(counts.values())) == 1:
         n = next(iter(counts.values()))
         cases = f"n = {n:,} finished case{'s' * (n != 1)}" + (" a family." if len(counts) > 1 else ".")
@@ -124,11 +131,11 @@ def caption(results: Results, shown: Sequence[Row], *sentences: str) -> list[str
     said = [cases, *sentences]
     if any(r.role == "headroom" for r in shown):
         said.append("Privileged: it saw the reference, an upper bound and no contender.")
-    models = [m for family in counts for m in results.summary["models"].get(family, ())]
+    models = [m for family in counts for m in results.summary.models.get(family, ())]
     if wording.standin(models) == "embedded":
         said.append("Embedded: a small network that ships with fsrbench in place of the official one.")
     measured = metrics(results)
-    lacking = [about["label"] for name, about in results.summary["metrics"].items() if name not in measured]
+    lacking = [about.label for name, about in results.summary.metrics.items() if name not in measured]
     if lacking:
         said.append(f"Not available here: {', '.join(lacking)}.")
     return [*said, *(told for name, told in results.what.about_metrics.items() if name in measured)]
@@ -136,7 +143,7 @@ def caption(results: Results, shown: Sequence[Row], *sentences: str) -> list[str
 
 def floor_sentence(results: Results) -> str:
     """What the noise floor is, or that there is none."""
-    if "floor" in results.summary["roles"].values():
+    if "floor" in results.summary.roles.values():
         return "Noise floor: 95 % of the cases move by less when pure is only run again with other noise."
     return "No noise floor was measured (no rerun arm): it is taken as zero."
 
@@ -183,7 +190,7 @@ def correlations(results: Results, clouds: Sequence[tuple[Cloud, str]]) -> Itera
         counts.append(f"n {len(cloud.x):,}" + ("" if persons is None else f" ({len(x):,} persons)"))
     adjusted = stats.holm([f[1] if f else None for f in found])
     for known, p, count in zip(found, adjusted, counts, strict=True):
-        rho = "ρ n/a" if known is None else f"ρ {known[0]:+z.2f}, p {wording.chance(p)}".replace("-", "−")
+        rho = "ρ n/a" if known is None else f"ρ {numbers.minus(f'{known[0]:+z.2f}')}, p {wording.chance(p)}"
         yield [rho, count]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench.files import atomic
-from fsrbench.show import drawing
+from fsrbench.show import drawing, numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -162,7 +162,7 @@ def apart(middles: Sequence[float], least: float, end: float) -> list[float]:
 
 def signed(value: float, digits: int = 3) -> str:
     """A difference on an axis: as short as it can be, with its sign."""
-    return "0" if value == 0 else f"{value:+.{digits}g}".replace("-", "−")
+    return numbers.short(value, digits, signed=True)
 
 
 # ---------------------------------------------------------------------- sheet
@@ -279,7 +279,7 @@ def few_ticks(ax: Axes, *, x: int = 3, y: int = 3) -> None:
 
     for axis, count in ((ax.xaxis, x), (ax.yaxis, y)):
         axis.set_major_locator(MaxNLocator(nbins=count, steps=[1, 2, 2.5, 5, 10]))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}".replace("-", "−")))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: numbers.short(value, 4)))
 
 
 def around(values: Collection[float], digits: int) -> tuple[float, float]:

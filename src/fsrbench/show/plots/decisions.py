@@ -45,7 +45,7 @@ def figure(results: Results) -> Figure | None:
     if not flows:
         return None
     shown = list(flows)
-    label = _data.metrics(results)[metrics[0]]["label"]
+    label = _data.metrics(results)[metrics[0]].label
     caption = _data.caption(
         results,
         shown,
@@ -77,8 +77,8 @@ def figure(results: Results) -> Figure | None:
 def flow(results: Results, row: Row, metrics: Sequence[str]) -> Counter[Path4]:
     """How many cases took each way through the stages; empty where the arm audits nothing or nothing is measured."""
     audited = _data.audited(results, row)
-    counts = results.summary["counts"][row.family]
-    failed = counts["failed"] + counts["arms"].get(row.arm, {}).get("failed", 0)
+    counts = results.summary.counts[row.family]
+    failed = counts.failed + (counts.arms[row.arm].failed if row.arm in counts.arms else 0)
     if not metrics or not audited:
         return Counter()
     deltas = results.numbers.deltas(row.family, metrics[0], row.arm)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fsrbench.measure.claims import TESTED
 from fsrbench.measure.results import Results
-from fsrbench.measure.summary import TESTED
+from fsrbench.measure.summary_values import ArmEffect
 from fsrbench.show import wording
 from fsrbench.show.plots import _data, _style
 from fsrbench.show.plots._data import Row
@@ -56,23 +57,23 @@ def figure(results: Results) -> Figure | None:
 
 def _tested(results: Results) -> Iterator[str]:
     """How p came about, and what a case is where several pictures show one person."""
-    known = results.summary["statistics"]
-    if known["tests"]:
+    known = results.summary.statistics
+    if known.tests:
         yield (
             "p: exact sign test (how many of the changed became better), adjusted by Holm over all "
-            f"{known['tests']} tests of contenders and controls; nothing is claimed of noise floor and headroom (–)."
+            f"{known.tests} tests of contenders and controls; nothing is claimed of noise floor and headroom (–)."
         )
     if any(
-        arm["outlier"] for m in results.summary["families"].values() for e in m.values() for arm in e["arms"].values()
+        arm.outlier for m in results.summary.families.values() for entry in m.values() for arm in entry.arms.values()
     ):
         yield "‡: one case makes this mean; summary.md says which."
-    if known["clusters"]:
-        yield f"Pictures of one person count together ({known['clusters']:,} persons)."
+    if known.clusters:
+        yield f"Pictures of one person count together ({known.clusters:,} persons)."
 
 
 def _floors(results: Results) -> bool:
-    families = results.summary["families"].values()
-    return any(arm["floor"] > 0 for family in families for entry in family.values() for arm in entry["arms"].values())
+    families = results.summary.families.values()
+    return any(arm.floor > 0 for family in families for entry in family.values() for arm in entry.arms.values())
 
 
 def _band(results: Results) -> list[Any]:
@@ -109,11 +110,11 @@ def _panel(
     """One metric: an axis, the effects, and p beside them."""
     left, top, wide, high = place
     about = _data.metrics(results)[metric]
-    entries = {line: _entry(results, line, metric) for line in lines if isinstance(line, Row)}
+    entries = {line: _data.effect(results, line, metric) for line in lines if isinstance(line, Row)}
     right = left + wide - 0.15 - (1.05 if any(_fewer(results, row, metric) for row in entries) else 0.55)
     ax = sheet.axes(left, top, right - left, high, gid=f"forest:{metric}")
     _style.bare(ax, len(lines))
-    _style.delta_axis(ax, _reach(entries), about["digits"], better=about["better"], vertical=False)
+    _style.delta_axis(ax, _reach(entries), about.digits, better=about.better, vertical=False)
     name = _style.fit(_data.heading(results, metric), wide - 0.2, weight="bold")
     sheet.text((left + right) / 2, top - 0.15, name, ha="center", weight="bold")
     sheet.text(right + 0.08, top - 0.15, "p", fontsize=_style.SMALL, color=_style.FAINT)
@@ -121,49 +122,41 @@ def _panel(
     for number, line in enumerate(lines):
         if isinstance(line, Row):
             ax.plot([0, 0], [number - 0.5, number + 0.5], color=_style.INK, linewidth=0.9, zorder=1)
-            sure = bool(wording.standing_out(results.summary, metric, entries[line]))
+            sure = bool(wording.standing_out(about, entries[line]))
             _effect(ax, number, line.role, entries[line], sure=sure)
-            words = _beside(line, entries[line]) + (
-                f" n={entries[line]['n']:,}" if _fewer(results, line, metric) else ""
-            )
+            words = _beside(line, entries[line]) + (f" n={entries[line].n:,}" if _fewer(results, line, metric) else "")
             sheet.text(right + 0.08, top + PITCH * (number + 0.5), words, fontsize=_style.SMALL)
 
 
-def _beside(row: Row, entry: Mapping[str, Any]) -> str:
+def _beside(row: Row, effect: ArmEffect) -> str:
     """The adjusted p, and the mark of a mean that one case makes; nothing is tested for yardsticks."""
-    chance = "–" if row.role not in TESTED and entry["n"] else wording.chance(entry["p_adjusted"])
-    return chance + wording.outlier(entry)
-
-
-def _entry(results: Results, row: Row, metric: str) -> Mapping[str, Any]:
-    entry: Mapping[str, Any] = results.summary["families"][row.family][metric]["arms"][row.arm]
-    return entry
+    chance = "–" if row.role not in TESTED and effect.n else wording.chance(effect.p_adjusted)
+    return chance + wording.marks(effect)
 
 
 def _fewer(results: Results, row: Row, metric: str) -> bool:
     """Whether an effect rests on some, but not on all cases of the family."""
-    n: int = _entry(results, row, metric)["n"]
-    return n not in (0, results.summary["counts"][row.family]["cases"])
+    return _data.effect(results, row, metric).n not in (0, results.summary.counts[row.family].cases)
 
 
-def _ends(entry: Mapping[str, Any]) -> list[float]:
+def _ends(effect: ArmEffect) -> list[float]:
     """What of an effect an axis must hold."""
-    return [abs(entry[name]) for name in ("delta", "low", "high") if entry[name] is not None]
+    return [abs(end) for end in (effect.delta, effect.low, effect.high) if end is not None]
 
 
-def _reach(entries: Mapping[Row, Mapping[str, Any]]) -> float:
+def _reach(entries: Mapping[Row, ArmEffect]) -> float:
     """How far the axis goes from zero."""
     upper = max((v for row, e in entries.items() if row.role == "headroom" for v in _ends(e)), default=0.0)
     others = max((v for row, e in entries.items() if row.role != "headroom" for v in _ends(e)), default=0.0)
-    others = max(others, max((min(e["floor"], BEYOND * others) for e in entries.values()), default=0.0))
+    others = max(others, max((min(e.floor, BEYOND * others) for e in entries.values()), default=0.0))
     return min(upper, BEYOND * others) if 0 < others < upper else max(upper, others)
 
 
-def _effect(ax: Axes, y: int, role: str, entry: Mapping[str, Any], *, sure: bool) -> None:
+def _effect(ax: Axes, y: int, role: str, effect: ArmEffect, *, sure: bool) -> None:
     """One row: the band of the noise floor, the interval, the mean; or an arrow where it lies beyond the axis."""
-    if entry["floor"] > 0:
-        ax.fill_betweenx((y - 0.5, y + 0.5), -entry["floor"], entry["floor"], color=_style.BAND, linewidth=0, zorder=0)
-    delta, low, high = entry["delta"], entry["low"], entry["high"]
+    if effect.floor > 0:
+        ax.fill_betweenx((y - 0.5, y + 0.5), -effect.floor, effect.floor, color=_style.BAND, linewidth=0, zorder=0)
+    delta = effect.delta
     if delta is None:
         return
     colour, edge = _style.ROLES[role], max(ax.get_xlim())
@@ -177,4 +170,4 @@ def _effect(ax: Axes, y: int, role: str, entry: Mapping[str, Any], *, sure: bool
             ha="right" if inward[0] < 0 else "left", color=colour,
         )  # fmt: skip
         return
-    _style.effect(ax, y, (delta, low, high), role, sure=sure)
+    _style.effect(ax, y, (delta, effect.low, effect.high), role, sure=sure)

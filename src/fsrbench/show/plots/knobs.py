@@ -13,7 +13,7 @@ from fsrbench.core.errors import SettingsError
 from fsrbench.measure import stats
 from fsrbench.measure.results import Results
 from fsrbench.measure.summary import persons_of
-from fsrbench.show import wording
+from fsrbench.show import numbers, wording
 from fsrbench.show.plots import _data, _style
 from fsrbench.show.plots._data import Row
 
@@ -129,7 +129,7 @@ def _names(sheet: _style.Sheet, results: Results, lines: Sequence[Use | str]) ->
             continue
         if (line.row.family, line.knob) != last:
             low, high = _range(line)[:2]
-            ends = f" ({low:.4g}–{high:.4g})".replace("-", "−")
+            ends = f" ({numbers.short(low, 4)}–{numbers.short(high, 4)})"
             sheet.text(_style.MARGIN + 0.12, middle, _style.fit(line.knob, 2.2 - _style.width(ends)) + ends)
         last = (line.row.family, line.knob)
         word = _data.WORDS[line.row.role]
@@ -180,7 +180,7 @@ def _effects(
     about = _data.metrics(results)[metric]
     known = {n: _mean(u) for n, u in enumerate(lines) if isinstance(u, Use) and u.deltas}
     reach = max((abs(v) for found in known.values() for v in found if v is not None), default=0.0)
-    _style.delta_axis(ax, reach, about["digits"], better=about["better"], vertical=False)
+    _style.delta_axis(ax, reach, about.digits, better=about.better, vertical=False)
     ax.axvline(0, color=_style.INK, linewidth=0.9, zorder=0)
     left, right = place[0], sum(place)
     title = _style.fit(_data.heading(results, metric), place[1] + 0.6, weight="bold")
@@ -189,7 +189,7 @@ def _effects(
     for number, line in enumerate(lines):
         if isinstance(line, Use) and line.values:
             mean, low, high = known.get(number, (None, None, None))
-            words = wording.number(results.summary, metric, mean, signed=True)
+            words = wording.number(about, mean, signed=True)
             sheet.text(right + 0.1, TOP + PITCH * (number + 0.5), words, fontsize=_style.SMALL)
             if mean is not None:
                 _style.effect(ax, number, (mean, low, high), line.row.role, sure=False)

@@ -65,11 +65,11 @@ def figure(results: Results) -> Figure | None:
         ax.set_xlim(-4, 104)
         ax.set_xticks([0, 50, 100])
         if delta:
-            _style.delta_axis(ax, max(map(abs, y)), about["digits"], better=about["better"])
+            _style.delta_axis(ax, max(map(abs, y)), about.digits, better=about.better)
             ax.axhline(0, color=_style.FAINT, linewidth=0.7, zorder=0)
         else:
-            low, high = _style.around(y, about["digits"])
-            ax.set_ylim((low, high) if about["better"] == "higher" else (high, low))
+            low, high = _style.around(y, about.digits)
+            ax.set_ylim((low, high) if about.better == "higher" else (high, low))
         _style.points(ax, x, y, shown[r].role)
     return made.sheet.figure
 

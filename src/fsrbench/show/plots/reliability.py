@@ -38,7 +38,7 @@ def figure(results: Results) -> Figure | None:
         "lower end included). Dashed: as often right as sure.",
         _data.floor_sentence(results),
     )
-    names = [str(about["label"]) for about in _data.metrics(results).values()]
+    names = [about.label for about in _data.metrics(results).values()]
     under = "Across: confidence, 0–100.  Upward: share of the followed audits that were right, in %."
     made = _grid.grid(QUESTION, caption, _data.grouped(results, shown), names, 1.25, under)
     for r, row in enumerate(shown):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsrbench.measure.results import Results
+from fsrbench.measure.summary_values import ArmEffect
+from fsrbench.show import numbers
 from fsrbench.show.plots import _data, _grid, _style
 from fsrbench.show.plots._data import Row
 
@@ -53,8 +55,7 @@ def figure(results: Results) -> Figure | None:
             if not deltas:
                 made.empty(number, c, "n/a: no pair of numbers")
                 continue
-            entry = results.summary["families"][row.family][metric]["arms"][row.arm]
-            made.say(number, c, _words(entry))
+            made.say(number, c, _words(_data.effect(results, row, metric)))
             _waterfall(made.axes(number, c), results, row, metric, deltas, reach)
     return made.sheet.figure
 
@@ -67,17 +68,17 @@ def _reach(deltas: Iterable[float]) -> float:
     return float(np.quantile(sizes, 0.99) * 1.1 if sizes.size >= MANY and sizes.any() else sizes.max())
 
 
-def _words(entry: Any) -> list[str]:
+def _words(effect: ArmEffect) -> list[str]:
     """Wins and losses, and how many of them are beyond the floor."""
-    counts = f"▼{entry['losses']:,}  ={entry['ties']:,}  ▲{entry['wins']:,}"
-    return [counts, f"harm {entry['harm']:.0%}, benefit {entry['benefit']:.0%}".replace("%", " %")]
+    counts = f"▼{effect.losses:,}  ={effect.ties:,}  ▲{effect.wins:,}"
+    return [counts, f"harm {numbers.spaced(effect.harm)}, benefit {numbers.spaced(effect.benefit)}"]
 
 
 def _waterfall(ax: Axes, results: Results, row: Row, metric: str, deltas: Sequence[float], reach: float) -> None:
     about, floor = _data.metrics(results)[metric], _data.noise_floor(results, row, metric)
     ordered = sorted(deltas, key=lambda d: _data.gain(results, metric, d))
     outcomes = [_data.outcome(_data.gain(results, metric, d), floor) for d in ordered]
-    _style.delta_axis(ax, reach, about["digits"], better=about["better"])
+    _style.delta_axis(ax, reach, about.digits, better=about.better)
     ax.set_xlim(-0.5, len(ordered) - 0.5)
     ax.set_xticks([])
     ax.spines["bottom"].set_visible(False)

@@ -64,7 +64,7 @@ def figure(results: Results) -> Figure | None:
         _style.few_ticks(ax)
         ax.set_xlim(*_style.around(list(drawn.values())[c].values(), 6))
         reach = max(abs(v) for other in range(len(drawn)) for v in clouds[r, other].y)
-        _style.delta_axis(ax, reach, about["digits"], better=about["better"])
+        _style.delta_axis(ax, reach, about.digits, better=about.better)
         ax.axhline(0, color=_style.FAINT, linewidth=0.7, zorder=0)
         _style.points(ax, x, y, shown[r].role)
         _trend(ax, x, y)

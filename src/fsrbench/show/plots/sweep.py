@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fsrbench.experiments.sweep import PointEffect
 from fsrbench.files import atomic
 from fsrbench.show import sweep_views, wording
-from fsrbench.show.plots import FOLDER, SWEEP, _style
+from fsrbench.show.plots import SWEEP, _style
+from fsrbench.study.store import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,14 +49,14 @@ def draw(found: Found, root: Path) -> list[Path]:
     """Write `plots/sweep.png` and `plots/sweep.svg`; where no point has a number, earlier ones go."""
     if not _measured(found):
         for suffix in (".png", ".svg"):
-            atomic.remove(root / FOLDER / f"{SWEEP}{suffix}")
+            atomic.remove(RunFolder(root).plots / f"{SWEEP}{suffix}")
         return []
     varied = _varied(found)
     with _style.settings():
         everywhere = all(_value(row, one) in one.values for row in found["points"] for one in varied)
         plain = everywhere and len(varied) <= 2 and all(len(one.values) <= MOST_LOOKS for one in varied[1:])
         made = _lines(found, varied) if plain else _list(found)
-        return _style.write(made.figure, root / FOLDER, SWEEP, QUESTION)
+        return _style.write(made.figure, RunFolder(root).plots, SWEEP, QUESTION)
 
 
 def _varied(found: Found) -> list[_Varied]:
@@ -78,7 +80,7 @@ def _value(row: Row, varied: _Varied) -> str:
 
 
 def _caption(found: Found, *more: str) -> list[str]:
-    tests = found["statistics"]["tests"]
+    tests = found["statistics"].tests
     return [
         "Mean paired difference, point − pure, with its 95 % t-interval, which is not adjusted. Filled: shown, the "
         "adjusted p of the exact sign test is below 5 %.",
@@ -120,7 +122,7 @@ def _lines(found: Found, varied: Sequence[_Varied]) -> _style.Sheet:
         for names in blocks:
             for place, metric in enumerate(names):
                 left = _style.MARGIN + place * wide
-                heading = _style.fit(wording.heading(found, metric), wide - LEFT, weight="bold")
+                heading = _style.fit(wording.heading(found["metrics"][metric]), wide - LEFT, weight="bold")
                 made.text(left + LEFT, top + GUTTER / 2, heading, weight="bold")
                 ax = made.axes(left + LEFT, top + GUTTER, min(wide, 6.0) - LEFT - 0.25, HIGH, gid=f"sweep:{metric}")
                 _panel(ax, found, rows, metric, across, series)
@@ -148,7 +150,7 @@ def _legend(series: _Varied) -> list[Any]:
 def _measured(found: Found) -> list[str]:
     """Metrics of which any point has a number."""
     rows = found["points"]
-    return [name for name in found["metrics"] if any(row["metrics"][name]["delta"] is not None for row in rows)]
+    return [name for name in found["metrics"] if any(row["metrics"][name].delta is not None for row in rows)]
 
 
 def _looks(series: _Varied) -> list[tuple[str, tuple[str, str, Any]]]:
@@ -173,7 +175,7 @@ def _panel(ax: Axes, found: Found, rows: Sequence[Row], metric: str, across: _Va
             for row in rows
             if series is None or _value(row, series) == value
         ]
-        sure = {x: bool(wording.standing_out(found, metric, effect)) for x, effect in placed}
+        sure = {x: bool(wording.standing_out(found["metrics"][metric], effect)) for x, effect in placed}
         _line(ax, sorted(placed, key=lambda one: one[0]), sure, look, joined=across.numbers is not None)
     ax.set_xlim(min(at) - 0.5 * step, max(at) + 0.5 * step)
     _ticks(ax, at, across)
@@ -184,11 +186,11 @@ def _axis(ax: Axes, found: Found, rows: Sequence[Row], metric: str, *, vertical:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     effects = [row["metrics"][metric] for row in rows]
-    ends = [0.0, *(e[end] for e in effects for end in ("delta", "low", "high") if e[end] is not None)]
+    ends = [0.0, *(end for e in effects for end in (e.delta, e.low, e.high) if end is not None)]
     about = found["metrics"][metric]
-    room = max((max(ends) - min(ends)) * 0.1, 10.0 ** -about["digits"])
+    room = max((max(ends) - min(ends)) * 0.1, 10.0**-about.digits)
     limits = (min(ends) - room, max(ends) + room)
-    (ax.set_ylim if vertical else ax.set_xlim)(*(limits if about["better"] == "higher" else limits[::-1]))
+    (ax.set_ylim if vertical else ax.set_xlim)(*(limits if about.better == "higher" else limits[::-1]))
     axis = ax.yaxis if vertical else ax.xaxis
     axis.set_major_locator(MaxNLocator(nbins=5 if vertical else 3, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: _style.signed(round(float(value), 12))))
@@ -196,7 +198,7 @@ def _axis(ax: Axes, found: Found, rows: Sequence[Row], metric: str, *, vertical:
 
 def _line(
     ax: Axes,
-    placed: Sequence[tuple[float, Row]],
+    placed: Sequence[tuple[float, PointEffect]],
     sure: Mapping[float, bool],
     look: tuple[str, str, Any],
     *,
@@ -204,13 +206,13 @@ def _line(
 ) -> None:
     """The points of one line, each with its interval; joined where what lies between them means something."""
     colour, marker, line = look
-    known = [(x, effect) for x, effect in placed if effect["delta"] is not None]
+    known = [(x, effect.delta, effect) for x, effect in placed if effect.delta is not None]
     if joined:
-        ax.plot([x for x, _ in known], [e["delta"] for _, e in known], color=colour, linestyle=line, linewidth=1.4)
-    for x, effect in known:
-        if effect["low"] is not None:
-            ax.plot([x, x], [effect["low"], effect["high"]], color=colour, linewidth=1.6, gid="interval")
-        _mean(ax, x, effect["delta"], (colour, marker), filled=sure[x])
+        ax.plot([x for x, _, _ in known], [delta for _, delta, _ in known], color=colour, linestyle=line, linewidth=1.4)
+    for x, delta, effect in known:
+        if effect.low is not None and effect.high is not None:
+            ax.plot([x, x], [effect.low, effect.high], color=colour, linewidth=1.6, gid="interval")
+        _mean(ax, x, delta, (colour, marker), filled=sure[x])
 
 
 def _mean(ax: Axes, x: float, y: float, look: tuple[str, str], *, filled: bool) -> None:
@@ -241,9 +243,9 @@ def _list(found: Found) -> _style.Sheet:
     lines: list[str | Row] = []
     for family in dict.fromkeys(row["family"] for row in found["points"]):
         own = [row for row in found["points"] if row["family"] == family]
-        lines += [family, *sorted(own, key=lambda row: _loss(row, metrics[0], first["better"]))]
+        lines += [family, *sorted(own, key=lambda row: _loss(row, metrics[0], first.better))]
     high = PITCH * len(lines)
-    more = [f"In each family the best by {first['label']} first; right of zero is better."]
+    more = [f"In each family the best by {first.label} first; right of zero is better."]
     if len(_measured(found)) > ACROSS:
         more.append(f"Only the first {ACROSS} metrics are drawn; all of them stand in sweep.md.")
     made = _style.sheet(QUESTION, _caption(found, *more), high + 0.75)
@@ -251,14 +253,14 @@ def _list(found: Found) -> _style.Sheet:
     names = min(max(longest + 0.3, 2.5), NAMES)
     wide = (_style.WIDTH - 2 * _style.MARGIN - names) / len(metrics)
     for number, line in enumerate(lines):
-        name = wording.family_name(found, line) if isinstance(line, str) else sweep_views.label(found, line)
+        name = wording.family_name(found["models"], line) if isinstance(line, str) else sweep_views.label(found, line)
         bold = "bold" if isinstance(line, str) else "normal"
         inset = 0 if isinstance(line, str) else 0.15
         words = _style.fit(name, names - 0.1 - inset, weight=bold)
         made.text(_style.MARGIN + inset, 0.35 + PITCH * (number + 0.5), words, weight=bold)
     for place, metric in enumerate(metrics):
         left = _style.MARGIN + names + place * wide
-        heading = _style.fit(wording.heading(found, metric), wide - 0.2, weight="bold")
+        heading = _style.fit(wording.heading(found["metrics"][metric]), wide - 0.2, weight="bold")
         made.text(left + 0.1, 0.18, heading, weight="bold")
         ax = made.axes(left + 0.1, 0.35, wide - 0.25, high, gid=f"sweep:{metric}")
         _column(ax, found, lines, metric)
@@ -267,7 +269,7 @@ def _list(found: Found) -> _style.Sheet:
 
 def _loss(row: Row, metric: str, better: str) -> float:
     """What sorts points from best to worst; those without a number last."""
-    delta = row["metrics"][metric]["delta"]
+    delta = row["metrics"][metric].delta
     return float("inf") if delta is None else -delta if better == "higher" else delta
 
 
@@ -283,8 +285,8 @@ def _column(ax: Axes, found: Found, lines: Sequence[str | Row], metric: str) -> 
             continue
         ax.axhline(y, color=_style.BAND, linewidth=0.7, zorder=0)
         effect = line["metrics"][metric]
-        if effect["delta"] is None:
+        if effect.delta is None:
             continue
-        if effect["low"] is not None:
-            ax.plot([effect["low"], effect["high"]], [y, y], color=LOOKS[0][0], linewidth=1.6, gid="interval")
-        _mean(ax, effect["delta"], y, LOOKS[0][:2], filled=bool(wording.standing_out(found, metric, effect)))
+        if effect.low is not None:
+            ax.plot([effect.low, effect.high], [y, y], color=LOOKS[0][0], linewidth=1.6, gid="interval")
+        _mean(ax, effect.delta, y, LOOKS[0][:2], filled=bool(wording.standing_out(found["metrics"][metric], effect)))

@@ -8,7 +8,6 @@ measured here, and no restoration is decoded. A second build writes only what ha
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Sequence
 from importlib import resources
 from operator import itemgetter
@@ -18,10 +17,10 @@ from typing import Any
 from fsrbench.core import execute
 from fsrbench.files import atomic
 from fsrbench.measure.results import Results
-from fsrbench.show.report import cases, overview, pictures, table
+from fsrbench.show.report import cases, overview, pictures, places, table
 from fsrbench.show.report.cases import Entry, Told
+from fsrbench.study.store import RunFolder
 
-FOLDER = "report"
 CHUNK = 50
 """Cases whose details lie in one file: few files to write, little to load for one look."""
 SCRIPTS = ("base.js", "list.js", "viewer.js", "case.js", "main.js")
@@ -33,17 +32,18 @@ def build(results: Results, stale: Collection[str] = ()) -> Path:
 
     `stale` names plots of the folder that show other numbers than this evaluation's; they are left out.
     """
-    root = results.root / FOLDER
+    folder = RunFolder(results.root)
+    root = folder.report
     entries = cases.entries(results)
-    gallery = pictures.Gallery(root / "pictures")
-    rows = _write_cases(root / "cases", entries, cases.Teller(results, gallery))
-    plots = pictures.plots(results.root / "plots", root / "plots", stale)
-    _write(root / "data.js", _script("fsr.setData", _json(table.data(results, entries, rows, CHUNK))))
-    for name in ("style.css", *SCRIPTS):
+    gallery = pictures.Gallery(root / places.PICTURES)
+    rows = _write_cases(root / places.CASES, entries, cases.Teller(results, gallery))
+    plots = pictures.plots(folder.plots, root / places.PLOTS, stale)
+    _write(root / places.DATA, _script("fsr.setData", _json(table.data(results, entries, rows, CHUNK))))
+    for name in (places.STYLE, *SCRIPTS):
         _write(root / name, resources.files(__package__).joinpath("page", name).read_text(encoding="utf-8"))
-    _write(root / "index.html", overview.page(results, entries, plots, SCRIPTS))
+    _write(folder.report_page, overview.page(results, entries, plots, SCRIPTS))
     gallery.sweep()
-    return root / "index.html"
+    return folder.report_page
 
 
 def _write_cases(folder: Path, entries: Sequence[Entry], teller: cases.Teller) -> table.Rows:
@@ -54,12 +54,12 @@ def _write_cases(folder: Path, entries: Sequence[Entry], teller: cases.Teller) -
     rows, names = table.Rows(teller.results.what.metrics), set()
     for number, start in enumerate(range(0, len(entries), CHUNK)):
         told = _tell(teller, entries[start : start + CHUNK])
-        names.add(f"{number:03}.js")
-        _write(folder / f"{number:03}.js", _cases(number, [one.details for one in told]))
+        names.add(places.chunk(number))
+        _write(folder / places.chunk(number), _cases(number, [one.details for one in told]))
         for one in told:
             rows.add(one)
     for path in folder.glob("*.js"):
-        if path.name not in names and re.fullmatch(r"\d{3,}\.js", path.name):
+        if path.name not in names and places.CHUNK.fullmatch(path.name):
             atomic.remove(path)
     return rows
 

@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from fsrbench.core.errors import StoreError
-from fsrbench.core.values import PURE, Round, Score, Trail, to_json
+from fsrbench.core.values import PURE, Round, Score, Trail, Usage, to_json
 from fsrbench.imaging import faces, images
 from fsrbench.measure import subjects
 from fsrbench.measure.results import Results
 from fsrbench.measure.subjects import Subject
-from fsrbench.show import wording
+from fsrbench.show import numbers, wording
 from fsrbench.show.report.pictures import Gallery, Shown
 from fsrbench.study import inputs
 from fsrbench.study.store import RunFolder
 
 MEASURED = re.compile(r"^## Measure.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 """The part of a prompt that tells the auditor what was measured."""
+LONG = re.compile(r"-?\d+\.\d{6,}")
+"""A number with more digits than anybody reads."""
 ROUNDS = 11
 """Most rounds of an arm: the first, and as many retries as a policy may allow."""
 APART = ("format", "auditor", "prompt", "pictures", "replies", "reply", "comparisons")
@@ -62,7 +64,9 @@ class Told:
     trail: Trail | None
     """What happened to it."""
     details: dict[str, Any]
-    """Ready for JSON but for its long texts."""
+    """Ready for JSON but for its long texts. Numbers are texts already: the page rounds nothing."""
+    deltas: dict[tuple[str, str], float]
+    """(arm, metric) → difference from pure, for sorting."""
 
 
 def entries(results: Results) -> list[Entry]:
@@ -83,6 +87,11 @@ def entries(results: Results) -> list[Entry]:
 def title(arm: str) -> str:
     """An arm as people read it."""
     return "Pure" if arm == PURE else wording.arm_title(arm)
+
+
+def difference(metric: wording.Metric, delta: float | None) -> tuple[str, int]:
+    """A difference as the page shows it, and 1 where it is better, -1 where it is worse, 0 where it is neither."""
+    return wording.number(metric, delta, signed=True), wording.better(metric, delta)
 
 
 def outcome(rounds: tuple[Round, ...]) -> str:
@@ -121,7 +130,7 @@ class Teller:
             "case": entry.case,
             "models": [[model, bool(wording.standin([model]))] for model in what.labels.get(entry.family, [])],
             "cluster": (what.clusters or {}).get(entry.case),
-            "degraded": what.degraded.get(entry.case, {}),
+            "degraded": {name: _written(text) for name, text in what.degraded.get(entry.case, {}).items()},
             "pictures": pictures,
             "size": size,
             "patches": _places(*size) if size[0] == size[1] > 0 else None,
@@ -131,7 +140,7 @@ class Teller:
             "lr_sha256": trail.lr_sha256 if trail is not None else "",
             "arms": {arm: list(self._rounds(entry, trail, arm)) for arm in entry.arms},
         }
-        return Told(entry, trail, details)
+        return Told(entry, trail, details, self._deltas(entry))
 
     # --------------------------------------------------------------- pictures
 
@@ -165,13 +174,23 @@ class Teller:
 
     # ---------------------------------------------------------------- numbers
 
-    def _numbers(self, entry: Entry) -> dict[str, dict[str, list[Any]]]:
-        """Arm → metric → value, delta, note."""
-        found: dict[str, dict[str, list[Any]]] = {}
+    def _deltas(self, entry: Entry) -> dict[tuple[str, str], float]:
+        """(arm, metric) → difference from pure, where there is one."""
+        places = [(s.arm, s.metric) for s in self.scores.get((entry.family, entry.case), ()) if s.arm != PURE]
+        numbers = self.results.numbers
+        found = ((place, numbers.delta(entry.family, place[1], place[0], entry.case)) for place in places)
+        return {place: delta for place, delta in found if delta is not None}
+
+    def _numbers(self, entry: Entry) -> dict[str, dict[str, dict[str, Any]]]:
+        """Arm → metric → value and difference from pure as they are shown, or why there is no value."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        deltas = self._deltas(entry)
         for score in self.scores.get((entry.family, entry.case), ()):
-            place = (score.family, score.metric, score.arm, score.case)
-            delta = self.results.numbers.delta(*place) if score.arm != PURE else None
-            found.setdefault(score.arm, {})[score.metric] = [score.value, delta, score.note]
+            metric = self.results.what.metrics[score.metric]
+            told: dict[str, Any] = {"value": wording.number(metric, score.value), "missing": score.value is None}
+            if score.arm != PURE:
+                told["delta"] = difference(metric, deltas.get((score.arm, score.metric)))
+            found.setdefault(score.arm, {})[score.metric] = {**told, "note": score.note}
         return found
 
     # ----------------------------------------------------------------- rounds
@@ -188,9 +207,8 @@ class Teller:
                 yield {"number": number, "saw": saw}
 
     def _round(self, entry: Entry, step: Round) -> dict[str, Any]:
-        told = to_json(step)
-        told["restoration"]["seed"] = str(step.restoration.seed)  # more digits than a browser's numbers have
-        return {**told, "saw": self._saw(entry, step.arm, step.number) if step.audit else []}
+        saw = self._saw(entry, step.arm, step.number) if step.audit else []
+        return {**_shown(step), "saw": saw}
 
     def _saw(self, entry: Entry, arm: str, number: int) -> list[list[Any]]:
         """What was sent to an auditor and what came back: titles and texts."""
@@ -211,6 +229,49 @@ def _earlier(root: Path, trail: Trail | None, arm: str) -> Iterator[tuple[int, P
         if done.sha256 not in known:
             known.add(done.sha256)
             yield step.number, root / done.path, done.sha256
+
+
+def _shown(step: Round) -> dict[str, Any]:
+    """A round with every number as it is written."""
+    told, done = to_json(step), step.restoration
+    told["restoration"] |= {
+        "seed": str(done.seed),  # more digits than a browser's numbers have
+        "seconds": f"{numbers.fixed(done.seconds, 2)} s",
+        "knobs": _texts(done.knobs),
+    }
+    if step.audit is not None:
+        told["audit"] |= {
+            "hints": _texts(step.audit.hints),
+            "score": _mark(step.audit.score),
+            "confidence": _mark(step.audit.confidence),
+            "spent": _spent(step.audit.usage),
+        }
+    if step.decision is not None:
+        told["decision"]["applied"] = _texts(step.decision.applied)
+    return dict(told)
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: numbers.plain(value) for name, value in values.items()}
+
+
+def _mark(value: float | None) -> dict[str, Any] | None:
+    """Out of 100: as it is written, and as long as its bar is."""
+    return None if value is None else {"text": numbers.short(value), "length": min(100, max(0, value))}
+
+
+def _spent(usage: Usage) -> str:
+    """What an audit took; empty where nobody was asked."""
+    if not usage.requests:
+        return ""
+    cost = "cost unknown" if usage.cost is None else f"cost {numbers.short(usage.cost)}"
+    tokens = f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"
+    return f"{usage.requests} requests, {tokens}, {cost}, {numbers.fixed(usage.seconds, 1)} s"
+
+
+def _written(text: str) -> str:
+    """A part of a degradation: a number with many digits in short, all else as it stands."""
+    return numbers.short(float(text)) if LONG.fullmatch(text) else text
 
 
 @cache

@@ -21,6 +21,7 @@ from fsrbench.core.values import Image
 from fsrbench.files import atomic, opening
 from fsrbench.imaging import images
 from fsrbench.show import plots as drawing
+from fsrbench.show.report import places
 
 NAME = re.compile(r"[0-9a-f]{24}\.png")
 """What pictures of a report are called; nothing else is ever removed."""
@@ -37,7 +38,7 @@ class Shown:
     """One picture as the report has it."""
 
     file: str = ""
-    """Its name in `pictures/`; empty where it cannot be shown."""
+    """Its name among the report's pictures; empty where it cannot be shown."""
     why: str = ""
     """Why it cannot be shown."""
     size: tuple[int, int] = (0, 0)
@@ -51,12 +52,12 @@ class Plot:
     title: str
     """The question that it answers."""
     files: dict[str, str]
-    """Kind (png, svg) → name in `plots/`."""
+    """Kind (png, svg) → where it lies in the report."""
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The folder `pictures/`. May be used by several threads."""
+    """The folder of the report's pictures. May be used by several threads."""
 
     folder: Path
     """Where it is."""
@@ -146,7 +147,7 @@ def plots(source: Path, folder: Path, stale: Collection[str] = ()) -> list[Plot]
         if not (target.is_file() and target.samefile(path)):
             atomic.remove(target)  # drawn again, perhaps at the same size
             link(path, target)
-        found.setdefault(path.stem, {})[path.suffix[1:]] = path.name
+        found.setdefault(path.stem, {})[path.suffix[1:]] = f"{places.PLOTS}/{path.name}"
     asked = {stem: drawing.question(stem) for stem in (*drawing.NAMES, drawing.SWEEP) if stem in found}
     titles = {**asked, **{stem: stem.replace("_", " ").capitalize() for stem in found if stem not in asked}}
     return [Plot(title, found[stem]) for stem, title in titles.items()]

@@ -1,4 +1,4 @@
-/* What every part of the page uses: making elements, writing numbers, and the data that other files hand in.
+/* What every part of the page uses: making elements, and the data that other files hand in.
    Text from outside reaches the page through textContent alone. */
 "use strict";
 
@@ -19,34 +19,15 @@ fsr.make = (what, about, ...children) => {
   return element;
 };
 
-/** A number with its metric's own digits; what rounds to zero has no sign. */
-fsr.number = (metric, value, signed = false) => {
-  if (value === null || value === undefined) return "n/a";
-  const text = Math.abs(value).toFixed(metric.digits);
-  if (Number(text) === 0) return text;
-  return (value < 0 ? "−" : signed ? "+" : "") + text;
-};
-
-fsr.plain = (value) => (typeof value === "number" ? String(Number(value.toPrecision(6))).replace("-", "−") : String(value));
-
-/** 1 where a difference is better, -1 where it is worse, 0 where it is neither or rounds to zero. */
-fsr.sign = (metric, delta) => {
-  if (delta === null || delta === undefined || Number(Math.abs(delta).toFixed(metric.digits)) === 0) return 0;
-  return delta > 0 === (metric.better === "higher") ? 1 : -1;
-};
-
-fsr.heading = (metric) => `${metric.label} ${metric.better === "higher" ? "↑" : "↓"}`;
-
-/** A difference as an element, in the colour of what it means. */
-fsr.delta = (metric, delta) =>
-  fsr.make(["span.delta.worse", "span.delta", "span.delta.better"][fsr.sign(metric, delta) + 1], null, fsr.number(metric, delta, true));
+/** A difference as an element, in the colour of what it means: its text, and 1 where it is better, -1 where it is worse. */
+fsr.delta = ([text, way]) => fsr.make(["span.delta.worse", "span.delta", "span.delta.better"][way + 1], null, text);
 
 fsr.badge = (text, marked = false) => fsr.make(marked ? "span.badge.marked" : "span.badge", null, text);
 
-fsr.title = (arm) => {
-  const known = fsr.data.arms.find((one) => one.name === arm);
-  return known ? known.title : arm === "pure" ? "Pure" : arm === "lvlm" ? "+LVLM" : `+${arm}`;
-};
+fsr.title = (arm) => fsr.data.titles[arm];
+
+/** Where a picture lies. */
+fsr.picture = (file) => fsr.data.pictures + file;
 
 /** What must be said of an arm wherever it shows: privileged, noise floor, control; empty for a contender. */
 fsr.mark = (arm) => {
@@ -66,7 +47,7 @@ fsr.setData = (data) => {
   fsr.data = data;
 };
 
-/** Called by a file of `cases/`: long texts are numbers of lines. */
+/** Called by a file of details: long texts are numbers of lines. */
 fsr.setCases = (number, lines, cases) => {
   fsr.chunks.set(number, { lines, cases });
 };
@@ -80,7 +61,7 @@ fsr.details = (entry) => {
   };
   if (fsr.chunks.has(number)) return Promise.resolve(found());
   if (!fsr.waiting.has(number)) {
-    const script = fsr.make("script", { src: `cases/${String(number).padStart(3, "0")}.js` });
+    const script = fsr.make("script", { src: fsr.data.chunks[number] });
     fsr.waiting.set(
       number,
       new Promise((done) => {

@@ -22,7 +22,7 @@ fsr.case = (() => {
   const section = (title, ...content) => m("section", null, m("h3", null, title), ...content);
   const line = (name, ...value) => m("div", null, m("dt", null, name), m("dd", null, ...value));
   const short = (hash) => m("code", { title: hash }, hash.slice(0, 12));
-  const values = (pairs) => Object.entries(pairs).map(([name, value]) => `${name} ${fsr.plain(value)}`).join(", ");
+  const values = (pairs) => Object.entries(pairs).map(([name, value]) => `${name} ${value}`).join(", ");
 
   /* ------------------------------------------------------------ numbers */
 
@@ -30,19 +30,19 @@ fsr.case = (() => {
     const arms = ["pure", ...Object.keys(told.arms)];
     const notes = [];
     const cell = (metric, arm) => {
-      const [value, delta, note] = (told.numbers[arm] || {})[metric.name] || [null, null, "not measured"];
-      if (value === null) {
+      const { value, missing, delta, note } = (told.numbers[arm] || {})[metric.name] || { missing: true, note: "not measured" };
+      if (missing) {
         const why = `${fsr.title(arm)}, ${metric.label}: ${note || "no number"}`;
         if (!(arm in told.failed)) notes.push(why);
         return m("td.faint", { title: why }, "n/a");
       }
-      return m("td", null, m("span", null, fsr.number(metric, value)), arm === "pure" ? null : fsr.delta(metric, delta));
+      return m("td", null, m("span", null, value), delta ? fsr.delta(delta) : null);
     };
     const { metrics } = fsr.data;
     const table = m(
       "table.numbers",
       null,
-      m("thead", null, m("tr", null, m("th", { scope: "col" }, "Arm"), metrics.map((metric) => m("th", { scope: "col" }, fsr.heading(metric))))),
+      m("thead", null, m("tr", null, m("th", { scope: "col" }, "Arm"), metrics.map((metric) => m("th", { scope: "col" }, metric.heading)))),
       m("tbody", null, arms.map((arm) => m("tr", { class: arm === chosen ? "chosen" : null }, m("th", { scope: "row" }, fsr.title(arm), fsr.marked(arm), arm in told.failed ? fsr.badge("failed", true) : null), metrics.map((metric) => cell(metric, arm))))),
     );
     const missing = notes.length ? m("details", null, m("summary", null, `${notes.length} missing, and why`), m("ul", null, notes.map((note) => m("li", null, note)))) : null;
@@ -59,7 +59,7 @@ fsr.case = (() => {
     const keys = ["lr", "pure:", `${arm}:`, "reference"].filter((key, place, all) => told.pictures[key] && told.pictures[key].file && all.indexOf(key) === place);
     const [w, h] = told.size;
     const cut = (key, [x0, y0, x1, y1]) => {
-      const image = m("img", { src: `pictures/${told.pictures[key].file}`, alt: "", decoding: "async" });
+      const image = m("img", { src: fsr.picture(told.pictures[key].file), alt: "", decoding: "async" });
       const scale = 100 / (x1 - x0);
       image.style.width = `${w * scale}%`;
       image.style.left = `${-x0 * scale}%`;
@@ -91,15 +91,15 @@ fsr.case = (() => {
 
   /* ------------------------------------------------------------- rounds */
 
-  const track = (value) => {
+  const track = (length) => {
     const filled = m("span");
-    filled.style.width = `${Math.min(100, Math.max(0, value))}%`;
+    filled.style.width = `${length}%`;
     return m("span.track", { "aria-hidden": "true" }, filled);
   };
 
   const meter = (name, value) => {
-    if (value === null || value === undefined) return m("span.meter", null, `${name} not given`);
-    return m("span.meter", null, `${name} `, m("b", null, fsr.plain(value)), track(value));
+    if (value === null) return m("span.meter", null, `${name} not given`);
+    return m("span.meter", null, `${name} `, m("b", null, value.text), track(value.length));
   };
 
   const asked = ({ audit, decision }) => {
@@ -109,11 +109,11 @@ fsr.case = (() => {
       if (name in decision.dropped) return [m("b.dropped", null, "dropped"), ` ${decision.dropped[name]}`];
       if (name in decision.applied) {
         const clamped = name in decision.clamped;
-        return [m("b.applied", null, clamped ? "clamped, applied" : "applied"), ` ${clamped ? decision.clamped[name] : fsr.plain(decision.applied[name])}`];
+        return [m("b.applied", null, clamped ? "clamped, applied" : "applied"), ` ${clamped ? decision.clamped[name] : decision.applied[name]}`];
       }
       return [m("b.dropped", null, name in decision.clamped ? "clamped, not applied" : "not applied"), name in decision.clamped ? ` ${decision.clamped[name]}` : ""];
     };
-    const said = (name) => (name in audit.hints ? (typeof audit.hints[name] === "object" ? JSON.stringify(audit.hints[name]) : fsr.plain(audit.hints[name])) : "—");
+    const said = (name) => (name in audit.hints ? audit.hints[name] : "—");
     return m(
       "table.asked",
       null,
@@ -142,16 +142,10 @@ fsr.case = (() => {
       "dl.facts",
       null,
       line("knobs", values(done.knobs) || "none are offered"),
-      line("made by", `${done.backend}, ${done.model}, ${done.precision}, ${done.seconds.toFixed(2)} s, seed ${done.seed}`),
+      line("made by", `${done.backend}, ${done.model}, ${done.precision}, ${done.seconds}, seed ${done.seed}`),
       done.notes.length ? line("to know", done.notes.join("; ")) : null,
       line("pixels", short(done.sha256)),
     );
-  };
-
-  const spent = (usage) => {
-    if (!usage.requests) return null;
-    const cost = usage.cost === null ? "cost unknown" : `cost ${usage.cost}`;
-    return m("p.faint", null, `${usage.requests} requests, ${usage.prompt_tokens} + ${usage.completion_tokens} tokens, ${cost}, ${usage.seconds.toFixed(1)} s`);
   };
 
   const round = (step) => {
@@ -172,7 +166,7 @@ fsr.case = (() => {
       step.verdict ? judged(step.verdict) : null,
       m("h5", null, "The picture that stands after it"),
       made(step),
-      spent(audit.usage),
+      audit.spent ? m("p.faint", null, audit.spent) : null,
       saw(step.saw),
     );
   };
@@ -194,7 +188,7 @@ fsr.case = (() => {
     const lines = [
       told.cluster ? line("person", told.cluster) : null,
       told.lr_sha256 ? line("LR file", short(told.lr_sha256)) : null,
-      ...degraded.map(([name, value]) => line(name.replace(/_/g, " "), /^[0-9a-f]{64}$/.test(value) ? short(value) : /^-?\d+\.\d{6,}$/.test(value) ? fsr.plain(Number(value)) : value)),
+      ...degraded.map(([name, value]) => line(name.replace(/_/g, " "), /^[0-9a-f]{64}$/.test(value) ? short(value) : value)),
     ];
     return [
       told.pure ? section("The pure restoration", made(told.pure)) : null,
@@ -286,7 +280,7 @@ fsr.case = (() => {
     const found = await fsr.details(entryOf(row));
     if (mine !== turn) return;
     if (!found) {
-      parts.info.replaceChildren(m("p.invalid", null, "The details of this case cannot be loaded: a file of the folder cases/ is missing or damaged. Build the report again."));
+      parts.info.replaceChildren(m("p.invalid", null, "The details of this case cannot be loaded: one of its files is missing or damaged. Build the report again."));
       return;
     }
     told = found;

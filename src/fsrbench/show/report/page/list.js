@@ -122,7 +122,7 @@ fsr.list = (() => {
     { key: "arm", text: "Arm", kind: "arm" },
     { key: "outcome", text: "Decision", kind: "outcome" },
     { key: "score", text: "Score", kind: "score number" },
-    ...fsr.data.metrics.map((metric) => ({ key: `delta:${metric.name}`, text: `Δ ${fsr.heading(metric)}`, kind: "number" })),
+    ...fsr.data.metrics.map((metric) => ({ key: `delta:${metric.name}`, text: `Δ ${metric.heading}`, kind: "number" })),
   ];
 
   const sortBy = (key) => {
@@ -154,7 +154,6 @@ fsr.list = (() => {
     const entry = rows.entry[row];
     const arm = data.arms[rows.arm[row]];
     const tags = data.tagsets[rows.tags[row]];
-    const score = rows.score[row];
     const file = rows.picture[row];
     return fsr.make(
       "tr",
@@ -168,8 +167,8 @@ fsr.list = (() => {
       fsr.make("td.family", null, fsr.make("span", null, data.families[data.family[entry]]), data.standins[data.family[entry]] ? fsr.badge(data.standins[data.family[entry]], true) : null),
       fsr.make("td.arm", null, fsr.make("span", null, arm.title), fsr.marked(arm.name)),
       fsr.make("td.outcome", null, fsr.make("span", null, data.outcomes[rows.outcome[row]] || "—"), tags.length ? fsr.make("small", null, tags.join(", ")) : null),
-      fsr.make("td.score.number", null, score === null ? "—" : fsr.plain(score)),
-      data.metrics.map((metric) => fsr.make("td.number", { "data-label": metric.label }, fsr.delta(metric, data.deltas[metric.name][row]))),
+      fsr.make("td.score.number", null, data.texts[rows.scored[row]][0]),
+      data.metrics.map((metric) => fsr.make("td.number", { "data-label": metric.label }, fsr.delta(data.texts[data.shown[metric.name][row]]))),
     );
   };
 
@@ -200,7 +199,7 @@ fsr.list = (() => {
   /** Pictures come once scrolling has paused: decoding them must not make it stumble. */
   const thumbs = () => {
     for (const place of by("list").querySelectorAll(".thumb[data-file]")) {
-      if (!place.firstChild) place.append(fsr.make("img", { src: `pictures/${place.dataset.file}`, alt: "", decoding: "async", onerror: (event) => event.target.remove() }));
+      if (!place.firstChild) place.append(fsr.make("img", { src: fsr.picture(place.dataset.file), alt: "", decoding: "async", onerror: (event) => event.target.remove() }));
     }
   };
 
@@ -260,7 +259,7 @@ fsr.list = (() => {
     fill("f-arm", [[-1, "all"], ...data.arms.map((arm, code) => [code, arm.mark ? `${arm.title} (${arm.mark})` : arm.title])], data.arms.length > 1 ? first : -1);
     fill("f-outcome", [[-1, "all"], ...coded(data.outcomes).map(([code, text]) => [code, text || "—"])], -1);
     fill("f-tag", [["", "all"], ...[...new Set(data.tagsets.flat())].sort().map((tag) => [tag, tag])], "");
-    fill("f-metric", data.metrics.map((metric) => [metric.name, fsr.heading(metric)]), (data.metrics[0] || { name: "" }).name);
+    fill("f-metric", data.metrics.map((metric) => [metric.name, metric.heading]), (data.metrics[0] || { name: "" }).name);
     fill("f-test", Object.entries(TESTS), "any");
     fill(
       "f-sort",

@@ -69,9 +69,9 @@ fsr.viewer = (() => {
     }
     one.why.hidden = true;
     one.image.hidden = false;
-    one.image.onerror = () => say("its file in pictures/ is missing or damaged.");
+    one.image.onerror = () => say("its file is missing or damaged.");
     one.image.alt = `${names(key)}, ${picture.size[0]}×${picture.size[1]}`;
-    const source = `pictures/${picture.file}`;
+    const source = fsr.picture(picture.file);
     if (one.image.getAttribute("src") !== source) one.image.src = source;
   };
 

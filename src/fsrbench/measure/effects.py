@@ -1,0 +1,146 @@
+"""What each arm changed in each metric, family by family: means, differences, intervals and the p of single tests.
+
+The formulas are `stats.py`'s and `signs.py`'s. What may be claimed, all tests taken together, is `claims.py`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+from fsrbench.core.values import PURE
+from fsrbench.measure import stats
+from fsrbench.measure.claims import RIVALS
+from fsrbench.measure.results import Numbers
+from fsrbench.measure.subjects import Evaluation
+from fsrbench.measure.summary_values import DIGITS, ArmEffect, MetricResults, Outlier, RivalEffect, probability, rounded
+
+
+def of_family(
+    family: str, what: Evaluation, numbers: Numbers, persons: Mapping[str, str] | None, void: Collection[str]
+) -> dict[str, MetricResults]:
+    """Metric → what was found in a family. Nothing is tested of the arms that are void."""
+    cases = sum(s.family == family for s in what.subjects)
+    arms = sorted({arm for s in what.subjects if s.family == family for arm in s.variants if arm != PURE})
+    contenders, rivals = ([a for a in arms if what.roles.get(a) in roles] for roles in (("contender",), RIVALS))
+    missing: dict[str, set[str]] = {}
+    for s in numbers.scores:
+        if s.family == family and s.value is None:
+            missing.setdefault(s.metric, set()).add(s.note)
+    found = {}
+    for metric in what.metrics:
+        measured = _Measured(family, metric, what, numbers, persons, frozenset(void))
+        pure = numbers.values(family, metric, PURE)
+        floor = measured.floor()
+        low, high = stats.mean_interval(list(pure.values()), measured.members(pure))
+        found[metric] = MetricResults(
+            n=len(pure),
+            na=cases - len(pure),
+            why_na=tuple(sorted(missing.get(metric, ()))),
+            pure=_mean(pure.values()),
+            pure_low=rounded(low),
+            pure_high=rounded(high),
+            arms={arm: measured.arm(arm, floor) for arm in arms},
+            against={arm: measured.against(arm, rivals) for arm in contenders},
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """One metric in one family, with all that its effects are worked out from."""
+
+    family: str
+    """The family."""
+    metric: str
+    """The metric."""
+    what: Evaluation
+    """What was compared."""
+    numbers: Numbers
+    """All scores."""
+    persons: Mapping[str, str] | None
+    """Case → person, where it is known who is who."""
+    void: frozenset[str]
+    """Arms of which nothing is claimed."""
+
+    def members(self, cases: Iterable[str]) -> list[str] | None:
+        """The person of each case; None where every case is its own."""
+        return None if self.persons is None else [self.persons[case] for case in cases]
+
+    def floor(self) -> float:
+        """What 95 % of the cases of the reruns stay below, of which nothing was changed. 0 without a rerun."""
+        moved = [
+            abs(delta)
+            for arm, role in self.what.roles.items()
+            if role == "floor"
+            for delta in self.numbers.deltas(self.family, self.metric, arm).values()
+        ]
+        return stats.floor(moved)
+
+    def arm(self, arm: str, floor: float) -> ArmEffect:
+        """One arm against pure."""
+        pure, mine = (self.numbers.values(self.family, self.metric, one) for one in (PURE, arm))
+        deltas = self.numbers.deltas(self.family, self.metric, arm)
+        found = self._paired(deltas, floor)
+        return ArmEffect(
+            n=found.n,
+            pure=_mean(pure[case] for case in deltas),
+            mean=_mean(mine[case] for case in deltas),
+            delta=rounded(found.delta),
+            median=rounded(found.median),
+            delta_changed=rounded(found.delta_changed),
+            low=rounded(found.low),
+            high=rounded(found.high),
+            units=found.units,
+            changed=found.changed,
+            improved=found.improved,
+            effect=rounded(found.effect),
+            wins=found.wins,
+            losses=found.losses,
+            ties=found.ties,
+            floor=rounded(found.floor) or 0.0,
+            benefit=rounded(found.benefit),
+            harm=rounded(found.harm),
+            p=None if arm in self.void else probability(found.p),
+            outlier=self._outlier(deltas),
+            void=arm in self.void,
+        )
+
+    def against(self, arm: str, rivals: Iterable[str]) -> dict[str, RivalEffect]:
+        """A contender against each rival. One that changed nothing is pure, against which it is tested already."""
+        return {
+            rival: self._rival(arm, rival)
+            for rival in rivals
+            if any(self.numbers.deltas(self.family, self.metric, rival).values())
+        }
+
+    def _rival(self, arm: str, rival: str) -> RivalEffect:
+        found = self._paired(self.numbers.deltas(self.family, self.metric, arm, rival), 0.0)
+        return RivalEffect(
+            n=found.n,
+            delta=rounded(found.delta),
+            low=rounded(found.low),
+            high=rounded(found.high),
+            units=found.units,
+            changed=found.changed,
+            improved=found.improved,
+            p=None if self.void & {arm, rival} else probability(found.p),
+        )
+
+    def _paired(self, deltas: Mapping[str, float], floor: float) -> stats.Effect:
+        better = self.what.metrics[self.metric].better
+        return stats.paired(list(deltas.values()), better, clusters=self.members(deltas), floor=floor)
+
+    def _outlier(self, deltas: Mapping[str, float]) -> Outlier | None:
+        """The case that makes a mean, with its difference and the mean without it; None where there is none."""
+        found = stats.outlier(list(deltas.values()), self.members(deltas))
+        if found is None:
+            return None
+        case = list(deltas)[found[0]]
+        return Outlier(case, rounded(deltas[case]), rounded(found[1]))
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    known = list(values)
+    return round(fmean(known), DIGITS) if known else None

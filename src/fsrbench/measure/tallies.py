@@ -1,0 +1,102 @@
+"""What became of the cases, arm by arm: nothing that failed or could not be used hides in a mean."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from fsrbench.core.values import PURE, Failure, Trail, Usage
+from fsrbench.measure import mishaps
+from fsrbench.measure.subjects import Evaluation
+from fsrbench.measure.summary_values import ArmCounts, FamilyCounts
+
+
+def of_family(family: str, what: Evaluation, failures: Sequence[Failure]) -> FamilyCounts:
+    """A family's counts.
+
+    Requests, tokens and cost are those of all cases, `unfinished` ones too: these were paid, and have no result yet.
+    """
+    failed = Counter(f.arm for f in failures if f.family == family)
+    cases, arms = 0, {arm: _Tally() for arm in failed if arm != PURE}
+    for one in what.unfinished:
+        if one.family == family:
+            arms.setdefault(one.arm, _Tally()).leave(one.usage)
+    for subject in what.subjects:
+        if subject.family == family:
+            cases += 1
+            trail = subject.trail
+            for arm in subject.variants:
+                if arm != PURE:
+                    arms.setdefault(arm, _Tally()).add(arm, trail)
+    share = what.limits.max_invalid
+    told = {arm: counted.told(share, failed[arm]) for arm, counted in sorted(arms.items())}
+    return FamilyCounts(cases, failed[PURE], told)
+
+
+def void_arms(trails: Iterable[Trail], share: float) -> list[str]:
+    """`blind lvlm`, of each arm whose replies were mostly unusable, told from trails alone."""
+    tallies: dict[str, _Tally] = {}
+    for trail in trails:
+        for arm in trail.arms:
+            tallies.setdefault(f"{trail.family} {arm}", _Tally()).add(arm, trail)
+    return [name for name, tally in tallies.items() if tally.told(share).void]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of an arm's cases, counted case by case."""
+
+    done: int = 0
+    """Cases with its picture."""
+    invalid: int = 0
+    """Cases in which a reply could not be used."""
+    changed: int = 0
+    """Cases that ended with another picture than pure's."""
+    unfinished: int = 0
+    """Cases that took something and have no result yet."""
+    audits: int = 0
+    """Audits for which something was sent."""
+    replies: int = 0
+    """Audits, whoever made them."""
+    unusable: Counter[str] = field(default_factory=Counter)
+    """Those of them that could not be used, by what was wrong."""
+    usage: Usage = field(default_factory=lambda: Usage(cost=0.0))
+    """What they cost together; the money is unknown where that of one is."""
+
+    def add(self, arm: str, trail: Trail | None) -> None:
+        """One more case."""
+        self.done += 1
+        if trail is None or arm not in trail.arms:
+            return
+        audits = [step.audit for step in trail.arms[arm] if step.audit]
+        sent = [audit.usage for audit in audits if audit.usage.requests]
+        self.invalid += any(audit.status == "invalid" for audit in audits)
+        self.changed += trail.final(arm).sha256 != trail.pure.sha256
+        self.audits += len(sent)
+        self.replies += len(audits)
+        self.unusable += mishaps.unusable(audits)
+        self.usage = sum(sent, self.usage)
+
+    def leave(self, usage: Usage) -> None:
+        """One more case that is not finished."""
+        self.unfinished += 1
+        self.audits += 1
+        self.usage += usage
+
+    def told(self, share: float, failed: int = 0) -> ArmCounts:
+        """As the summary has it; void is an arm of whose replies this share or more could not be used."""
+        cost = self.usage.cost if self.audits else None
+        return ArmCounts(
+            done=self.done,
+            invalid=self.invalid,
+            replies=self.replies,
+            unusable=dict(self.unusable.most_common()),
+            void=mishaps.mostly_unusable(self.replies, self.unusable, share),
+            changed=self.changed,
+            unfinished=self.unfinished,
+            requests=self.usage.requests,
+            tokens=self.usage.prompt_tokens + self.usage.completion_tokens,
+            cost=None if cost is None else round(cost, 6),
+            failed=failed,
+        )

@@ -1,0 +1,21 @@
+"""Where the parts of a report lie in its folder: the page is handed these names and spells none of them itself.
+
+The folder and its first page are named by `RunFolder`.
+"""
+
+from __future__ import annotations
+
+import re
+
+DATA = "data.js"
+STYLE = "style.css"
+CASES = "cases"
+PICTURES = "pictures"
+PLOTS = "plots"
+CHUNK = re.compile(r"\d{3,}\.js")
+"""What a file of CASES is called; nothing else there is ever removed."""
+
+
+def chunk(number: int) -> str:
+    """The file with the details of so many cases, counted from zero."""
+    return f"{number:03}.js"
