@@ -42,7 +42,7 @@ from fsrbench.core.values import Bounds
 from fsrbench.files import csvfile
 from fsrbench.imaging import images
 from fsrbench.measure.check import Check
-from fsrbench.show import verdicts
+from fsrbench.show import md, verdicts
 from fsrbench.study.store import as_json
 from support import draw_face
 from support.harm import CONTROL, KEY, echoes, endless, unicode_escapes

@@ -101,7 +101,7 @@ def _frame(cells: Mapping[str, Sequence[Any]], knobs: Set[str] = frozenset()) ->
         if name in WHOLE:
             found[name] = pd.Series([int(cell) for cell in column], dtype="int64")
         elif name in FLAGS:
-            found[name] = pd.Series([cell in (True, "yes") for cell in column], dtype="bool")
+            found[name] = pd.Series([cell in (True, "True") for cell in column], dtype="bool")
         elif name in NUMBERS or name in knobs:
             found[name] = pd.Series([_number(cell) for cell in column], dtype="float64")
         else:
