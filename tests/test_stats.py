@@ -483,6 +483,16 @@ def test_wilson_as_statsmodels(hits: int, n: int) -> None:
     assert stats.share_interval(hits, n) == pytest.approx(proportion_confint(hits, n, method="wilson"), abs=1e-9)
 
 
+@pytest.mark.parametrize("n", [1, 2, 7, 40, 1000])
+def test_wilson_as_its_closed_form(n: int) -> None:
+    z = float(scipy_stats.norm.ppf((1 + stats.LEVEL) / 2))
+    for hits in range(0, n + 1, max(1, n // 20)):
+        share, weight = hits / n, z * z / n
+        middle, half = share + weight / 2, z * math.sqrt(share * (1 - share) / n + weight / (4 * n))
+        closed = max(0.0, (middle - half) / (1 + weight)), min(1.0, (middle + half) / (1 + weight))
+        assert stats.share_interval(hits, n) == pytest.approx(closed, abs=1e-9)
+
+
 @pytest.mark.parametrize("n", [3, 5, 7, 8, 50])
 def test_spearman_as_scipy(n: int) -> None:
     rng = np.random.default_rng(n)

@@ -27,7 +27,14 @@ from typing import Any
 from fsrbench.case.liveness import Trial
 from fsrbench.case.restore import BATCH
 from fsrbench.core.contracts import Machine
-from fsrbench.core.errors import CostLimitReached, SettingsError, Unavailable, WeightsError, missing_package
+from fsrbench.core.errors import (
+    CostLimitReached,
+    SettingsError,
+    Unavailable,
+    WeightsError,
+    first_line,
+    missing_package,
+)
 from fsrbench.core.values import PURE, Case, Failure
 from fsrbench.files import atomic
 from fsrbench.study import ray_worker
@@ -236,8 +243,8 @@ class _Cluster:
         self.ray.kill(seat.actor)  # it may be out of reach only
         self.lost += 1
         if self.lost > LOSSES * (len(self.seats) + 1):
-            raise Unavailable(f"{self.lost} workers were lost, the last one so: {_first_line(error)}")
-        log.warning(f"A worker was lost ({_first_line(error)}); its units are done again.")
+            raise Unavailable(f"{self.lost} workers were lost, the last one so: {first_line(error)}")
+        log.warning(f"A worker was lost ({first_line(error)}); its units are done again.")
         self.seats.append(_Seat(self.hire()))
         if self.family:
             self._ask_to_open(self.seats[-1])
@@ -250,7 +257,7 @@ class _Cluster:
             raise  # a bug: it keeps its traceback
         except self.ray.exceptions.RayError as error:
             self._replace(seat, error)
-            raise _Lost(_first_line(error)) from None
+            raise _Lost(first_line(error)) from None
         for name, data in reply.files:
             atomic.write_bytes(self.root / name, data)
         if reply.error is not None:
@@ -318,7 +325,7 @@ def connected(address: str | None) -> Iterator[Any]:
             )
     except Exception as error:  # Ray says in many ways, bare exceptions among them, that it did not start
         where = f"The Ray cluster at {address}" if address else "A Ray cluster of this machine"
-        raise Unavailable(f"{where} could not be reached: {_first_line(error)}. Try 'ray status' there.") from None
+        raise Unavailable(f"{where} could not be reached: {first_line(error)}. Try 'ray status' there.") from None
     try:
         if address is None and any(node["NodeManagerAddress"] != LOOPBACK for node in ray.nodes()):
             raise Unavailable(
@@ -376,11 +383,6 @@ def _no_place() -> Unavailable:
 
 def _gone(attempts: int, error: Exception) -> str:
     return (
-        f"Its worker was lost {attempts} times, the last time so: {_first_line(error)}. Where memory is short, take "
+        f"Its worker was lost {attempts} times, the last time so: {first_line(error)}. Where memory is short, take "
         "fewer --workers; the next run takes it up again."
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".")
