@@ -107,10 +107,10 @@ def crew(
         usual = options.WORKERS if resolved.startswith("cpu") else restore.BATCH
         yield resolved, max(workers or usual, settings.in_flight()), local
         return
-    from fsrbench.study import ray_workers
+    from fsrbench.study import ray_cluster, ray_workers
 
-    with ray_workers.connected(address):
-        yield ray_workers.resolve_device(device, address), workers or 0, partial(ray_workers.crew, address=address)
+    with ray_cluster.connected(address):
+        yield ray_cluster.resolve_device(device, address), workers or 0, partial(ray_workers.crew, address=address)
 
 
 @contextmanager
