@@ -201,6 +201,8 @@ class _Cluster:
             reply: WorkerReply = self.ray.get(reference)
         except self.ray.exceptions.RayTaskError:
             raise  # a bug: it keeps its traceback
+        except self.ray.exceptions.ActorUnavailableError:  # Ray speaks of sockets here
+            raise _Lost("its process ended, or its node cannot be reached") from None
         except self.ray.exceptions.RayError as error:
             raise _Lost(first_line(error)) from None
         for name, data in reply.files:
