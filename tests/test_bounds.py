@@ -25,7 +25,7 @@ from fsrbench.core.errors import AuditorUnreachable, InputError, SettingsError, 
 from fsrbench.core.values import PURE, Audit, Bounds
 from fsrbench.files import atomic, csvfile, journal, jsonfile, yamlfile
 from fsrbench.imaging import images
-from fsrbench.measure import evaluate, subjects
+from fsrbench.measure import case_tables, identity, subjects
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
@@ -374,7 +374,7 @@ def test_only_the_limits_of_pictures_belong_to_a_number(lr: Path) -> None:
     ):
         settings, _ = config.load(None, [change], base)
         what = subjects.of_run(folder, settings)
-        identities[change] = evaluate.identity("psnr", what, Machine(), journal.Journal(None))
+        identities[change] = identity.of("psnr", what, Machine(), journal.Journal(None))
     same, other = identities["seed=0"], identities.pop("limits.max_pixels=900")
     assert set(identities.values()) == {same}
     assert other != same
@@ -429,7 +429,7 @@ def test_too_long_a_file_is_refused_in_words(long: Path, lr: Path) -> None:
     with pytest.raises(InputError, match=said):
         degradations.read(long)
     with pytest.raises(InputError, match=r"clusters.*l ö ng"):
-        subjects.read_clusters(long, ())
+        case_tables.clusters(long, ())
     with pytest.raises(StoreError, match=said):
         csvfile.read(long, ("case",))
 

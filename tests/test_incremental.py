@@ -23,7 +23,7 @@ from fsrbench.core.errors import SettingsError, Unavailable, WeightsError
 from fsrbench.core.values import PURE, Image, Score
 from fsrbench.files import atomic, csvfile, journal
 from fsrbench.imaging import images
-from fsrbench.measure import evaluate, subjects
+from fsrbench.measure import evaluate, identity, subjects
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure.results import Results
 from fsrbench.measure.subjects import Evaluation, Standing, Subject
@@ -405,20 +405,20 @@ def test_another_recogniser_measures_identities_anew(bench: Bench, go: Callable[
 def test_what_decides_a_number_is_in_the_identity(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def identity(name: str, machine: Machine = MACHINE) -> str:
-        return evaluate.identity(name, bench.what((name,)), machine, journal.Journal(None))
+    def decided(name: str, machine: Machine = MACHINE) -> str:
+        return identity.of(name, bench.what((name,)), machine, journal.Journal(None))
 
-    assert identity("psnr") == identity("psnr", replace(MACHINE, device="cuda", recogniser=tmp_path / "a"))
-    assert identity("lpips") != identity("lpips", replace(MACHINE, device="cuda"))
-    assert identity("lpips", replace(MACHINE, device="cuda:1")) == identity("lpips", replace(MACHINE, device="cuda:0"))
-    plain = identity("lpips")
+    assert decided("psnr") == decided("psnr", replace(MACHINE, device="cuda", recogniser=tmp_path / "a"))
+    assert decided("lpips") != decided("lpips", replace(MACHINE, device="cuda"))
+    assert decided("lpips", replace(MACHINE, device="cuda:1")) == decided("lpips", replace(MACHINE, device="cuda:0"))
+    plain = decided("lpips")
     monkeypatch.setenv("FSRBENCH_WEIGHTS", str(tmp_path))
-    assert identity("lpips") == plain
+    assert decided("lpips") == plain
     (tmp_path / "alexnet-owt-7be5be79.pth").write_bytes(b"my own")
-    assert identity("lpips") != plain
-    before = identity("niqe")
+    assert decided("lpips") != plain
+    before = decided("niqe")
     monkeypatch.setattr(record, "version", lambda package: f"another {package}")
-    assert identity("niqe") != before
+    assert decided("niqe") != before
 
 
 def test_a_changed_plugin_of_the_user_is_measured_anew(

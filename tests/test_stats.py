@@ -98,6 +98,7 @@ def test_the_majority_is_the_smallest_that_is_shown(changed: int, tests: int) ->
     assert ways[0] == (shown[0] if shown else changed + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("units", "change", "win", "level"), [(30, 0.5, 0.9, 0.05), (12, 1.0, 0.95, 0.01), (200, 0.1, 1.0, 0.003)]
 )
@@ -481,6 +482,16 @@ def test_a_claim_succeeds_at_needed_as_often_as_promised(units: int, changed: in
 @pytest.mark.parametrize(("hits", "n"), [(0, 1), (1, 1), (3, 7), (0, 5000), (4999, 5000), (12, 40)])
 def test_wilson_as_statsmodels(hits: int, n: int) -> None:
     assert stats.share_interval(hits, n) == pytest.approx(proportion_confint(hits, n, method="wilson"), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 40, 1000])
+def test_wilson_as_its_closed_form(n: int) -> None:
+    z = float(scipy_stats.norm.ppf((1 + stats.LEVEL) / 2))
+    for hits in range(0, n + 1, max(1, n // 20)):
+        share, weight = hits / n, z * z / n
+        middle, half = share + weight / 2, z * math.sqrt(share * (1 - share) / n + weight / (4 * n))
+        closed = max(0.0, (middle - half) / (1 + weight)), min(1.0, (middle + half) / (1 + weight))
+        assert stats.share_interval(hits, n) == pytest.approx(closed, abs=1e-9)
 
 
 @pytest.mark.parametrize("n", [3, 5, 7, 8, 50])

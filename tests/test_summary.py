@@ -17,11 +17,11 @@ from fsrbench.core import plugins
 from fsrbench.core.errors import InputError
 from fsrbench.core.values import Audit, Failure, Restoration, Round, Score, Trail, Usage, to_json
 from fsrbench.imaging import images
-from fsrbench.measure import signs, stats, subjects, summary_file
+from fsrbench.measure import case_tables, signs, stats, subjects, summary_file
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Standing, Subject
 from fsrbench.measure.summary import summarise
-from fsrbench.measure.summary_values import FamilyCounts, InputFacts, RivalEffect, Summary
+from fsrbench.measure.summary_values import FamilyOutcome, InputFacts, RivalEffect, Summary
 from fsrbench.study import config
 from support import draw_face
 
@@ -84,7 +84,7 @@ def write_table(path: Path, *lines: str) -> Path:
 
 
 def clustered(table: Path) -> Evaluation:
-    return evaluation(clusters=subjects.read_clusters(table, CASES))
+    return evaluation(clusters=case_tables.clusters(table, CASES))
 
 
 # ------------------------------------------------------------------- effects
@@ -290,14 +290,14 @@ def test_a_person_called_like_a_case_is_not_that_case(tmp_path: Path) -> None:
 
 def test_table_of_clusters_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.csv is not there"):
-        subjects.read_clusters(tmp_path / "gone.csv", ["a"])
+        case_tables.clusters(tmp_path / "gone.csv", ["a"])
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("picture,person\na,b\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"wrong\.csv cannot be used.*columns case and cluster"):
-        subjects.read_clusters(wrong, ["a"])
+        case_tables.clusters(wrong, ["a"])
     twice = write_table(tmp_path / "twice.csv", "a,1", "b,1", "a,2")
     with pytest.raises(InputError, match="puts a into two clusters"):
-        subjects.read_clusters(twice, ["a"])
+        case_tables.clusters(twice, ["a"])
 
 
 # -------------------------------------------------------------------- inputs
@@ -383,7 +383,7 @@ def test_what_became_of_the_cases() -> None:
         "failed": 1,
         "arms": {"heuristic": {"done": 1, "changed": 1, **nothing}, "lvlm": lvlm},
     }
-    assert counts["prior"] == FamilyCounts(cases=0, failed=1, arms={})
+    assert counts["prior"] == FamilyOutcome(cases=0, failed=1, arms={})
 
 
 def test_a_cost_that_is_unknown_once_is_unknown() -> None:

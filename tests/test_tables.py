@@ -17,7 +17,7 @@ from fsrbench.core.values import PURE, Score
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary import summarise
-from fsrbench.measure.summary_values import ArmCounts, Summary
+from fsrbench.measure.summary_values import ArmOutcome, Summary
 from fsrbench.show import findings, md, tables, wording
 from fsrbench.show.report import overview
 
@@ -61,7 +61,7 @@ def spread(mean: float, sd: float, n: int) -> list[float]:
 
 
 FLAT = [30.0] * 40
-FAILED = ArmCounts(
+FAILED = ArmOutcome(
     done=0, invalid=0, replies=0, unusable={}, void=False, changed=0, unfinished=0, requests=0, tokens=0, cost=None,
     failed=40,
 )  # fmt: skip

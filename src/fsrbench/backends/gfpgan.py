@@ -10,7 +10,6 @@ order, so restoring only the centre face gives that face the same pixels as rest
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -48,7 +47,7 @@ class _GFPGAN:
             raise SettingsError(f"aligned is {self._aligned!r}; it may be auto, true or false.")
         self._turn = Lock()
         self._detector: faces.Detector | None = None
-        self._seen: dict[bytes, tuple[faces.Face, ...]] = {}
+        self._seen: dict[object, tuple[faces.Face, ...]] = {}
         self.assumption = ASSUMPTION if self._aligned == "auto" and machine.detector is None else ""
         choice = _choice.choose("prior", settings, OFFICIAL, "v1.4", machine)
         self._net = FaceNet(choice.path, machine.device)
@@ -81,7 +80,7 @@ class _GFPGAN:
 
     def _faces(self, plain: Image) -> tuple[faces.Face, ...]:
         """All faces, largest first."""
-        key = hashlib.sha256(np.ascontiguousarray(plain).data).digest() + bytes(str(plain.shape), "ascii")
+        key = images.exact_key(plain)
         with self._turn:
             detector = self._detector = self._detector or self._open_detector()
             found = self._seen.get(key)

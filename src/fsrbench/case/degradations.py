@@ -5,15 +5,13 @@ The table lies beside the LR. It is read strictly: what `degrade` cannot have wr
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench.core.errors import InputError
-from fsrbench.files import atomic, csvfile
+from fsrbench.files import csvfile
 
 if TYPE_CHECKING:
     from fsrbench.core.values import KnobValue
@@ -35,11 +33,10 @@ def read(table: Path) -> dict[str, dict[str, str]]:
 def read_rows(table: Path) -> Iterator[dict[str, str]]:
     """Raw rows one by one: in a large study, all of them fill more memory than their file by far."""
     try:
-        data = io.BytesIO(atomic.read_bytes(table, csvfile.MAX_BYTES))
-        yield from _rows(table, csv.reader(io.TextIOWrapper(data, "utf-8-sig", newline="\n"), strict=True))
+        yield from _rows(table, csvfile.lines(table))
     except FileNotFoundError:
         raise InputError(f"{table} is not there.") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except csvfile.UNREADABLE as error:
         raise InputError(f"{table} cannot be read as a table ({error}). Restore it, or move it away.") from None
 
 
@@ -68,11 +65,8 @@ def write(table: Path, rows: Mapping[str, Mapping[str, str]]) -> None:
     """Write all rows by case; a recipe's columns stay in its own order."""
     ordered = [row for _, row in sorted(rows.items())]
     drawn = dict.fromkeys(name for row in ordered for name in row if name not in HEAD and name not in TAIL)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, (*HEAD, *drawn, *TAIL), restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(ordered)
-    atomic.write_bytes(table, text.getvalue().encode())
+    header = (*HEAD, *drawn, *TAIL)
+    csvfile.write(table, header, ([row.get(name, "") for name in header] for row in ordered), exact=True)
 
 
 def text(value: KnobValue | str) -> str:

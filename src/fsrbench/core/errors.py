@@ -90,6 +90,12 @@ def sentence(error: Exception) -> str:
     raise error
 
 
+def first_line(error: Exception, most: int = 200) -> str:
+    """The beginning of what an error of other people's code says, for a sentence about it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:most].rstrip(".:")
+
+
 def missing_package(package: str, extra: str, what: str) -> Unavailable:
     """The error for an optional package that is not installed, with the command that installs it."""
     return Unavailable(f"{what} needs the package {package}: pip install 'fsrbench[{extra}]'")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fsrbench.core import foreign
@@ -22,18 +22,23 @@ MAX_BYTES = 200_000_000
 """Bytes of a table: some million rows."""
 MAX_HEADER = 100_000
 """Bytes of its first line."""
+UNREADABLE = (OSError, UnicodeDecodeError, csv.Error)
+"""What reading a table raises where it is damaged or may not be read."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table whole, row by row as they come. None becomes an empty field."""
+def write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]], *, exact: bool = False) -> None:
+    """Write a table whole, row by row as they come. None becomes an empty field.
+
+    An `exact` table is for programs: its cells are written as they are, and come back so from `lines`.
+    """
     plain = [name in NAMES for name in header]
     with atomic.replacing(path) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)
         for row in rows:
-            writer.writerow([_written(value, keep) for keep, value in zip(plain, row, strict=True)])
+            writer.writerow(row if exact else [_written(v, keep) for keep, v in zip(plain, row, strict=True)])
         text.detach()
 
 
@@ -56,11 +61,20 @@ def read(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         rows = list(reader)
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UNREADABLE as error:
         raise StoreError(f"{path} cannot be read: {error}. Delete it: it is made again.") from None
     if missing:
         raise StoreError(f"{path} has no column {missing[0]}: it was changed. Delete it: it is made again.")
     return [{name: _arm(name, row[name] or "") for name in columns} for row in rows]
+
+
+def lines(path: Path) -> Iterator[list[str]]:
+    """Every line of an exact table, its header first, one by one.
+
+    FileNotFoundError where there is none; UNREADABLE, also later on, where it is no table.
+    """
+    text = io.TextIOWrapper(io.BytesIO(atomic.read_bytes(path, MAX_BYTES)), "utf-8-sig", newline="\n")
+    return csv.reader(text, strict=True)
 
 
 def _written(value: object, plain: bool) -> object:

@@ -52,7 +52,12 @@ def why(error: Exception) -> str:
         told = f"{place:.80}: {said.removeprefix('Value error, ')}".removeprefix(": ")
     else:
         told = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return "".join(c if c.isprintable() else "?" for c in " ".join(told.split()))[:200].rstrip(".")
+    return one_line(told)[:200].rstrip(".")
+
+
+def one_line(text: str) -> str:
+    """Words from outside, for a terminal and for XML."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def _refuse(word: str) -> NoReturn:

@@ -140,6 +140,11 @@ def hash_8bit(pixels: NDArray[np.uint8]) -> str:
     return found.hexdigest()
 
 
+def exact_key(image: Image) -> tuple[tuple[int, ...], bytes]:
+    """What tells float pixels apart to the last bit, to remember by within a process; nothing stored has it."""
+    return image.shape, hashlib.sha256(np.ascontiguousarray(image).data).digest()
+
+
 def encode(image: Image, kind: Literal["png", "jpeg"] = "png", quality: int = 90) -> bytes:
     """Encode as PNG (lossless, sRGB) or JPEG. Deterministic: no time, no metadata."""
     pixels = to_8bit(image)

@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from fsrbench.core.errors import InputError
 from fsrbench.core.values import PURE, to_json
-from fsrbench.files import atomic
+from fsrbench.files import atomic, jsonfile
 from fsrbench.measure.subjects import Standing
 from fsrbench.measure.summary_file import MAX_BYTES
 from fsrbench.measure.summary_values import FORMAT
@@ -201,7 +201,7 @@ def read(path: Path, cure: str) -> Baseline:
     try:
         head = TypeAdapter(dict[str, Any]).validate_json(raw)
     except ValidationError as error:
-        raise InputError(f"{file} is not a summary ({_first(error)}). {cure}") from None
+        raise InputError(f"{file} is not a summary ({jsonfile.why(error)}). {cure}") from None
     if "families" not in head:
         raise InputError(f"{file} is not a summary: it holds no families. {cure}")
     if head.get("format") not in READ:
@@ -210,7 +210,7 @@ def read(path: Path, cure: str) -> Baseline:
     try:
         found = _shape().validate_json(raw, strict=True)
     except ValidationError as error:
-        raise InputError(f"{file} was edited or cut off: {_first(error)}. {cure}") from None
+        raise InputError(f"{file} was edited or cut off: {jsonfile.why(error)}. {cure}") from None
     lacking = _lacking(found)
     if lacking:
         raise InputError(f"{file} was edited or cut off: {lacking}. {cure}")
@@ -254,15 +254,3 @@ def _lacking(found: Baseline) -> str:
         if family not in found.counts or not set(found.arms(family)) <= set(found.counts[family].arms):
             return f"counts lacks {family} or one of its arms"
     return ""
-
-
-def _first(error: ValidationError) -> str:
-    """The first mistake: where it stands, and what is wrong."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"]))
-    return one_line(f"{place}: {first['msg']}".removeprefix(": "))
-
-
-def one_line(text: str) -> str:
-    """Words from outside, for a terminal and for XML."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))

@@ -15,6 +15,7 @@ from typing import Literal
 
 from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.values import PURE
+from fsrbench.files import jsonfile
 from fsrbench.measure import baseline
 from fsrbench.measure.baseline import About, Baseline, Entry, Figure, Place
 from fsrbench.measure.claims import TESTED
@@ -193,7 +194,7 @@ def _unequal(now: Baseline, was: Baseline) -> Iterator[str]:
     """A number that is gone, or rests on other cases although nothing failed, cannot be judged."""
     for (family, metric, arm), mine, its, failed in _entries(now, was):
         entry = now.families[family].get(metric)
-        why = baseline.one_line("; ".join(entry.why_na if entry else ())) or "scores.csv has every number"
+        why = jsonfile.one_line("; ".join(entry.why_na if entry else ())) or "scores.csv has every number"
         where = f"{family} {arm}: {was.metrics[metric].label}"
         if failed:
             continue

@@ -20,12 +20,12 @@ RIVALS = ("control", "floor")
 """Roles that a contender is set against, case by case."""
 Families: TypeAlias = dict[str, dict[str, MetricResults]]
 """Family → metric → what was found."""
-Place: TypeAlias = tuple[str, str, str, str]
+Pair: TypeAlias = tuple[str, str, str, str]
 """Family, metric, arm, and what the arm is set against: `pure` or a rival."""
 AnyComparison = TypeVar("AnyComparison", ArmEffect, RivalEffect)
 
 
-def tested(families: Families, roles: Mapping[str, Standing]) -> Iterator[tuple[Place, Comparison]]:
+def tested(families: Families, roles: Mapping[str, Standing]) -> Iterator[tuple[Pair, Comparison]]:
     """Every comparison that something may be claimed of: TESTED roles against pure, contenders against RIVALS.
 
     One without p (nothing was measured, or the arm is void) is none; an arm that changed nothing has p = 1 and counts.
@@ -51,7 +51,7 @@ def judged(families: Families, roles: Mapping[str, Standing]) -> tuple[Families,
     chances = [test.p for test in tests.values()]
     corrected = dict(zip(tests, zip(stats.holm(chances), stats.levels(chances), strict=True), strict=True))
 
-    def told(place: Place, found: AnyComparison) -> AnyComparison:
+    def told(place: Pair, found: AnyComparison) -> AnyComparison:
         p, level = corrected.get(place, (None, None))
         if p is None or level is None:
             return found

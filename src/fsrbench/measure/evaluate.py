@@ -10,10 +10,7 @@ with its reason, never zero, never filled, and is tried again each time.
 from __future__ import annotations
 
 import hashlib
-import importlib
-import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +20,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, TypeAlias
 
-from fsrbench import __version__
 from fsrbench.case.degrade import CROPPING_CURE
 from fsrbench.core import execute
 from fsrbench.core.contracts import Machine
@@ -31,13 +27,12 @@ from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.values import PURE, Image, Score
 from fsrbench.files.journal import Journal
 from fsrbench.imaging import images
+from fsrbench.measure import identity
 from fsrbench.measure.subjects import Evaluation, Subject
-from fsrbench.models import devices, published
-from fsrbench.study import inputs, record
+from fsrbench.models import devices
+from fsrbench.study import inputs
 from fsrbench.study.store import read_made
 
-PACKAGES = ("numpy", "scipy", "opencv-python", "pillow", "torch", "lpips", "piq", "onnxruntime", "insightface", "pyiqa")
-"""Packages whose version may move a number."""
 DIGITS = 6
 """Digits after the point that are kept of a number."""
 SAVED = 20.0
@@ -112,7 +107,7 @@ def measure(
     What is measured now is kept in `journal`, also when this is interrupted.
     """
     journal = journal or Journal(None)
-    identities = {name: identity(name, what, machine, journal) for name in what.metrics}
+    identities = {name: identity.of(name, what, machine, journal) for name in what.metrics}
     identities |= dict.fromkeys((ENLARGED, CROPPED), str(what.hr_size))
     bench = _Bench(what, machine, journal, {name: journal.values(name, one) for name, one in identities.items()})
     order = {name: number for number, name in enumerate(what.metrics)}
@@ -299,30 +294,3 @@ def _score(subject: Subject, arm: str, metric: str, value: float | None, note: s
     if value is not None and not math.isfinite(value):
         value, note = None, f"the value is {value}"
     return Score(subject.case, subject.family, arm, metric, value, note)
-
-
-# --------------------------------------------------------------------- identity
-
-
-def identity(name: str, what: Evaluation, machine: Machine, journal: Journal) -> str:
-    """What decides a metric's numbers beside the pictures, as a hash: code, packages, weights, where it runs."""
-    metric = what.metrics[name]
-    source = Path(importlib.import_module(f"fsrbench.metrics.{name.partition(':')[0]}").__file__ or "")
-    code = {file.name: journal.sha256(file) for file in (source, *sorted(source.parent.glob("_*.py")))}
-    folder = os.environ.get("FSRBENCH_WEIGHTS")  # what lies there may be somebody's own; all else is the published file
-    found = {one: journal.sha256(Path(folder, one)) if folder else None for one in metric.weights}
-    decisive = {
-        "name": name,
-        "fsrbench": __version__,
-        "packages": {package: record.version(package) for package in PACKAGES},
-        "code": code,
-        "weights": {one: digest or published.TABLE[one].sha256 for one, digest in found.items()},
-        "machine": {one: _telling(getattr(machine, one), journal) for one in metric.depends},
-        "reference": [what.hr_size, what.limits.of_pictures()] if metric.reference else None,
-    }
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-
-
-def _telling(value: Any, journal: Journal) -> str | None:
-    """A file by its content, a device by its kind."""
-    return journal.sha256(value) if isinstance(value, Path) else value and str(value).partition(":")[0]

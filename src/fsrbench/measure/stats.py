@@ -184,12 +184,10 @@ def mean_interval(
 
 def share_interval(successes: int, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share of `n` > 0 independent cases."""
-    from scipy.special import ndtri
+    from scipy.stats import binomtest
 
-    z = float(ndtri((1 + LEVEL) / 2))
-    share, weight = successes / n, z * z / n
-    middle, half = share + weight / 2, z * math.sqrt(share * (1 - share) / n + weight / (4 * n))
-    return max(0.0, (middle - half) / (1 + weight)), min(1.0, (middle + half) / (1 + weight))
+    found = binomtest(successes, n).proportion_ci(LEVEL, method="wilson")
+    return float(found.low), float(found.high)
 
 
 def floor(moved: Sequence[float]) -> float:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, overload
+from typing import Literal, TypeAlias, overload
 
-from fsrbench.case import degradations, liveness
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Metric
-from fsrbench.core.errors import FsrbenchError, InputError, SettingsError, StoreError
+from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.values import PURE, Failure, Trail
 from fsrbench.core.ways import Role
-from fsrbench.files import csvfile
 from fsrbench.imaging import images
-from fsrbench.measure import provenance
+from fsrbench.measure import case_tables, provenance, remarks
 from fsrbench.study import config, ledger
 from fsrbench.study.config import LimitSettings, Settings
 from fsrbench.study.ledger import Unfinished
@@ -166,7 +162,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
     found = _Finished(folder, made_with, inputs, _named(_references(study["inputs"]["hr"], hr)))
     if not found:
         raise InputError(f"{folder.root} holds no finished case. Run fsrbench run --out {folder.root} again.")
-    degraded, unknown = _degraded(lr, found.cases)
+    degraded, unknown = case_tables.degraded(lr, found.cases)
     roles = {arm: _role(settings, arm) for arm in settings.arms}
     canaries = dict(_canaries(folder, settings))
     return Evaluation(
@@ -174,11 +170,11 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         load_metrics(settings.metrics),
         found.labels,
         marks={arm: _mark(settings, arm, role) for arm, role in roles.items() if role in MARKS},
-        notes=(*_assumed(study), *_dead(study), *_looked(canaries), *unknown),
-        about_metrics=_about_metrics(settings),
+        notes=(*remarks.of_study(study), *remarks.of_canaries(canaries), *unknown),
+        about_metrics=remarks.of_metrics(settings),
         roles=roles,
         degraded=degraded,
-        clusters=read_clusters(settings.clusters, found.cases),
+        clusters=case_tables.clusters(settings.clusters, found.cases),
         hr_size=settings.hr_size,
         limits=settings.limits,
         canaries=canaries,
@@ -240,9 +236,9 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
         subjects,
         metrics,
         notes=tuple(alone),
-        about_metrics=_about_metrics(settings),
+        about_metrics=remarks.of_metrics(settings),
         roles=dict.fromkeys(order[1:], "contender"),
-        clusters=read_clusters(settings.clusters, found[PURE]),
+        clusters=case_tables.clusters(settings.clusters, found[PURE]),
         hr_size=settings.hr_size,
         limits=settings.limits,
     )
@@ -251,64 +247,6 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
 def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
     """Declared metrics by name."""
     return {name: plugins.load("metrics", name) for name in names}
-
-
-def read_clusters(table: Path | None, cases: Iterable[str]) -> dict[str, str] | None:
-    """Case → person, from a table with the columns `case` and `cluster`; a table of other cases is refused."""
-    if table is None:
-        return None
-    if not table.is_file():
-        raise InputError(
-            f"Setting clusters: {table} is not there. It is a CSV table with the columns case and cluster."
-        )
-    try:
-        rows = csvfile.read(table, ("case", "cluster"))
-    except StoreError:
-        raise InputError(
-            f"Setting clusters: {table} cannot be used. It is a CSV table in UTF-8 with the columns case and cluster."
-        ) from None
-    found: dict[str, str] = {}
-    for row in rows:
-        if found.setdefault(row["case"], row["cluster"]) != row["cluster"]:
-            raise InputError(f"Setting clusters: {table} puts {row['case']} into two clusters. Leave one of its rows.")
-    if found.keys().isdisjoint(cases):
-        raise InputError(
-            f"Setting clusters: {table} names no case of this evaluation. Its column case holds case ids: names of "
-            "pictures without their suffix."
-        )
-    return found
-
-
-@dataclass(frozen=True)
-class _Degraded(Mapping[str, Mapping[str, str]]):
-    """Rows of `degradations.csv`, each put together when its turn comes: packed, it takes an eighth of the room."""
-
-    columns: tuple[str, ...]
-    """What its cells are."""
-    cells: dict[str, bytes]
-    """Case → its cells, as compressed JSON."""
-
-    def __getitem__(self, case: str) -> Mapping[str, str]:
-        return dict(zip(self.columns, json.loads(zlib.decompress(self.cells[case])), strict=True))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.cells)
-
-    def __len__(self) -> int:
-        return len(self.cells)
-
-
-def _degraded(lr: Path, cases: Set[str]) -> tuple[Mapping[str, Mapping[str, str]], tuple[str, ...]]:
-    """How these inputs were made, by the table that `degrade` left beside them, and a note where it cannot be read."""
-    table, columns = lr / degradations.TABLE, tuple[str, ...]()
-    cells: dict[str, bytes] = {}
-    try:
-        for row in degradations.read_rows(table) if table.is_file() else ():
-            if row["case"] in cases:
-                columns, cells[row["case"]] = tuple(row), zlib.compress(json.dumps(list(row.values())).encode(), 1)
-    except FsrbenchError as error:  # nothing is measured by it: only the plot of strength needs it
-        return {}, (f"How the inputs were degraded is not known: {error}",)
-    return _Degraded(columns, {case: cells[case] for case in sorted(cases) if case in cells}), ()
 
 
 def _mark(settings: Settings, arm: str, role: Standing) -> str:
@@ -345,19 +283,6 @@ def _named(files: Mapping[str, Path]) -> _Names:
     return next(iter(files.values()), Path()).parent, {case: sys.intern(path.name) for case, path in files.items()}
 
 
-def _assumed(study: Mapping[str, Any]) -> Iterator[str]:
-    for family, assumption in study.get("assumptions", {}).items():
-        yield f"{family}: {assumption}"
-
-
-def _dead(study: Mapping[str, Any]) -> Iterator[str]:
-    for family, names in study["dead_knobs"].items():
-        if trials := liveness.recorded(study, family):
-            yield from liveness.notes(family, trials)
-        elif names:  # a record from before it was said on how many pictures knobs were tried
-            yield f"Dead knobs, which move no pixel on the {family} backend: {', '.join(names)}."
-
-
 def _canaries(folder: RunFolder, settings: Settings) -> Iterator[tuple[str, tuple[int, int]]]:
     """Of an LVLM that was shown spoilt pictures among the real ones: how often, and how often it noticed."""
     for arm, chosen in settings.arms.items():
@@ -365,18 +290,3 @@ def _canaries(folder: RunFolder, settings: Settings) -> Iterator[tuple[str, tupl
             continue
         shown = [e["canary"] for e in folder.exchanges(arm) if e.get("canary", {}).get("looking") is not None]
         yield arm, (len(shown), sum(canary["looking"] for canary in shown))
-
-
-def _looked(canaries: Mapping[str, tuple[int, int]]) -> Iterator[str]:
-    for arm, (shown, looked) in canaries.items():
-        verdict = ": it is not looking at the pictures" if shown and looked * 2 < shown else ""
-        yield f"{arm} scored spoilt pictures clearly below the real one in {looked} of {shown} samples{verdict}."
-
-
-def _about_metrics(settings: Settings) -> dict[str, str]:
-    """Networks that stand in for the official ones are named."""
-    recogniser = settings.faces.recogniser
-    if recogniser is None or "arcface" not in settings.metrics:
-        return {}
-    told = f"ArcFace was computed with {recogniser.name}, which the settings name, not with the official recogniser."
-    return {"arcface": told}

@@ -15,7 +15,7 @@ from fsrbench.core.values import Failure
 from fsrbench.measure import claims, effects, mishaps, signs, stats, tallies
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Subject
-from fsrbench.measure.summary_values import Canaries, FamilyCounts, InputFacts, MetricFacts, Statistics, Summary
+from fsrbench.measure.summary_values import Canaries, FamilyOutcome, InputFacts, MetricFacts, Statistics, Summary
 
 
 def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = ()) -> Summary:
@@ -49,7 +49,7 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
     )
 
 
-def _void(counts: FamilyCounts) -> list[str]:
+def _void(counts: FamilyOutcome) -> list[str]:
     """Arms whose replies were mostly unusable: nothing is claimed of them, and none is tested."""
     return [arm for arm, counted in counts.arms.items() if counted.void]
 

@@ -189,7 +189,7 @@ class MetricResults:
 
 
 @dataclass(frozen=True, slots=True)
-class ArmCounts:
+class ArmOutcome:
     """What became of an arm's cases, and what they took."""
 
     done: int
@@ -217,14 +217,14 @@ class ArmCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class FamilyCounts:
+class FamilyOutcome:
     """What became of a family's cases."""
 
     cases: int
     """Cases that are finished."""
     failed: int
     """Cases that could not be restored at all."""
-    arms: dict[str, ArmCounts]
+    arms: dict[str, ArmOutcome]
     """Arm → what became of its cases."""
 
 
@@ -266,7 +266,7 @@ class Summary:
     """Arm → whether its auditor looks."""
     dead_knobs: dict[str, tuple[str, ...]]
     """Family → knobs that move no pixel there."""
-    counts: dict[str, FamilyCounts]
+    counts: dict[str, FamilyOutcome]
     """Family → what became of its cases."""
     failures: tuple[str, ...]
     """What failed, a line for each reason."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from fsrbench.core.values import PURE, Failure, Trail, Usage
 from fsrbench.measure import mishaps
 from fsrbench.measure.subjects import Evaluation
-from fsrbench.measure.summary_values import ArmCounts, FamilyCounts
+from fsrbench.measure.summary_values import ArmOutcome, FamilyOutcome
 
 
-def of_family(family: str, what: Evaluation, failures: Sequence[Failure]) -> FamilyCounts:
+def of_family(family: str, what: Evaluation, failures: Sequence[Failure]) -> FamilyOutcome:
     """A family's counts.
 
     Requests, tokens and cost are those of all cases, `unfinished` ones too: these were paid, and have no result yet.
@@ -31,7 +31,7 @@ def of_family(family: str, what: Evaluation, failures: Sequence[Failure]) -> Fam
                     arms.setdefault(arm, _Tally()).add(arm, trail)
     share = what.limits.max_invalid
     told = {arm: counted.told(share, failed[arm]) for arm, counted in sorted(arms.items())}
-    return FamilyCounts(cases, failed[PURE], told)
+    return FamilyOutcome(cases, failed[PURE], told)
 
 
 def void_arms(trails: Iterable[Trail], share: float) -> list[str]:
@@ -84,10 +84,10 @@ class _Tally:
         self.audits += 1
         self.usage += usage
 
-    def told(self, share: float, failed: int = 0) -> ArmCounts:
+    def told(self, share: float, failed: int = 0) -> ArmOutcome:
         """As the summary has it; void is an arm of whose replies this share or more could not be used."""
         cost = self.usage.cost if self.audits else None
-        return ArmCounts(
+        return ArmOutcome(
             done=self.done,
             invalid=self.invalid,
             replies=self.replies,

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-from fsrbench.core.errors import WeightsError
+from fsrbench.core.errors import WeightsError, first_line
 from fsrbench.files import opening
 from fsrbench.models.listing import COUNTS, WEIGHTS, Listed, Malformed, RunsCode, Storage, admit, contiguous
 from fsrbench.models.pickles import Pickle
@@ -69,12 +69,6 @@ def read(path: Path) -> tuple[Tensors, dict[str, Any]]:
         ) from error
     except Exception as error:  # what is cut off, or garbage, fails in a dozen ways
         raise WeightsError(f"{path} is damaged or no checkpoint ({first_line(error)}). Fetch it again.") from error
-
-
-def first_line(error: Exception) -> str:
-    """The beginning of what an error says, for a sentence about it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".:")
 
 
 def _refuse_text(path: Path, start: bytes) -> None:

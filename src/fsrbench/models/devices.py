@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench.core import execute
-from fsrbench.core.errors import SettingsError
+from fsrbench.core.errors import SettingsError, first_line
 
 if TYPE_CHECKING:
     from fsrbench.core.contracts import Machine
@@ -28,7 +28,7 @@ def resolve_device(name: str) -> str:
     try:
         torch.zeros(1, device=name).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise SettingsError(f"--device {name}: {str(error).splitlines()[0]} Use auto or cpu.") from None
+        raise SettingsError(f"--device {name}: {first_line(error)}. Use auto or cpu.") from None
     return name
 
 

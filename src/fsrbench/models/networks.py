@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from fsrbench.core.errors import BadOutput, WeightsError, out_of_memory
+from fsrbench.core.errors import BadOutput, WeightsError, first_line, out_of_memory
 from fsrbench.models import allowance, checkpoints, devices
-from fsrbench.models.checkpoints import first_line
 
 if TYPE_CHECKING:
     import torch

@@ -50,16 +50,17 @@ def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
     """What one arm did to each metric."""
     name = wording.arm_name(summary, arm, marked=False)
     changed = summary.counts[family].arms[arm].changed
-    effects = {m: entry.arms[arm] for m, entry in summary.families[family].items() if entry.arms[arm].n}
-    if not effects:
+    measured = {m: entry.arms[arm] for m, entry in summary.families[family].items() if entry.arms[arm].n}
+    if not measured:
         yield f"{name}: nothing could be measured."
         return
-    cases = max(effect.n for effect in effects.values())
-    if all(effect.ties == effect.n for effect in effects.values()):
+    cases = max(effect.n for effect in measured.values())
+    if all(effect.ties == effect.n for effect in measured.values()):
         compared = family in summary.models  # of plain folders, nobody has compared the pictures themselves
         left = "left every picture as it was" if compared and not changed else "changed no number"
         yield f"{name} {left}, in {wording.count(cases, 'case')}."
         return
+    effects = {m: effect for m, effect in measured.items() if effect.p is not None}
     shown = {m: effect for m, effect in effects.items() if effect.shown}
     where = f"on {wording.count(cases, 'case')}"
     where += f", having changed {wording.count(changed, 'picture')}" if changed else ""

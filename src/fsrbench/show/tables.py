@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from fsrbench.measure.summary_values import ArmCounts, ArmEffect, MetricFacts, MetricResults, Summary
+from fsrbench.measure.summary_values import ArmEffect, ArmOutcome, MetricFacts, MetricResults, Summary
 from fsrbench.show import imprint, md, numbers, side_tables, wording
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _arm_cell(metric: MetricFacts, effect: ArmEffect, done: int) -> Cell:
     return Cell(mean, best, delta + wording.marks(effect), low, high, wording.shares(effect), chance)
 
 
-def _unusable(counts: ArmCounts) -> str:
+def _unusable(counts: ArmOutcome) -> str:
     """What is said beside an arm's name where some of its replies could not be used."""
     bad = sum(counts.unusable.values())
     return f" ({bad:,} of {counts.replies:,} replies unusable)" if bad else ""

@@ -21,7 +21,7 @@ OUTLIER = " ‡"
 """Marks a mean that one case makes."""
 
 
-class Metric(Protocol):
+class MetricLike(Protocol):
     """What must be known of a metric to write its numbers: a summary, a baseline and a plugin know it."""
 
     @property
@@ -37,7 +37,7 @@ class Metric(Protocol):
         """Digits behind the point."""
 
 
-class Tested(Protocol):
+class Judged(Protocol):
     """What must be known of a difference to tell whether it is shown, and how many units went which way."""
 
     @property
@@ -57,12 +57,12 @@ class Tested(Protocol):
         """Whether the difference is shown."""
 
 
-def heading(metric: Metric) -> str:
+def heading(metric: MetricLike) -> str:
     """`PSNR ↑`."""
     return f"{metric.label} {ARROWS[metric.better]}"
 
 
-def number(metric: Metric, value: float | None, *, signed: bool = False) -> str:
+def number(metric: MetricLike, value: float | None, *, signed: bool = False) -> str:
     """A value with the metric's own digits."""
     return numbers.fixed(value, metric.digits, signed=signed)
 
@@ -72,12 +72,12 @@ def size(metric: MetricFacts, value: float, *, signed: bool = False) -> str:
     return f"{number(metric, value, signed=signed)} {metric.unit}".rstrip()
 
 
-def gain(metric: Metric, delta: float) -> float:
+def gain(metric: MetricLike, delta: float) -> float:
     """A difference with its sign turned where lower is better: above zero is better."""
     return delta if metric.better == "higher" else -delta
 
 
-def better(metric: Metric, delta: float | None) -> int:
+def better(metric: MetricLike, delta: float | None) -> int:
     """1 if a difference is better, -1 if worse, 0 if that is unknown or it rounds to zero."""
     if delta is None or not round(delta, metric.digits):
         return 0
@@ -87,12 +87,12 @@ def better(metric: Metric, delta: float | None) -> int:
 # ------------------------------------------------------- what stands out, and what marks it
 
 
-def claimed(effect: Tested) -> int:
+def claimed(effect: Judged) -> int:
     """Which way most of the changed units went, if that is shown: 1 better, -1 worse; 0 where nothing is."""
     return 0 if not effect.shown else 1 if 2 * effect.improved > effect.changed else -1
 
 
-def standing_out(metric: Metric, effect: Tested) -> int:
+def standing_out(metric: MetricLike, effect: Judged) -> int:
     """How a mean stands out, wherever it shows (bold, star, filled, coloured): 1 better, -1 worse, 0 not at all.
 
     It does where a difference is shown and the mean goes the way of the majority by more than its digits hide.
@@ -119,7 +119,7 @@ def unit(summary: Summary) -> str:
     return "person" if summary.statistics.clusters else "picture"
 
 
-def shares(effect: Tested) -> str:
+def shares(effect: Judged) -> str:
     """`17 better, 2 worse`: how many units went which way; nothing where none changed."""
     worse = effect.changed - effect.improved
     return f"{effect.improved:,} better, {worse:,} worse" if effect.changed else ""
@@ -133,14 +133,14 @@ def to_show(effect: Comparison) -> str:
     return f"≥{effect.least:,} changed" if most is None else f"{most:,} of {effect.changed:,}"
 
 
-def interval(metric: Metric, low: float | None, high: float | None) -> tuple[str, str] | None:
+def interval(metric: MetricLike, low: float | None, high: float | None) -> tuple[str, str] | None:
     """`+0.01` and `+0.20`; None for a single case."""
     if low is None or high is None:
         return None
     return number(metric, low, signed=True), number(metric, high, signed=True)
 
 
-def floor(summary: Summary, metric: Metric, effect: ArmEffect) -> str:
+def floor(summary: Summary, metric: MetricLike, effect: ArmEffect) -> str:
     """An effect's noise floor; n/a where no arm measured it."""
     return number(metric, effect.floor if "floor" in summary.roles.values() else None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,24 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from fsrbench.core.errors import StoreError
-from fsrbench.core.values import PURE, Round, Score, Trail, Usage, to_json
+from fsrbench.core.values import PURE, Round, Score, Trail
 from fsrbench.imaging import faces, images
 from fsrbench.measure import subjects
 from fsrbench.measure.results import Results
 from fsrbench.measure.subjects import Subject
 from fsrbench.show import numbers, wording
+from fsrbench.show.report import rounds
 from fsrbench.show.report.pictures import Gallery, Shown
 from fsrbench.study import inputs
 from fsrbench.study.store import RunFolder
 
-MEASURED = re.compile(r"^## Measure.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
-"""The part of a prompt that tells the auditor what was measured."""
 LONG = re.compile(r"-?\d+\.\d{6,}")
 """A number with more digits than anybody reads."""
 ROUNDS = 11
 """Most rounds of an arm: the first, and as many retries as a policy may allow."""
-APART = ("format", "auditor", "prompt", "pictures", "replies", "reply", "comparisons")
-"""Parts of an exchange that have a place of their own; the rest is shown as it was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +85,9 @@ def title(arm: str) -> str:
     return "Pure" if arm == PURE else wording.arm_title(arm)
 
 
-def difference(metric: wording.Metric, delta: float | None) -> tuple[str, int]:
+def difference(metric: wording.MetricLike, delta: float | None) -> tuple[str, int]:
     """A difference as the page shows it, and 1 where it is better, -1 where it is worse, 0 where it is neither."""
     return wording.number(metric, delta, signed=True), wording.better(metric, delta)
-
-
-def outcome(rounds: tuple[Round, ...]) -> str:
-    """What was decided, round by round: `retry → accept`."""
-    return " → ".join(_decided(step) for step in rounds)
-
-
-def _decided(step: Round) -> str:
-    if step.audit is None or step.decision is None:
-        return "not audited"
-    if step.audit.status == "invalid":
-        return "unusable reply"
-    rejected = step.verdict is not None and not step.verdict.kept
-    return f"{step.decision.action}, not kept" if rejected else step.decision.action
 
 
 class Teller:
@@ -208,7 +190,7 @@ class Teller:
 
     def _round(self, entry: Entry, step: Round) -> dict[str, Any]:
         saw = self._saw(entry, step.arm, step.number) if step.audit else []
-        return {**_shown(step), "saw": saw}
+        return {**rounds.shown(step), "saw": saw}
 
     def _saw(self, entry: Entry, arm: str, number: int) -> list[list[Any]]:
         """What was sent to an auditor and what came back: titles and texts."""
@@ -216,7 +198,7 @@ class Teller:
             exchange = self.folder.exchange(entry.family, arm, entry.case, number)
         except StoreError as error:
             return [["The record of the exchange cannot be read", Text(str(error))]]
-        return [[title, Text(words)] for title, words in _parts(exchange)] if exchange else []
+        return [[title, Text(words)] for title, words in rounds.exchanged(exchange)] if exchange else []
 
 
 def _earlier(root: Path, trail: Trail | None, arm: str) -> Iterator[tuple[int, Path, str]]:
@@ -231,44 +213,6 @@ def _earlier(root: Path, trail: Trail | None, arm: str) -> Iterator[tuple[int, P
             yield step.number, root / done.path, done.sha256
 
 
-def _shown(step: Round) -> dict[str, Any]:
-    """A round with every number as it is written."""
-    told, done = to_json(step), step.restoration
-    told["restoration"] |= {
-        "seed": str(done.seed),  # more digits than a browser's numbers have
-        "seconds": f"{numbers.fixed(done.seconds, 2)} s",
-        "knobs": _texts(done.knobs),
-    }
-    if step.audit is not None:
-        told["audit"] |= {
-            "hints": _texts(step.audit.hints),
-            "score": _mark(step.audit.score),
-            "confidence": _mark(step.audit.confidence),
-            "spent": _spent(step.audit.usage),
-        }
-    if step.decision is not None:
-        told["decision"]["applied"] = _texts(step.decision.applied)
-    return dict(told)
-
-
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: numbers.plain(value) for name, value in values.items()}
-
-
-def _mark(value: float | None) -> dict[str, Any] | None:
-    """Out of 100: as it is written, and as long as its bar is."""
-    return None if value is None else {"text": numbers.short(value), "length": min(100, max(0, value))}
-
-
-def _spent(usage: Usage) -> str:
-    """What an audit took; empty where nobody was asked."""
-    if not usage.requests:
-        return ""
-    cost = "cost unknown" if usage.cost is None else f"cost {numbers.short(usage.cost)}"
-    tokens = f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"
-    return f"{usage.requests} requests, {tokens}, {cost}, {numbers.fixed(usage.seconds, 1)} s"
-
-
 def _written(text: str) -> str:
     """A part of a degradation: a number with many digits in short, all else as it stands."""
     return numbers.short(float(text)) if LONG.fullmatch(text) else text
@@ -278,31 +222,3 @@ def _written(text: str) -> str:
 def _places(width: int, height: int) -> dict[str, tuple[int, int, int, int]]:
     """Where an aligned face of this size has its regions."""
     return faces.regions((height, width), None)
-
-
-def _parts(exchange: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """A kept exchange, part by part, with what matters most first."""
-    prompt = exchange.get("prompt")
-    if isinstance(prompt, str):
-        measured = MEASURED.search(prompt)
-        if measured:
-            yield "Numbers that it was given", measured[0].partition("\n")[2].strip()
-        yield "The whole prompt", prompt
-    if "pictures" in exchange:
-        lines = [f"{one.get('label', '?')}: {one.get('sha256', '?')}" for one in exchange["pictures"]]
-        yield "Pictures that it was shown, with the hash of their pixels", "\n".join(lines)
-    if "reply" in exchange:
-        yield "Reply, as it came", str(exchange["reply"])
-    for number, one in enumerate(exchange.get("replies", ()), start=1):
-        yield f"Reply {number}, as it came", str(one.get("text") or one.get("refusal") or "(empty)")
-        yield f"About reply {number}", _json({k: v for k, v in one.items() if k not in ("text", "refusal")})
-    for number, one in enumerate(exchange.get("comparisons", ()), start=1):
-        for title, words in _parts(one):
-            yield f"Blind comparison {number}: {title[0].lower()}{title[1:]}", words
-    for name, value in exchange.items():
-        if name not in APART:
-            yield name.replace("_", " ").capitalize(), value if isinstance(value, str) else _json(value)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1)

@@ -13,7 +13,8 @@ from fsrbench.measure.results import Results
 from fsrbench.measure.summary_values import MetricFacts, Summary
 from fsrbench.show import numbers, wording
 from fsrbench.show.report import places
-from fsrbench.show.report.cases import Entry, Told, difference, outcome, title
+from fsrbench.show.report.cases import Entry, Told, difference, title
+from fsrbench.show.report.rounds import outcome
 
 FAILED = "failed"
 NOTHING = "—"
@@ -37,7 +38,7 @@ class _Codes:
 class Rows:
     """The rows, added case by case."""
 
-    def __init__(self, metrics: Mapping[str, wording.Metric]) -> None:
+    def __init__(self, metrics: Mapping[str, wording.MetricLike]) -> None:
         self.arms, self.outcomes, self.tags = _Codes(), _Codes(), _Codes()
         self.texts = _Codes()
         names = ("entry", "arm", "outcome", "tags", "score", "scored", "picture")

@@ -1,0 +1,36 @@
+"""What a reader of a run's numbers must be told of how they came about, beside the numbers themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fsrbench.case import liveness
+from fsrbench.study.config import Settings
+
+
+def of_study(study: Mapping[str, Any]) -> Iterator[str]:
+    """What was taken for granted while it ran, and knobs that move nothing."""
+    for family, assumption in study.get("assumptions", {}).items():
+        yield f"{family}: {assumption}"
+    for family, names in study["dead_knobs"].items():
+        if trials := liveness.recorded(study, family):
+            yield from liveness.notes(family, trials)
+        elif names:  # a record from before it was said on how many pictures knobs were tried
+            yield f"Dead knobs, which move no pixel on the {family} backend: {', '.join(names)}."
+
+
+def of_canaries(canaries: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+    """Whether the auditors looked at the pictures that they were shown."""
+    for arm, (shown, looked) in canaries.items():
+        verdict = ": it is not looking at the pictures" if shown and looked * 2 < shown else ""
+        yield f"{arm} scored spoilt pictures clearly below the real one in {looked} of {shown} samples{verdict}."
+
+
+def of_metrics(settings: Settings) -> dict[str, str]:
+    """Metric → what stands in for the official network that it is measured with."""
+    recogniser = settings.faces.recogniser
+    if recogniser is None or "arcface" not in settings.metrics:
+        return {}
+    told = f"ArcFace was computed with {recogniser.name}, which the settings name, not with the official recogniser."
+    return {"arcface": told}
