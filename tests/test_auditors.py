@@ -18,16 +18,16 @@ import pytest
 
 from conftest import draw_face
 from fsrbench.asking import prompts
-from fsrbench.case import evidence
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, SettingsError
-from fsrbench.core.values import TAGS, Answer, Image, KnobValue, Question, to_json
+from fsrbench.core.values import TAGS, Answer, Evidence, Image, KnobValue, Question, to_json
 from fsrbench.imaging import images
 from loopback import GOOD, Loopback, Step, breaks_off, drips, fails, good, html, overloaded, resets, says
+from support import bare_tools
 
 MACHINE = Machine(offline=True)
-NOTHING = evidence.Tools(None, None, None, None)
+NOTHING = bare_tools()
 KEY = "sk-test-0123456789abcdef"
 
 
@@ -490,7 +490,7 @@ def test_heuristic_asks_for_nothing_where_no_remedy_helps(tag: str, family: str,
     """Turning `restore_weight` down blends the blocky input back in; a halved picture rings as much."""
     lr = images.as_stored(images.resize(face, 128, 128))
     qa: dict[str, float | None] = {**dict.fromkeys(TAGS, 0.0), tag: 5.0}
-    question = replace(ask_about(face, lr, family), evidence=evidence.Evidence(lr, face, (), "", qa))
+    question = replace(ask_about(face, lr, family), evidence=Evidence(lr, face, (), "", qa))
     said = heuristic(question).audit
     assert said.tags == (tag,)
     assert said.hints == {}
@@ -517,7 +517,7 @@ def test_heuristic_is_unsure_near_a_threshold(question: Question) -> None:
     far = near | {"ringing": curve.threshold + 10 * curve.width}
     confidences = []
     for qa in (near, far):
-        seen = evidence.Evidence(question.evidence.lr, question.evidence.sr, (), "", dict(qa))
+        seen = Evidence(question.evidence.lr, question.evidence.sr, (), "", dict(qa))
         asked = Question("c", "general", 1, 0, seen, question.knobs, question.prompt, question.schema)
         confidences.append(heuristic(asked).audit.confidence)
     assert confidences[0] is not None

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from conftest import draw_face
 from fsrbench.asking import prompts
-from fsrbench.case import evidence
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, SettingsError
@@ -28,9 +27,10 @@ from fsrbench.show import publish
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
+from support import bare_tools
 
 MACHINE = Machine(offline=True)
-NOTHING = evidence.Tools(None, None, None, None)
+NOTHING = bare_tools()
 PLAIN = [
     "families.general.backend=bicubic",
     "families.blind.backend=bicubic",
@@ -199,9 +199,9 @@ def test_the_heuristic_looks_again_and_takes_back_what_did_not_better_its_score(
         plain = images.as_stored(images.resize(look.lr, look.sr.shape[1], look.sr.shape[0]))
         return 2.0 + sign * 400 * float(np.abs(look.sr - plain).mean())
 
-    monkeypatch.setitem(artifacts.MEASURES, "oversharpening", oversharpening)  # type: ignore[arg-type]
+    monkeypatch.setattr(artifacts, "oversharpening", oversharpening)
     for tag in ("blockiness", "ringing", "color_shift"):
-        monkeypatch.setitem(artifacts.MEASURES, tag, lambda _: 0.0)  # type: ignore[arg-type]
+        monkeypatch.setattr(artifacts, tag, lambda _: 0.0)
     go(faces, tmp_path / "a", {"heuristic": {"auditor": "heuristic", "policy": "paper"}})
     again = {"auditor": "replay", "policy": "paper", "run": str(tmp_path / "a")}
     assert go(faces, tmp_path / "b", {"heuristic": again}).failures == []

@@ -17,7 +17,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "src" / "fsrbench"
-PLUGINS = ("auditors", "backends", "knobs", "metrics", "recipes")
+PLUGINS = ("auditors", "backends", "instruments", "knobs", "metrics", "recipes")
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("core",),
     ("files",),

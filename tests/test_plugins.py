@@ -48,8 +48,14 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 
 @pytest.mark.slow
 def test_one_new_file_adds_a_plugin_of_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's metric, knob, backend and auditor, and a recipe, used by the installed command."""
-    for name in ("metrics/sharpness.py", "knobs/gamma.py", "backends/mine.py", "auditors/strict.py"):
+    """The README's metric, knob, instrument, backend and auditor, and a recipe, used by the installed command."""
+    for name in (
+        "metrics/sharpness.py",
+        "knobs/gamma.py",
+        "instruments/glow.py",
+        "backends/mine.py",
+        "auditors/strict.py",
+    ):
         path = tmp_path / "my plugins" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(example(name), encoding="utf-8")
@@ -75,5 +81,6 @@ def test_one_new_file_adds_a_plugin_of_each_kind(tmp_path: Path, monkeypatch: py
     config_csv = (tmp_path / "out" / "run_config.csv").read_text(encoding="utf-8")
     assert "gamma" in config_csv.splitlines()[0].split(",")
     assert "dehalo=0.3" in config_csv
+    assert "glow: true" in (tmp_path / "out" / "study.yaml").read_text(encoding="utf-8")
     assert "sharpness" in (tmp_path / "out" / "scores.csv").read_text(encoding="utf-8")
     assert "Sharpness ↑" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")

@@ -40,6 +40,7 @@ from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
 from loopback import Loopback, Step, says
+from support import bare_tools
 
 MACHINE = Machine()
 PLAIN = {
@@ -196,7 +197,7 @@ def test_the_variants_share_one_purse_and_another_policy_asks_the_same(
 def test_a_useless_reply_is_remembered_only_where_that_is_asked_for(tmp_path: Path) -> None:
     sr = images.as_stored(draw_face(64))
     knob = plugins.load("knobs", "dehalo")
-    seen = evidence.Tools(None, None, None, None)(images.resize(sr, 16, 16), sr)
+    seen = bare_tools()(images.resize(sr, 16, 16), sr)
     text = prompts.read("general").render({"dehalo": knob}, {}, seen, None)
     question = Question("a", "general", 1, 0, seen, {"dehalo": 0.0}, text, prompts.schema({"dehalo": knob}))
     for keeps, sent in ((False, 4), (True, 2)):

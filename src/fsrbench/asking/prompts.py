@@ -1,8 +1,8 @@
 """What an auditor is asked: a family's prompt file, filled with its knobs and measured numbers, and a reply's schema.
 
-A prompt file is Markdown with `${name}` placeholders. What a knob is, its bounds and where it stands come
-from the knob's own file, so that a new knob needs no edit here or there. What the pictures are and in which
-order they are sent is `picture_labels`, used by the prompt and by whoever sends them.
+A prompt file is Markdown with `${name}` placeholders. What a knob is, its bounds and where it stands come from the
+knob's own file, and what a number means from its instrument's, so that a new one needs no edit here or there. What the
+pictures are and in which order they are sent is `picture_labels`, used by the prompt and by whoever sends them.
 """
 
 from __future__ import annotations
@@ -36,24 +36,6 @@ PLACEHOLDERS = {
 REQUIRED = ("knobs", "answer")
 """Without these an auditor cannot answer usably."""
 
-QA_MEANING = {
-    "niqe": "NIQE, unnaturalness of local statistics; lower is better, 3–6 is usual for a face, above 8 is not",
-    "consistency": "PSNR in dB of the shrunk restoration against the input; blur and noise of the input keep it low "
-    "for a perfect restoration too, so go by consistency_shortfall",
-    "consistency_shortfall": "dB by which that agreement is below what the input's own blur and noise explain; below 4 "
-    "as faithful as a clean photograph, above 6 poor: it shows something else than the input",
-    "identity": "likeness of the face to the enlarged input, -1 to 1; low for any method where the input is poor",
-    "lpips": "perceptual distance to the enlarged input, 0 to 1; good restorations differ too, so mind only extremes",
-    "blockiness": "strength of 8×8 block edges; below 0.15 none, 0.15 to 0.5 faint, above 1 strong",
-    "ringing": "steepness of a cut in the spectrum; below 1.2 natural, above 2 edges ring",
-    "oversharpening": "fine detail and overshoot; below 0 soft, 0.3 to 1 a sharp photograph, above 1.2 overdone",
-    "color_shift": "colour difference to the input; below 1.4 none, above 2 visible",
-    "noise": "estimated noise of the restoration, standard deviation on the 0–255 scale",
-    "input_blockiness": "strength of 8×8 block edges in the input; below 0.15 none, above 0.5 clear",
-    "input_noise": "estimated noise of the input, standard deviation on the 0–255 scale",
-}
-"""How each known number is explained; others are given by name alone."""
-
 PATCH_MEANING = {
     "left_eye": "the eye on the left of the picture",
     "right_eye": "the eye on the right of the picture",
@@ -76,7 +58,7 @@ class Prompt:
         """The text to send for one question."""
         filled = {
             "pictures": "\n".join(f"{i}. {label}" for i, label in enumerate(picture_labels(evidence), start=1)),
-            "qa": _qa(evidence.qa),
+            "qa": _qa(evidence),
             "knobs": _knobs(knobs, current),
             "limit": _limit(max_changes, len(knobs)),
             "tags": ", ".join(f"`{tag}`" for tag in TAGS),
@@ -212,13 +194,13 @@ def _limit(max_changes: int | None, offered: int) -> str:
     return f"Change at most {max_changes} knobs: hints beyond these are ignored."
 
 
-def _qa(qa: Mapping[str, float | None]) -> str:
-    if not qa:
+def _qa(evidence: Evidence) -> str:
+    if not evidence.qa:
         return "Nothing was measured."
     lines = []
-    for name, value in qa.items():
+    for name, value in evidence.qa.items():
         number = "not measured here" if value is None else f"{value:.3g}"
-        meaning = f" ({QA_MEANING[name]})" if name in QA_MEANING else ""
+        meaning = f" ({evidence.meanings[name]})" if name in evidence.meanings else ""
         lines.append(f"- {name}: {number}{meaning}")
     return "\n".join(lines)
 

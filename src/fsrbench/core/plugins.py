@@ -15,13 +15,14 @@ import pkgutil
 from pathlib import Path
 from typing import Any, Literal
 
-from fsrbench.core.contracts import Auditor, Backend, Knob, Metric, Recipe
+from fsrbench.core.contracts import Auditor, Backend, Instrument, Knob, Metric, Recipe
 from fsrbench.core.errors import SettingsError, out_of_memory
 
 KINDS = {
     "backends": "BACKEND",
     "knobs": "KNOB",
     "auditors": "AUDITOR",
+    "instruments": "INSTRUMENT",
     "metrics": "METRIC",
     "recipes": "RECIPE",
 }
@@ -30,6 +31,7 @@ CONTRACTS: dict[str, Any] = {
     "backends": Backend,
     "knobs": Knob,
     "auditors": Auditor,
+    "instruments": Instrument,
     "metrics": Metric,
     "recipes": Recipe,
 }

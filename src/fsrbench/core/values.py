@@ -264,6 +264,8 @@ class Evidence:
     """Where the patches come from: `landmarks` or `canonical FFHQ places`."""
     qa: dict[str, float | None]
     """Measured numbers by name; None where one could not be measured here."""
+    meanings: dict[str, str] = field(default_factory=dict)
+    """What those numbers say, for whoever reads text; a number without is told by name alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from fsrbench.core import contracts, execute, plugins
 from fsrbench.core.contracts import Knob, Machine
 from fsrbench.core.errors import FsrbenchError, InputError
 from fsrbench.core.values import Answer, Audit, Case, Image, Question, derive_seed
-from fsrbench.imaging import faces, images
+from fsrbench.imaging import images
 from fsrbench.study import config, inputs, unit
 from fsrbench.study.config import Settings
 from fsrbench.study.store import RunFolder
@@ -176,15 +176,8 @@ def question(settings: Settings, machine: Machine, family: str, lr: Path, case: 
             for label, picture in zip(prompts.picture_labels(sent.evidence), shown, strict=True)
         ],
         "schema": sent.schema,
-        "missing": _missing(tools),
+        "missing": tools.missing,
     }
-
-
-def _missing(tools: evidence.Tools) -> dict[str, list[str]]:
-    """What could not be measured here → the files that it takes, which a run downloads unless it is --offline."""
-    needed = {"detector": [faces.DETECTOR], "identity": [*plugins.load("metrics", "arcface").weights]}
-    needed["lpips"] = [*plugins.load("metrics", "lpips").weights]
-    return {name: files for name, files in needed.items() if not tools.available[name]}
 
 
 def _choose(cases: list[Case], name: str | None, lr: Path) -> Case:
