@@ -15,7 +15,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import draw_face
-from fsrbench.asking import prompts
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, SettingsError
@@ -55,9 +54,7 @@ def ask_about(
     offered = {name: knob for name, knob in offered.items() if family in knob.families}
     seen = NOTHING(lr, sr)
     current = {name: knob.default for name, knob in offered.items()}
-    prompt = prompts.read(family).render(offered, current, seen, most)
-    schema = prompts.schema(offered)
-    return Question("case", family, number, seed, seen, current, prompt, schema, insight, most)
+    return Question("case", family, number, seed, seen, current, offered, "", insight, most)
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +134,7 @@ def test_a_guess_is_followed_once_and_then_accepted(faces: tuple[Path, Path], tm
 def test_a_guesser_tosses_a_coin_for_each_order(pair: tuple[Image, Image]) -> None:
     compare = plugins.load("auditors", "random").open({}, MACHINE).compare
     seen = NOTHING(pair[1], pair[0])
-    chosen = [
-        [compare(Comparison("c", "general", o, s, seen, seen, "", {})).chosen for s in range(200)] for o in (1, 2)
-    ]
+    chosen = [[compare(Comparison("c", "general", o, s, seen, seen)).chosen for s in range(200)] for o in (1, 2)]
     assert all(60 < each.count("first") < 140 for each in chosen)
     assert 60 < sum(a == b for a, b in zip(*chosen, strict=True)) < 140
 

@@ -198,8 +198,8 @@ def test_a_useless_reply_is_remembered_only_where_that_is_asked_for(tmp_path: Pa
     sr = images.as_stored(draw_face(64))
     knob = plugins.load("knobs", "dehalo")
     seen = bare_tools()(images.resize(sr, 16, 16), sr)
-    text = prompts.read("general").render({"dehalo": knob}, {}, seen, None)
-    question = Question("a", "general", 1, 0, seen, {"dehalo": 0.0}, text, prompts.schema({"dehalo": knob}))
+    brief = prompts.read("general").text
+    question = Question("a", "general", 1, 0, seen, {"dehalo": 0.0}, {"dehalo": knob}, brief)
     for keeps, sent in ((False, 4), (True, 2)):
         with Loopback(says("no")) as server:
             own = {"base_url": server.url, "model": "vlm", "cache": str(tmp_path / str(keeps)), "cache_unusable": keeps}

@@ -31,7 +31,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conftest import draw_face
-from fsrbench.asking import reply
+from fsrbench.asking import audit, reply
 from fsrbench.auditors import _wire
 from fsrbench.auditors._exchange import Exchanges
 from fsrbench.auditors._secret import BLOT, WIDTH, Secret
@@ -299,7 +299,7 @@ def test_a_key_of_ordinary_words_costs_no_audit(monkeypatch: pytest.MonkeyPatch,
         first, second = (ask(server.url, cache=str(tmp_path)) for _ in range(2))
     assert first.audit == second.audit.__class__(**{**_fields(second.audit), "usage": first.audit.usage})
     assert (first.audit.status, first.audit.score, first.audit.confidence) == ("ok", 72, 85)
-    assert first.exchange["prompt"] == question().prompt
+    assert first.exchange["prompt"] == audit.task(question()).prompt
     assert first.exchange["replies"][0]["text"].count(BLOT) == 1
     assert len(server.requests) == 2, "what reads differently without the key is not remembered"
 
@@ -470,7 +470,7 @@ def test_any_reply_is_read_or_a_sentence(body: bytes, status: int, location: str
 @given(st.text() | JSON.map(json.dumps) | JSON.map(lambda value: json.dumps({**GOOD, "hints": value, "reason": value})))
 def test_any_words_of_a_model_are_fields_or_unusable(text: str) -> None:
     try:
-        said = reply.parse(text, question_schema(), Bounds())
+        said = audit.parse(text, question_schema(), Bounds())
     except reply.Unusable:
         return
     assert said.reason.isprintable()
@@ -488,7 +488,7 @@ def test_a_parser_that_fails_is_a_failed_reply(monkeypatch: pytest.MonkeyPatch) 
     with Loopback(good) as server, pytest.raises(AuditorUnreachable, match=r"could not be read \(OverflowError\)"):
         ask(server.url)
     monkeypatch.undo()
-    monkeypatch.setattr(reply, "parse", broken)
+    monkeypatch.setattr(audit, "parse", broken)
     with Loopback(good) as server:
         said = ask(server.url).audit
     assert (said.status, said.reason) == ("invalid", "unusable: it could not be read (OverflowError)")

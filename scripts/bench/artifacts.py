@@ -163,8 +163,7 @@ def auc(spoilt: Sequence[float], clean: Sequence[float]) -> float:
 
 def ask(sr: Image, lr: Image) -> tuple[Mapping[str, float], tuple[str, ...]]:
     """What the auditor measured, and the tags that it gave."""
-    schema: dict[str, Any] = {"properties": {"hints": {"properties": {}}}}
-    answer = heuristic.audit(Question("case", "general", 1, 0, Evidence(lr, sr, (), "", {}), {}, "", schema))
+    answer = heuristic.audit(Question("case", "general", 1, 0, Evidence(lr, sr, (), "", {}), {}, {}))
     return answer.exchange["measured"], answer.audit.tags
 
 

@@ -1,4 +1,4 @@
-"""What an auditor is asked: a family's prompt file, filled with its knobs and measured numbers, and a reply's schema.
+"""What an auditor is told: a family's prompt file, filled with its knobs and measured numbers.
 
 A prompt file is Markdown with `${name}` placeholders. What a knob is, its bounds and where it stands come from the
 knob's own file, and what a number means from its instrument's, so that a new one needs no edit here or there. What the
@@ -10,12 +10,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from fsrbench.asking.task import Labelled
 from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.plugins import shipped
@@ -54,18 +55,6 @@ class Prompt:
     sha256: str
     """Hash of the file's text: what a run records and a cache keys on."""
 
-    def render(self, knobs: Mapping[str, Knob], current: Knobs, evidence: Evidence, max_changes: int | None) -> str:
-        """The text to send for one question."""
-        filled = {
-            "pictures": "\n".join(f"{i}. {label}" for i, label in enumerate(picture_labels(evidence), start=1)),
-            "qa": _qa(evidence),
-            "knobs": _knobs(knobs, current),
-            "limit": _limit(max_changes, len(knobs)),
-            "tags": ", ".join(f"`{tag}`" for tag in TAGS),
-            "answer": _answer(knobs),
-        }
-        return Template(self.text).substitute(filled).strip() + "\n"
-
 
 def read(family: str, path: Path | None = None) -> Prompt:
     """Read a family's prompt: the file that the config names, else the one that comes with the package."""
@@ -100,6 +89,12 @@ def read(family: str, path: Path | None = None) -> Prompt:
     return Prompt(text, hashlib.sha256(text.encode()).hexdigest())
 
 
+def pictures(evidence: Evidence) -> tuple[Labelled, ...]:
+    """What is sent of the evidence, in its order."""
+    shown = (evidence.lr, evidence.sr, *(patch.image for patch in evidence.patches))
+    return tuple(Labelled(label, image) for label, image in zip(picture_labels(evidence), shown, strict=True))
+
+
 def picture_labels(evidence: Evidence) -> tuple[str, ...]:
     """One line for each picture, in the order in which they are sent: input, restoration, patches."""
 
@@ -119,48 +114,24 @@ def picture_labels(evidence: Evidence) -> tuple[str, ...]:
     )
 
 
-def schema(knobs: Mapping[str, Knob]) -> dict[str, Any]:
-    """JSON schema of a valid reply, in the subset that strict structured output takes.
-
-    That subset wants every property required; a knob that is to stay gets null. It takes no length of
-    strings, so the reason's limit is said in words and held when the reply is read.
-    """
-    return _object(
-        score=_number(0, 100, "Quality of the restoration, 100 is best."),
-        confidence=_number(0, 100, "How sure you are of score, tags and hints."),
-        tags={
-            "type": "array",
-            "items": {"type": "string", "enum": list(TAGS)},
-            "description": "Artifacts that are visible in the restoration.",
-        },
-        hints={
-            **_object(**{name: _hint(knob) for name, knob in knobs.items()}),
-            "description": "New value for a knob, null where it should stay.",
-        },
-        reason={"type": "string", "description": f"What was seen and where, at most {MAX_REASON} characters."},
-    )
-
-
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
+def render(
+    template: str, knobs: Mapping[str, Knob], current: Knobs, evidence: Evidence, max_changes: int | None
+) -> str:
+    """A prompt file's text, filled in for one question."""
+    filled = {
+        "pictures": listed(picture_labels(evidence)),
+        "qa": _qa(evidence),
+        "knobs": _knobs(knobs, current),
+        "limit": _limit(max_changes, len(knobs)),
+        "tags": ", ".join(f"`{tag}`" for tag in TAGS),
+        "answer": _answer(knobs),
     }
+    return Template(template).substitute(filled).strip() + "\n"
 
 
-def _number(low: float, high: float, description: str) -> dict[str, Any]:
-    return {"type": "number", "minimum": low, "maximum": high, "description": description}
-
-
-def _hint(knob: Knob) -> dict[str, Any]:
-    """A knob's values, or null."""
-    if knob.choices and isinstance(knob.default, bool):
-        return {"type": ["boolean", "null"], "description": knob.meaning}
-    if knob.choices:
-        return {"type": ["number", "null"], "enum": [*knob.choices, None], "description": knob.meaning}
-    return {"type": ["number", "null"], "minimum": knob.low, "maximum": knob.high, "description": knob.meaning}
+def listed(labels: Sequence[str]) -> str:
+    """The pictures, one a line, by their numbers."""
+    return "\n".join(f"{number}. {label}" for number, label in enumerate(labels, start=1))
 
 
 # ------------------------------------------------------------------ filling in

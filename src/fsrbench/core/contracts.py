@@ -138,9 +138,15 @@ class Knob:
             raise ValueError(f"{value!r} is not a number")
         if self.choices:
             return min(self.choices, key=lambda c: (abs(c - value), c))
+        low, high = self.band
+        return float(min(max(value, low), high)) + 0.0  # there is one zero
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """Both bounds of a number."""
         if self.low is None or self.high is None:
             raise TypeError("a knob without choices must declare low and high")
-        return float(min(max(value, self.low), self.high)) + 0.0  # there is one zero
+        return self.low, self.high
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from fsrbench.asking import prompts
+from fsrbench.asking import audit
 from fsrbench.case import evidence, liveness
 from fsrbench.case.context import CaseContext
 from fsrbench.case.restore import Pipeline
@@ -164,16 +164,15 @@ def question(settings: Settings, machine: Machine, family: str, lr: Path, case: 
     image = images.read(chosen.lr, **settings.limits.of_pictures())
     pure = bench.pipeline.restore(image, {}, derive_seed(settings.seed, settings.kind(family), chosen.id))
     bench.arms["lvlm"](CaseContext(family, chosen.id, image, pure, bench.pipeline))
-    sent = asked[0]
-    shown = (sent.evidence.lr, sent.evidence.sr, *(patch.image for patch in sent.evidence.patches))
+    sent = audit.task(asked[0])
     return {
         "family": family,
         "case": chosen.id,
         "model": bench.pipeline.restorer.model,
         "prompt": sent.prompt,
         "pictures": [
-            {"label": label, "width": picture.shape[1], "height": picture.shape[0], **_png(picture)}
-            for label, picture in zip(prompts.picture_labels(sent.evidence), shown, strict=True)
+            {"label": one.label, "width": one.image.shape[1], "height": one.image.shape[0], **_png(one.image)}
+            for one in sent.pictures
         ],
         "schema": sent.schema,
         "missing": tools.missing,

@@ -7,7 +7,7 @@ anything is done with it. Keys beyond those that are named are kept as they are,
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
@@ -48,6 +48,9 @@ class _Reply(_Shape):
     completion_tokens: int = 0
     cost: float | None = None
     cached: bool = False
+    text: str = ""
+    problem: str = ""
+    rule: Literal["", "refused", "empty", "cut", "unusable"] = ""
 
 
 class _Tried(_Shape):

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from fsrbench.asking import comparison, prompts
+from fsrbench.asking import prompts
 from fsrbench.case import policy
 from fsrbench.case.context import CaseContext, RoundDraft
 from fsrbench.case.restore import Restored
 from fsrbench.core import contracts
 from fsrbench.core.contracts import Comparer, Paid, Remote, Scope
 from fsrbench.core.errors import AuditorUnreachable, TookTooLong
-from fsrbench.core.values import Answer, Evidence, Image, Knobs, PrivilegedAccess, Question, derive_seed
+from fsrbench.core.values import Answer, Comparison, Evidence, Image, Knobs, PrivilegedAccess, Question, derive_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +100,9 @@ class Supervisor:
             raise TypeError(f"arm {self.arm}: its auditor cannot compare")  # refused when the arm was opened
         after = self.look(situation.lr, step.picture.image)
         seed = derive_seed(current.seed, self.seeds or self.arm, "compare")
-        told = [ask.compare(comparison.ask(situation.case, situation.family, 1, seed, seen, after))]
+        told = [ask.compare(Comparison(situation.case, situation.family, 1, seed, seen, after))]
         if self.guards is not None:
-            told.append(ask.compare(comparison.ask(situation.case, situation.family, 2, seed, after, seen)))
+            told.append(ask.compare(Comparison(situation.case, situation.family, 2, seed, after, seen)))
         named = {"first": ("current", "candidate"), "second": ("candidate", "current"), "neither": ("neither",) * 2}
         preferences = tuple(named[one.chosen][order] for order, one in enumerate(told))
         verdict = policy.judge(preferences, seen.qa, after.qa, self.guards)
@@ -115,7 +115,6 @@ class Supervisor:
         )
 
     def _question(self, situation: CaseContext, current: Restored, evidence: Evidence, number: int) -> Question:
-        offered = situation.pipeline.offered
         return Question(
             case=situation.case,
             family=situation.family,
@@ -123,8 +122,8 @@ class Supervisor:
             seed=derive_seed(current.seed, self.seeds or self.arm, str(number)),
             evidence=evidence,
             knobs=current.knobs,
-            prompt=self.prompt.render(offered, current.knobs, evidence, self.limits.max_changes),
-            schema=prompts.schema(offered),
+            offered=situation.pipeline.offered,
+            brief=self.prompt.text,
             insight=_insight(situation),
             max_changes=self.limits.max_changes,
             dead=situation.dead,
