@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -180,3 +181,21 @@ def test_audit_and_comparison_name_their_tasks_in_the_record() -> None:
     assert [record["kind"] for record in records] == ["audit", "comparison"]
     tasks: list[Task[Any]] = [audit.task(question()), comparison.task(both)]
     assert [record["task"] for record in records] == [task.asked().sha256 for task in tasks]
+
+
+def test_what_is_sent_for_an_audit_and_a_comparison_stays_as_it_was() -> None:
+    """Byte for byte, but for the pictures: what a cache holds stays valid. A change here makes all caches miss."""
+    told = replace(seen(), meanings={"niqe": plugins.load("instruments", "niqe").meaning})
+    with Loopback(says("prose"), says(json.dumps(GOOD)), says(json.dumps(CHOICE))) as server:
+        opened(server)(question(evidence=told))
+        opened(server).compare(Comparison("case-1", "general", 1, 5, told, seen(1)))
+    for request in server.requests:
+        for part in request["messages"][0]["content"]:
+            if part["type"] == "image_url":
+                part["image_url"]["url"] = "…"
+    digests = [hashlib.sha256(json.dumps(request).encode()).hexdigest() for request in server.requests]
+    assert digests == [
+        "1e87c14ea534e7d6357d74aeeeef28702f5dfccc2539cb22a347c05d4f4861b8",
+        "bf06a7f632e169c2a4ffdbf752156b33983fb725409ec2cd208541b9e1be52f0",
+        "cbd5ad7e48fdd663035bdca6af69c358bd225275d8f56d71c0c356d0861c9ae3",
+    ]

@@ -33,8 +33,8 @@ from rich.text import Text
 from conftest import draw_face
 from fsrbench.asking import audit, reply
 from fsrbench.auditors import _wire
-from fsrbench.auditors._exchange import Exchanges
 from fsrbench.auditors._secret import BLOT, WIDTH, Secret
+from fsrbench.auditors._transport import Transport
 from fsrbench.cli import app, console
 from fsrbench.core import foreign, plugins
 from fsrbench.core.contracts import Machine
@@ -97,7 +97,7 @@ def test_a_server_that_never_reads_is_left_at_the_deadline(listener: Any) -> Non
     gone = threading.Event()
     port = listener(lambda _: gone.wait(10) and None)
     began = time.monotonic()
-    client = httpx.Client(transport=cast("Any", Exchanges(httpx, 1_000_000)))
+    client = httpx.Client(transport=cast("Any", Transport(httpx, 1_000_000)))
     with pytest.raises(_wire.Failed, match="no reply"):
         client.post(f"http://127.0.0.1:{port}/", content=bytes(30_000_000), timeout=0.3)
     gone.set()
@@ -106,7 +106,7 @@ def test_a_server_that_never_reads_is_left_at_the_deadline(listener: Any) -> Non
 
 def test_raw_bytes_are_counted_wherever_they_come(listener: Any) -> None:
     port = listener(endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 20_000))
-    client = httpx.Client(transport=cast("Any", Exchanges(httpx, 50_000)))
+    client = httpx.Client(transport=cast("Any", Transport(httpx, 50_000)))
     with pytest.raises(_wire.Failed, match="50,000 bytes"):
         client.get(f"http://127.0.0.1:{port}/", timeout=20)
 

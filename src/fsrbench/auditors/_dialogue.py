@@ -101,8 +101,8 @@ class Dialogue:
         account.spare(*kinds[: len(completions)])
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         while not _is_over(found):
-            if found:
-                messages += _request_to_repair(completions[-1], found[-1], task.schema)
+            if found and isinstance(last := found[-1], Problem):
+                messages += _request_to_repair(completions[-1], last, task.schema)
             try:
                 bill = account.bill(kinds[len(found)])
                 completion = self.chat.ask(messages, task.schema, seed, until + account.waited, bill)
@@ -265,13 +265,12 @@ def _read(completion: Completion, task: Task[Said], bounds: Bounds) -> Said | Pr
         return Problem.of("unusable", f": it could not be read ({type(error).__name__})")
 
 
-def _request_to_repair(completion: Completion, problem: object, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _request_to_repair(completion: Completion, problem: Problem, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The reply, and what is wrong with it."""
-    told = problem.told if isinstance(problem, Problem) else ""
     fields = NUMBERS.get(len(schema["required"]), "the")
     text = (
-        f"Your reply could not be used ({told}). Look at the same pictures and answer again with exactly one JSON "
-        f"object of the form given above: all {fields} fields, nothing before or after it, and a short reason."
+        f"Your reply could not be used ({problem.told}). Look at the same pictures and answer again with exactly one "
+        f"JSON object of the form given above: all {fields} fields, nothing before or after it, and a short reason."
     )
     quoted = completion.text[:QUOTED]
     earlier = [{"role": "assistant", "content": quoted}] if quoted.strip() else []
