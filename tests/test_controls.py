@@ -232,6 +232,22 @@ def test_a_replay_answers_only_the_recorded_question(faces: tuple[Path, Path], t
         assert words in outcome.failures[0].why
 
 
+def test_a_record_that_names_no_task_is_found_by_its_round_and_picture(
+    faces: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """As an earlier fsrbench kept it."""
+    script = {"auditor": "scripted", "policy": "guarded", "replies": [ASK], "preferences": ["second", "first"]}
+    go(faces, tmp_path / "a", {"s": script})
+    for path in (tmp_path / "a" / "audits").rglob("*.json"):
+        record = json.loads(path.read_bytes())
+        for one in (record, *record.get("comparisons", ())):
+            assert (one.pop("kind"), one.pop("task")) > ("audit", "")
+        path.write_text(json.dumps(record), encoding="utf-8")
+    again = {"auditor": "replay", "policy": "guarded", "run": str(tmp_path / "a")}
+    assert go(faces, tmp_path / "b", {"s": again}).failures == []
+    assert rows(tmp_path / "a", "seconds") == rows(tmp_path / "b", "seconds")
+
+
 def test_a_replay_says_what_it_lacks(faces: tuple[Path, Path], tmp_path: Path) -> None:
     opened = plugins.load("auditors", "replay").open
     with pytest.raises(SettingsError, match="needs the folder"):
