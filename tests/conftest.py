@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import hypothesis
 import numpy as np
 import pytest
 
+from fsrbench.case import evidence
+from fsrbench.core.contracts import Machine
 from fsrbench.core.values import Image
 from fsrbench.imaging import images
 
@@ -86,3 +89,13 @@ def draw_face(size: int = 96, seed: int = 0) -> Image:
     base[(np.abs(x) < 0.12) & (np.abs(y - 0.22) < 0.025)] = (0.6, 0.15, 0.2)
     base += rng.normal(0, 0.01 + 0.01 * rng.random(), (size, size, 1))
     return np.clip(base, 0, 1).astype(np.float32)
+
+
+def bare_tools() -> evidence.Tools:
+    """Evidence of signal processing alone: no detector, and no number of a metric."""
+    tools = evidence.open_tools(Machine(offline=True))
+    opened = {
+        name: one if one.instrument.everywhere else replace(one, measure=None)
+        for name, one in tools.instruments.items()
+    }
+    return evidence.Tools(None, opened)

@@ -1,13 +1,9 @@
-"""What several test files use: how much memory a process took, evidence without what takes weights."""
+"""What several test files use: how much memory a process took."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
-
-from fsrbench.case import evidence
-from fsrbench.core.contracts import Machine
 
 
 def peak_megabytes() -> float:
@@ -21,13 +17,3 @@ def peak_megabytes() -> float:
     import resource  # not on Windows
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1024)
-
-
-def bare_tools() -> evidence.Tools:
-    """Evidence of signal processing alone: no detector, and no number of a metric."""
-    tools = evidence.open_tools(Machine(offline=True))
-    opened = {
-        name: one if one.instrument.everywhere else replace(one, measure=None)
-        for name, one in tools.instruments.items()
-    }
-    return evidence.Tools(None, opened)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from conftest import draw_face
+from conftest import bare_tools, draw_face
 from fsrbench.asking import prompts
 from fsrbench.asking.audit import schema, task
 from fsrbench.core import plugins
@@ -25,7 +25,6 @@ from fsrbench.core.errors import AuditorUnreachable, SettingsError
 from fsrbench.core.values import TAGS, Answer, Evidence, Image, KnobValue, Question, to_json
 from fsrbench.imaging import images
 from loopback import GOOD, Loopback, Step, breaks_off, drips, fails, good, html, overloaded, resets, says
-from support import bare_tools
 
 MACHINE = Machine(offline=True)
 NOTHING = bare_tools()

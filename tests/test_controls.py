@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from conftest import draw_face
+from conftest import bare_tools, draw_face
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, SettingsError
@@ -26,7 +26,6 @@ from fsrbench.show import publish
 from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
-from support import bare_tools
 
 MACHINE = Machine(offline=True)
 NOTHING = bare_tools()

@@ -14,14 +14,13 @@ import cv2
 import numpy as np
 import pytest
 
-from conftest import draw_face
+from conftest import bare_tools, draw_face
 from fsrbench.case import evidence
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Instrument, Machine, Sight
 from fsrbench.core.errors import Unavailable
 from fsrbench.core.values import Case, Evidence, Image, derive_seed
 from fsrbench.imaging import agreement, artifacts, images
-from support import bare_tools
 
 Faces: TypeAlias = dict[str, Image]
 

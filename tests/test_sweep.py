@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from conftest import draw_face
+from conftest import bare_tools, draw_face
 from fsrbench.asking import prompts
 from fsrbench.case import evidence
 from fsrbench.core import plugins
@@ -40,7 +40,6 @@ from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
 from loopback import Loopback, Step, says
-from support import bare_tools
 
 MACHINE = Machine()
 PLAIN = {
