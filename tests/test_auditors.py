@@ -17,17 +17,18 @@ import numpy as np
 import pytest
 
 from fsrbench.asking import prompts
-from fsrbench.case import evidence
+from fsrbench.asking.audit import schema, task
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, SettingsError
-from fsrbench.core.values import TAGS, Answer, Image, KnobValue, Question, to_json
+from fsrbench.core.values import TAGS, Answer, Evidence, Image, KnobValue, Question, to_json
 from fsrbench.imaging import images
 from support import draw_face
 from support.loopback import GOOD, Loopback, Step, breaks_off, drips, fails, good, html, overloaded, resets, says
+from support.questions import bare_tools
 
 MACHINE = Machine(offline=True)
-NOTHING = evidence.Tools(None, None, None, None)
+NOTHING = bare_tools()
 KEY = "sk-test-0123456789abcdef"
 
 
@@ -36,8 +37,7 @@ def ask_about(sr: Image, lr: Image, family: str = "general", **knobs: KnobValue)
     offered = {name: knob for name, knob in offered.items() if family in knob.families and not knob.deep}
     seen = NOTHING(lr, sr)
     current = {name: knobs.get(name, knob.default) for name, knob in offered.items()}
-    prompt = prompts.read(family).render(offered, current, seen, None)
-    return Question("case-1", family, 1, 2**62 + 5, seen, current, prompt, prompts.schema(offered))
+    return Question("case-1", family, 1, 2**62 + 5, seen, current, offered, prompts.read(family).text)
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +84,10 @@ def test_a_good_reply_and_the_whole_exchange(question: Question) -> None:
     assert 0 <= sent["seed"] < 2**31
     form = sent["response_format"]
     assert (form["type"], form["json_schema"]["strict"]) == ("json_schema", True)
-    assert form["json_schema"]["schema"] == question.schema
+    assert form["json_schema"]["schema"] == task(question).schema
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
     parts = sent["messages"][0]["content"]
-    assert parts[0]["text"] == question.prompt
+    assert parts[0]["text"] == task(question).prompt
     pictures = [question.evidence.lr, question.evidence.sr, *(p.image for p in question.evidence.patches)]
     labels = [part["text"] for part in parts[1::2]]
     urls = [part["image_url"]["url"] for part in parts[2::2]]
@@ -96,7 +96,7 @@ def test_a_good_reply_and_the_whole_exchange(question: Question) -> None:
 
     record = answer.exchange
     assert (record["model"], record["replies"][0]["model"]) == ("vlm", "vlm-7b-really")
-    assert record["prompt"] == question.prompt
+    assert record["prompt"] == task(question).prompt
     assert [picture["sha256"] for picture in record["pictures"]] == [images.pixel_hash(p) for p in pictures]
     assert record["replies"][0]["text"] == json.dumps(GOOD)
     assert record["replies"][0]["format"] == "json_schema"
@@ -446,7 +446,7 @@ def test_heuristic_answers_in_the_schema(family: str, face: Image) -> None:
         said = answer.audit
         hints = dict.fromkeys(question.knobs) | said.hints
         fields = {"score": said.score, "confidence": said.confidence, "tags": list(said.tags)}
-        assert conforms({**fields, "hints": hints, "reason": said.reason}, question.schema)
+        assert conforms({**fields, "hints": hints, "reason": said.reason}, schema(question.offered))
         json.dumps(to_json(answer), allow_nan=False)
 
 
@@ -490,7 +490,7 @@ def test_heuristic_asks_for_nothing_where_no_remedy_helps(tag: str, family: str,
     """Turning `restore_weight` down blends the blocky input back in; a halved picture rings as much."""
     lr = images.as_stored(images.resize(face, 128, 128))
     qa: dict[str, float | None] = {**dict.fromkeys(TAGS, 0.0), tag: 5.0}
-    question = replace(ask_about(face, lr, family), evidence=evidence.Evidence(lr, face, (), "", qa))
+    question = replace(ask_about(face, lr, family), evidence=Evidence(lr, face, (), "", qa))
     said = heuristic(question).audit
     assert said.tags == (tag,)
     assert said.hints == {}
@@ -517,8 +517,8 @@ def test_heuristic_is_unsure_near_a_threshold(question: Question) -> None:
     far = near | {"ringing": curve.threshold + 10 * curve.width}
     confidences = []
     for qa in (near, far):
-        seen = evidence.Evidence(question.evidence.lr, question.evidence.sr, (), "", dict(qa))
-        asked = Question("c", "general", 1, 0, seen, question.knobs, question.prompt, question.schema)
+        seen = Evidence(question.evidence.lr, question.evidence.sr, (), "", dict(qa))
+        asked = Question("c", "general", 1, 0, seen, question.knobs, question.offered)
         confidences.append(heuristic(asked).audit.confidence)
     assert confidences[0] is not None
     assert confidences[1] is not None

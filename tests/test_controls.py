@@ -14,8 +14,6 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from fsrbench.asking import prompts
-from fsrbench.case import evidence
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, SettingsError
@@ -28,9 +26,10 @@ from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
+from support.questions import bare_tools
 
 MACHINE = Machine(offline=True)
-NOTHING = evidence.Tools(None, None, None, None)
+NOTHING = bare_tools()
 PLAIN = [
     "families.general.backend=bicubic",
     "families.blind.backend=bicubic",
@@ -55,9 +54,7 @@ def ask_about(
     offered = {name: knob for name, knob in offered.items() if family in knob.families}
     seen = NOTHING(lr, sr)
     current = {name: knob.default for name, knob in offered.items()}
-    prompt = prompts.read(family).render(offered, current, seen, most)
-    schema = prompts.schema(offered)
-    return Question("case", family, number, seed, seen, current, prompt, schema, insight, most)
+    return Question("case", family, number, seed, seen, current, offered, "", insight, most)
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +134,7 @@ def test_a_guess_is_followed_once_and_then_accepted(faces: tuple[Path, Path], tm
 def test_a_guesser_tosses_a_coin_for_each_order(pair: tuple[Image, Image]) -> None:
     compare = plugins.load("auditors", "random").open({}, MACHINE).compare
     seen = NOTHING(pair[1], pair[0])
-    chosen = [
-        [compare(Comparison("c", "general", o, s, seen, seen, "", {})).chosen for s in range(200)] for o in (1, 2)
-    ]
+    chosen = [[compare(Comparison("c", "general", o, s, seen, seen)).chosen for s in range(200)] for o in (1, 2)]
     assert all(60 < each.count("first") < 140 for each in chosen)
     assert 60 < sum(a == b for a, b in zip(*chosen, strict=True)) < 140
 
@@ -199,9 +194,9 @@ def test_the_heuristic_looks_again_and_takes_back_what_did_not_better_its_score(
         plain = images.as_stored(images.resize(look.lr, look.sr.shape[1], look.sr.shape[0]))
         return 2.0 + sign * 400 * float(np.abs(look.sr - plain).mean())
 
-    monkeypatch.setitem(artifacts.MEASURES, "oversharpening", oversharpening)  # type: ignore[arg-type]
+    monkeypatch.setattr(artifacts, "oversharpening", oversharpening)
     for tag in ("blockiness", "ringing", "color_shift"):
-        monkeypatch.setitem(artifacts.MEASURES, tag, lambda _: 0.0)  # type: ignore[arg-type]
+        monkeypatch.setattr(artifacts, tag, lambda _: 0.0)
     go(faces, tmp_path / "a", {"heuristic": {"auditor": "heuristic", "policy": "paper"}})
     again = {"auditor": "replay", "policy": "paper", "run": str(tmp_path / "a")}
     assert go(faces, tmp_path / "b", {"heuristic": again}).failures == []
@@ -235,6 +230,22 @@ def test_a_replay_answers_only_the_recorded_question(faces: tuple[Path, Path], t
         outcome = go(faces, tmp_path / f"b{number}", {"r": again}, change)
         assert len(outcome.failures) == 3
         assert words in outcome.failures[0].why
+
+
+def test_a_record_that_names_no_task_is_found_by_its_round_and_picture(
+    faces: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """As an earlier fsrbench kept it."""
+    script = {"auditor": "scripted", "policy": "guarded", "replies": [ASK], "preferences": ["second", "first"]}
+    go(faces, tmp_path / "a", {"s": script})
+    for path in (tmp_path / "a" / "audits").rglob("*.json"):
+        record = json.loads(path.read_bytes())
+        for one in (record, *record.get("comparisons", ())):
+            assert (one.pop("kind"), one.pop("task")) > ("audit", "")
+        path.write_text(json.dumps(record), encoding="utf-8")
+    again = {"auditor": "replay", "policy": "guarded", "run": str(tmp_path / "a")}
+    assert go(faces, tmp_path / "b", {"s": again}).failures == []
+    assert rows(tmp_path / "a", "seconds") == rows(tmp_path / "b", "seconds")
 
 
 def test_a_replay_says_what_it_lacks(faces: tuple[Path, Path], tmp_path: Path) -> None:

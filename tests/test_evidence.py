@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 from collections.abc import Callable
@@ -13,24 +14,32 @@ import cv2
 import numpy as np
 import pytest
 
-from fsrbench.asking import prompts
 from fsrbench.case import evidence
 from fsrbench.core import plugins
-from fsrbench.core.contracts import Machine
+from fsrbench.core.contracts import Instrument, Machine, Sight
 from fsrbench.core.errors import Unavailable
 from fsrbench.core.values import Case, Evidence, Image, derive_seed
-from fsrbench.imaging import images
+from fsrbench.imaging import agreement, artifacts, images
 from support import draw_face
+from support.questions import bare_tools
 
 Faces: TypeAlias = dict[str, Image]
 
 BARE = Machine(offline=True)
-NOTHING = evidence.Tools(None, None, None, None)
+NOTHING = bare_tools()
 
 
 def pair(size: int = 192) -> tuple[Image, Image]:
     sr = draw_face(size)
     return images.as_stored(images.resize(sr, size // 4, size // 4)), sr
+
+
+def consistency(lr: Image, sr: Image) -> float:
+    return agreement.consistency(lr, artifacts.Look(sr, lr).shrunk)
+
+
+def shortfall(lr: Image, sr: Image) -> float:
+    return agreement.shortfall(lr, artifacts.Look(sr, lr).shrunk)
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +96,10 @@ def test_consistency_is_psnr_at_the_input_size() -> None:
     lr, sr = pair()
     shrunk = images.resize(sr, lr.shape[1], lr.shape[0])
     expected = -10 * math.log10(float(np.mean((shrunk.astype(np.float64) - lr) ** 2)))
-    assert evidence.consistency(lr, sr) == pytest.approx(expected)
-    assert evidence.consistency(sr, sr) == evidence.SAME
+    assert agreement.consistency(lr, shrunk) == pytest.approx(expected)
+    stored = images.as_stored(sr)
+    assert NOTHING(lr, sr).qa["consistency"] == consistency(lr, stored)
+    assert agreement.consistency(sr, sr) == agreement.SAME
 
 
 @pytest.mark.slow
@@ -103,10 +114,10 @@ def test_the_reference_itself_is_hardly_ever_called_poor(recipe: str, references
         for seed in range(4):
             rng = np.random.default_rng(derive_seed(seed, "degrade", case))
             lr = images.as_stored(apply(hr, draw(rng), 4))
-            low.append(evidence.consistency(lr, hr) < 25)
-            poor.append(evidence.shortfall(lr, hr) > heuristic.POOR)
+            low.append(consistency(lr, hr) < 25)
+            poor.append(shortfall(lr, hr) > heuristic.POOR)
             other = next(face for name, face in references.items() if name != case)
-            unlike.append(evidence.shortfall(lr, other) > heuristic.POOR)
+            unlike.append(shortfall(lr, other) > heuristic.POOR)
     assert np.mean(low) > 0.2
     assert np.mean(poor) <= 0.05
     assert np.mean(unlike) >= 0.95
@@ -115,19 +126,20 @@ def test_the_reference_itself_is_hardly_ever_called_poor(recipe: str, references
 def test_a_shortfall_grows_with_what_is_wrong_and_not_with_blur(references: Faces) -> None:
     hr = references["ffhq_00000"]
     lr = images.as_stored(images.resize(hr, 128, 128))
-    assert evidence.shortfall(lr, hr) == 0
-    assert evidence.shortfall(images.as_stored(cv2.GaussianBlur(lr, (0, 0), 2)), hr) < 1
-    moved = [evidence.shortfall(lr, np.roll(hr, pixels, axis=1)) for pixels in (4, 8, 16)]
+    assert shortfall(lr, hr) == 0
+    assert shortfall(images.as_stored(cv2.GaussianBlur(lr, (0, 0), 2)), hr) < 1
+    moved = [shortfall(lr, np.roll(hr, pixels, axis=1)) for pixels in (4, 8, 16)]
     assert 0 < moved[0] < moved[1] < moved[2]
     tinted = images.as_stored(hr * np.array([1.25, 1, 0.75], np.float32))
-    assert evidence.shortfall(lr, tinted) > 6
+    assert shortfall(lr, tinted) > 6
 
 
 def test_the_prompt_calls_poor_what_the_heuristic_does() -> None:
     from fsrbench.auditors import heuristic
 
-    assert f"above {heuristic.POOR:g} poor" in prompts.QA_MEANING["consistency_shortfall"]
-    assert "poor" not in prompts.QA_MEANING["consistency"]
+    told = {name: instrument.meaning for name, instrument in evidence.instruments().items()}
+    assert f"above {heuristic.POOR:g} poor" in told["consistency_shortfall"]
+    assert "poor" not in told["consistency"]
 
 
 @pytest.mark.parametrize(("size", "shown"), [((300, 512), (150, 256)), ((256, 20), (256, 20)), ((2, 1000), (1, 256))])
@@ -144,20 +156,21 @@ def test_tiny_pictures_have_evidence_too(size: int) -> None:
     assert all(patch.image.size for patch in seen.patches)
 
 
-def test_a_metric_that_cannot_measure_this_picture_gives_none() -> None:
-    def no_face(variants: object, reference: object) -> list[float]:
+def test_an_instrument_that_cannot_measure_this_picture_gives_none() -> None:
+    def no_face(sight: Sight) -> float:
         raise Unavailable("no face")
 
+    def opened(measure: Callable[[Sight], float | None]) -> evidence.Opened:
+        return evidence.Opened(Instrument("made up", lambda machine: measure), measure)
+
+    made = {"nan": opened(lambda sight: math.nan), "none": opened(lambda sight: None), "lost": opened(no_face)}
     lr, sr = pair()
-    tools = evidence.Tools(None, lambda variants, reference: [math.nan], no_face, None)
-    seen = tools(lr, sr)
-    assert seen.qa["niqe"] is None
-    assert seen.qa["identity"] is None
+    assert evidence.Tools(None, made)(lr, sr).qa == {"nan": None, "none": None, "lost": None}
 
 
 def test_no_reference_can_come_in() -> None:
     """Every function takes pictures called LR and SR; none names a case or a reference but the enlarged input."""
     assert not hasattr(evidence, Case.__name__)
-    for made_by in (evidence.Tools.__call__, evidence.open_tools, evidence.consistency, evidence.shortfall):
-        parameters = set(inspect.signature(made_by).parameters)
-        assert parameters <= {"self", "lr", "sr", "machine"}
+    for made_by in (evidence.Tools.__call__, evidence.open_tools):
+        assert set(inspect.signature(made_by).parameters) <= {"self", "lr", "sr", "machine"}
+    assert [field.name for field in dataclasses.fields(artifacts.Look)] == ["sr", "lr"]

@@ -264,16 +264,16 @@ def go(faces: tuple[Path, Path], out: Path, track: execute.Track = execute.untra
 def test_a_case_without_memory_costs_itself_alone_and_a_bug_is_none(
     faces: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    read = images.read
+    read = images.read_hashed
 
-    def hungry(path: Path, **bounds: int) -> Image:
+    def hungry(path: Path, **bounds: int) -> tuple[Image, str]:
         if path == faces[0] / "0.png":
             raise raised
         return read(path, **bounds)
 
     raised = error
     with monkeypatch.context() as patched:
-        patched.setattr(images, "read", hungry)
+        patched.setattr(images, "read_hashed", hungry)
         outcome = go(faces, tmp_path / "out")
         assert [(f.case, f.arm) for f in outcome.failures] == [("0", "pure")]
         assert outcome.failures[0].why.startswith("Memory ran out")

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,9 @@ from fsrbench.core.values import Bounds, Evidence, Image, Patch, Question, to_js
 from fsrbench.imaging import images
 from support import draw_face
 from support.loopback import GOOD, Loopback, Step, drips, fails, good, says, watch
-from support.questions import opened, pair, question, seen
+from support.questions import CHOICE, COST, PRICES, opened, pair, question, seen
 
 NEVER = math.inf
-PRICES = {"vlm": {"input": 2.0, "output": 10.0}}
-COST = (1000 * 2.0 + 50 * 10.0) / 1e6
-"""What one reply of the loopback server costs."""
-CHOICE = {"preferred": "second", "confidence": 90, "reason": "Calmer edges."}
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +53,7 @@ def test_a_comparison_shows_input_then_both_and_says_which_is_preferred() -> Non
     assert preference.chosen == "second"
     assert (preference.usage.requests, preference.usage.cost) == (1, COST)
     parts = server.requests[0]["messages"][0]["content"]
-    assert parts[0]["text"] == asked.prompt
+    assert parts[0]["text"] == comparison.task(asked).prompt
     assert [part["text"] for part in parts[1::2]] == list(comparison.labels(asked.first, asked.second))
     expected = [asked.first.lr, asked.first.sr, asked.first.patches[0].image]
     expected += [asked.second.sr, asked.second.patches[0].image]
@@ -81,14 +78,12 @@ def test_an_unusable_choice_is_neither_after_one_request_to_repair(text: str) ->
 
 
 def test_a_choice_is_read_strictly() -> None:
-    said = reply.parse_choice(
-        "```json\n" + json.dumps({**CHOICE, "preferred": "FIRST ", "mood": 1}) + "\n```", comparison.SCHEMA, Bounds()
-    )
+    said = comparison.parse("```json\n" + json.dumps({**CHOICE, "preferred": "FIRST ", "mood": 1}) + "\n```", Bounds())
     assert (said.preferred, said.confidence, said.reason) == ("first", 90, "Calmer edges.")
     assert said.repairs == ("fenced block", "dropped field 'mood'", "letter case")
     for wrong in ({"preferred": 1}, {"preferred": ["first"]}, {"preferred": None}, {"confidence": 101}, {"reason": 1}):
         with pytest.raises(reply.Unusable):
-            reply.parse_choice(json.dumps({**CHOICE, **wrong}), comparison.SCHEMA, Bounds())
+            comparison.parse(json.dumps({**CHOICE, **wrong}), Bounds())
 
 
 # ---------------------------------------------------------------- concurrency
@@ -260,7 +255,7 @@ def test_prices_are_checked(entry: Any) -> None:
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=20))
 def test_a_purse_adds_up(tokens: list[tuple[int, int]]) -> None:
     purse = _purse.Purse(_price.Price(3, 15), None, "m", 100)
-    paid = [purse.pay(_purse.Need("judge", 10), pair) for pair in tokens]
+    paid = [purse.pay(_purse.Need("audit", 10), pair) for pair in tokens]
     assert purse.spent == pytest.approx(sum((3 * a + 15 * b) / 1e6 for a, b in tokens))
     assert purse.spent == pytest.approx(sum(cost or 0 for cost in paid))
 
@@ -288,15 +283,16 @@ def test_whatever_changes_is_a_miss(tmp_path: Path) -> None:
         picture[3, 3, 0] += np.float32(1 / 255) * (1 if picture[3, 3, 0] < 0.5 else -1)
         patches = (Patch("nose", picture, (20, 20, 44, 44)),) if part == "patch" else evidence.patches
         sr, lr = (picture if part == name else getattr(evidence, name) for name in ("sr", "lr"))
-        return with_text(Evidence(lr, sr, patches, evidence.places, evidence.qa), base.prompt)
+        return changed(Evidence(lr, sr, patches, evidence.places, evidence.qa))
 
-    def with_text(evidence: Evidence, prompt: str, schema: dict[str, Any] | None = None, seed: int = 0) -> Question:
-        return Question("c", "general", 1, seed, evidence, base.knobs, prompt, schema or base.schema)
+    def changed(evidence: Evidence, more: str = "", high: float = 1.0, seed: int = 0) -> Question:
+        offered = {"dehalo": replace(base.offered["dehalo"], high=high)}
+        return Question("c", "general", 1, seed, evidence, base.knobs, offered, base.brief + more)
 
     base = question()
-    asked = [base, *(nudged(part) for part in ("sr", "lr", "patch")), with_text(base.evidence, base.prompt + "."),
-             with_text(base.evidence, base.prompt, {**base.schema, "title": "x"}),
-             with_text(base.evidence, base.prompt, seed=1)]  # fmt: skip
+    asked = [base, *(nudged(part) for part in ("sr", "lr", "patch")), changed(base.evidence, "."),
+             changed(base.evidence, high=0.9),
+             changed(base.evidence, seed=1)]  # fmt: skip
     others: list[dict[str, Any]] = [{"model": "vlm2"}, {"temperature": 0.5}, {"max_tokens": 999}]
     with Loopback(good) as server:
         for _ in range(2):

@@ -20,12 +20,12 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsrbench.asking import comparison
 from fsrbench.auditors._price import Price
 from fsrbench.auditors._purse import Account, Need, Purse
 from fsrbench.cli import console
 from fsrbench.core.contracts import Comparer, Machine, Paid, Scope
 from fsrbench.core.errors import CostLimitReached
+from fsrbench.core.values import Comparison
 from fsrbench.imaging import images
 from fsrbench.measure import subjects
 from fsrbench.measure.results import Numbers
@@ -175,7 +175,7 @@ def test_a_case_cut_off_by_an_unreachable_server_goes_on_where_it_was(tmp_path: 
         assert len(first.failures) == 2
         spent = ledger.spent(first.folder)["lvlm"]
         assert (spent.cases, spent.usage.cost, spent.unfinished.cost) == (2, 2 * PRICE, 2 * PRICE)
-        arm = summed(tmp_path / "out")["counts"]["general"]["arms"]["lvlm"]
+        arm = summed(tmp_path / "out").counts["general"].arms["lvlm"]
         assert (arm.failed, arm.unfinished, arm.cost) == (2, 2, 2 * PRICE)
         assert run(server, lr, tmp_path / "out").failures == []
         assert till.requests == 6  # two questions twice: they were refused, and are not paid
@@ -235,7 +235,7 @@ def test_equal_questions_of_one_case_are_paid_each(tmp_path: Path) -> None:
     with Loopback(choose=till) as server:
         auditor = families.open_auditors(settings(server), MACHINE)["lvlm"]
         assert isinstance(auditor, Paid)
-        one = comparison.ask("case", "general", 1, 5, evidence, evidence)
+        one = Comparison("case", "general", 1, 5, evidence, evidence)
         for _ in range(2):  # the second time both are found
             with auditor.begin(question(evidence=evidence), Scope(1, 2, tmp_path / "kept")) as own:
                 assert isinstance(own, Comparer)
@@ -261,8 +261,8 @@ def test_a_run_in_which_money_ran_out_can_be_evaluated_and_damaged_entries_are_a
         whole = json.loads(entry.read_text(encoding="utf-8"))
         for data in (b"{", b"[" * 100_000, json.dumps({**whole, "usage": {"requests": []}}).encode(), b"\xff"):
             entry.write_bytes(data)
-            found = summed(out)["counts"]["general"]["arms"]["lvlm"]
-            assert (found["unfinished"], found["cost"]) == (1, 0)
+            found = summed(out).counts["general"].arms["lvlm"]
+            assert (found.unfinished, found.cost) == (1, 0)
         assert run(server, lr, out, repeat=2).failures == []
     assert till.requests == 5  # the damaged one once more
     assert kept(out) == []
@@ -303,8 +303,8 @@ def test_killed_in_the_middle_of_a_case_nothing_that_came_back_is_asked_again(tm
 
 # ------------------------------------------------------------------- the purse
 
-JUDGE = Need("judge", 2000)
-AGAIN = Need("judge again", 2200, JUDGE)
+JUDGE = Need("audit", 2000)
+AGAIN = Need("audit again", 2200, JUDGE)
 
 
 def purse(limit: float | None = 10.0) -> Purse:
@@ -321,11 +321,11 @@ def ask(account: Account, kind: str, tokens: tuple[int, int] | None = (1000, 50)
 def test_a_case_waits_until_another_has_ended_and_its_wait_is_not_its_own() -> None:
     own, excused = purse(8.5), list[float]()
     first, second = Account(own, {JUDGE: 2, AGAIN: 2}), Account(own, {JUDGE: 2, AGAIN: 2}, excused.append)
-    ask(first, "judge")  # it may still take 1 + 2 × 1.2
+    ask(first, "audit")  # it may still take 1 + 2 × 1.2
     began = threading.Event()
 
     def later() -> None:
-        ask(second, "judge")
+        ask(second, "audit")
         began.set()
 
     thread = threading.Thread(target=later)
@@ -341,11 +341,11 @@ def test_a_case_waits_until_another_has_ended_and_its_wait_is_not_its_own() -> N
 def test_who_waits_is_let_go_when_the_run_is_ended() -> None:
     own, told = purse(8.5), list[str]()
     first, second = Account(own, {JUDGE: 2, AGAIN: 2}), Account(own, {JUDGE: 2, AGAIN: 2})
-    ask(first, "judge")
+    ask(first, "audit")
 
     def waits() -> None:
         try:
-            second.bill("judge")
+            second.bill("audit")
         except CostLimitReached as error:
             told.append(str(error))
 
@@ -354,34 +354,34 @@ def test_who_waits_is_let_go_when_the_run_is_ended() -> None:
     own.patient(False)
     thread.join(30)
     assert told == ["The run is being ended: nothing further is asked."]
-    ask(first, "judge")  # who has begun may end
+    ask(first, "audit")  # who has begun may end
 
 
 def test_before_anything_is_counted_one_goes_ahead_alone_and_estimates_are_corrected() -> None:
     own = purse(10)
     first = Account(own, {JUDGE: 4})
-    ask(first, "judge")  # estimated at 2 each, so 8; the server counts 1 for the first
+    ask(first, "audit")  # estimated at 2 each, so 8; the server counts 1 for the first
     assert own.spent == 1
     second = Account(own, {JUDGE: 6})
-    ask(second, "judge", (1500, 0))  # 1 + 3 + 6 fit; from now on each may take 1.5
+    ask(second, "audit", (1500, 0))  # 1 + 3 + 6 fit; from now on each may take 1.5
     for ended in (first, second):
         ended.close()
     with pytest.raises(CostLimitReached, match="leaves no room"):
-        Account(own, {JUDGE: 6}).bill("judge")
-    larger = Account(own, {Need("judge", 4000): 3})
+        Account(own, {JUDGE: 6}).bill("audit")
+    larger = Account(own, {Need("audit", 4000): 3})
     with pytest.raises(CostLimitReached):  # twice as large as what was counted: 3 each
-        larger.bill("judge")
+        larger.bill("audit")
 
 
 def test_a_reply_that_nobody_counted_is_not_free() -> None:
     own = purse(10)
     account = Account(own, {JUDGE: 2})
-    ask(account, "judge", None)
+    ask(account, "audit", None)
     assert own.spent == 2
     with pytest.raises(CostLimitReached, match="does not say how many tokens"):
-        ask(account, "judge")
+        ask(account, "audit")
     unbounded = purse(None)
-    ask(Account(unbounded, {JUDGE: 1}), "judge", None)
+    ask(Account(unbounded, {JUDGE: 1}), "audit", None)
     assert unbounded.spent == 0
 
 
@@ -391,13 +391,13 @@ def test_cases_side_by_side_never_pass_the_limit_and_never_wait_for_ever(
     cases: list[int], tokens: int, limit: int
 ) -> None:
     """In several threads, whatever a reply takes: all end, and the limit holds."""
-    own, needs = purse(limit), Need("judge", 1000)
+    own, needs = purse(limit), Need("audit", 1000)
 
     def case(questions: int) -> None:
         account = Account(own, {needs: questions})
         try:
             for _ in range(questions):
-                ask(account, "judge", (tokens, 0))
+                ask(account, "audit", (tokens, 0))
         except CostLimitReached:
             pass
         finally:

@@ -88,6 +88,11 @@ def measured(root: Path) -> bool:
     return {row["arm"] for row in scores} >= {"pure", "strict"} and all(float(row["value"]) > 0 for row in scores)
 
 
+def told(root: Path) -> bool:
+    """Is it among what evidence is made with?"""
+    return "glow: true" in (root / "out" / "study.yaml").read_text(encoding="utf-8")
+
+
 def turned(root: Path) -> bool:
     return {row["gamma"] for row in rounds(root, "bright")} == {"0.2"} and mean(root, "fsr+bright") > mean(
         root, "pure-fsr"
@@ -130,6 +135,7 @@ NEW = (
     ),
     NewFile("backends/mine.py", example("backends/mine.py"), ("--set", "families.general.backend=mine"), restored),
     NewFile("auditors/strict.py", example("auditors/strict.py"), ("--arm", "strict"), asked),
+    NewFile("instruments/glow.py", example("instruments/glow.py"), (), told),
     NewFile(
         "ways/halfway.py", example("ways/halfway.py"), ("--arm", "half", "--set", "arms.half.way=halfway"), intervened
     ),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fsrbench.auditors import _lvlm
+from fsrbench.auditors import _preflight
 from fsrbench.cli.app import app
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import SettingsError
@@ -88,7 +88,7 @@ def test_a_dead_port_is_exit_two_and_one_sentence(tmp_path: Path) -> None:
 def test_what_may_pass_does_not_end_the_run(
     tmp_path: Path, step: Step, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(_lvlm, "SOON", 0.3)
+    monkeypatch.setattr(_preflight, "SOON", 0.3)
     with Loopback(step, FINE) as server:
         outcome = run(tmp_path, server.url)
     assert outcome.failures == []

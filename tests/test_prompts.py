@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsrbench.asking import prompts
+from fsrbench.asking import audit, prompts
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import SettingsError
@@ -34,7 +34,7 @@ def offered(family: str, *, deep: bool = True) -> dict[str, Knob]:
 def test_shipped_prompts_are_complete(family: str) -> None:
     prompt = prompts.read(family)
     knobs = offered(family)
-    text = prompt.render(knobs, {}, evidence(niqe=4.5678, lpips=None), 1)
+    text = prompts.render(prompt.text, knobs, {}, evidence(niqe=4.5678, lpips=None), 1)
     assert "$" not in text
     assert re.search(r"never an instruction", text)
     for name, knob in knobs.items():
@@ -52,17 +52,17 @@ def test_shipped_prompts_are_complete(family: str) -> None:
 
 def test_a_new_knob_needs_no_prompt_edit() -> None:
     knobs = {"glow": NEW}
-    text = prompts.read("general").render(knobs, {"glow": 0.5}, evidence(), None)
+    text = prompts.render(prompts.read("general").text, knobs, {"glow": 0.5}, evidence(), None)
     assert "- `glow`: -1 to 2; now 0.5, off at 0.25. Turns up the $glow of ${everything}." in text
     assert '"hints": {"glow": <value or null>}' in text
-    assert prompts.schema(knobs)["properties"]["hints"]["properties"]["glow"]["maximum"] == 2.0
+    assert audit.schema(knobs)["properties"]["hints"]["properties"]["glow"]["maximum"] == 2.0
 
 
 def test_limits_and_no_knobs_are_said() -> None:
     prompt = prompts.read("blind")
-    assert "at most 2 knobs" in prompt.render(offered("blind"), {}, evidence(), 2)
-    assert "as few knobs" in prompt.render(offered("blind"), {}, evidence(), None)
-    assert "nothing can be changed" in prompt.render({}, {}, evidence(), None)
+    assert "at most 2 knobs" in prompts.render(prompt.text, offered("blind"), {}, evidence(), 2)
+    assert "as few knobs" in prompts.render(prompt.text, offered("blind"), {}, evidence(), None)
+    assert "nothing can be changed" in prompts.render(prompt.text, {}, {}, evidence(), None)
 
 
 def test_canonical_places_are_said() -> None:
@@ -92,7 +92,7 @@ def test_an_own_prompt_file_is_used(tmp_path: Path) -> None:
     path = tmp_path / "own.md"
     path.write_text("Cost: $$5. ${knobs} ${answer}", encoding="utf-8")
     prompt = prompts.read("unheard-of", path)
-    assert prompt.render({}, {}, evidence(), None).startswith("Cost: $5. None")
+    assert prompts.render(prompt.text, {}, {}, evidence(), None).startswith("Cost: $5. None")
     other = tmp_path / "other.md"
     other.write_text("Cost: $$6. ${knobs} ${answer}", encoding="utf-8")
     assert prompts.read("x", other).sha256 != prompt.sha256
@@ -121,7 +121,7 @@ def objects(schema: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_schema_is_in_the_strict_subset(family: str) -> None:
     knobs = offered(family)
-    schema = prompts.schema(knobs)
+    schema = audit.schema(knobs)
     assert json.loads(json.dumps(schema)) == schema
     for part in objects(schema):
         assert part["additionalProperties"] is False

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsrbench.asking import prompts, reply
+from fsrbench.asking import audit, reply
 from fsrbench.case import policy
 from fsrbench.core.contracts import Knob
 from fsrbench.core.values import MAX_REASON, TAGS, Audit, Bounds, PolicyLimits, to_json
@@ -19,7 +19,7 @@ KNOBS = {
     "scale": Knob("Switches.", ("blind",), "restore", 4, choices=(2, 4)),
     "only": Knob("One face.", ("prior",), "restore", default=False, choices=(False, True)),
 }
-SCHEMA = prompts.schema(KNOBS)
+SCHEMA = audit.schema(KNOBS)
 GOOD: dict[str, Any] = {
     "score": 72,
     "confidence": 85.5,
@@ -29,8 +29,8 @@ GOOD: dict[str, Any] = {
 }
 
 
-def parse(text: str) -> reply.AuditReply:
-    return reply.parse(text, SCHEMA, Bounds())
+def parse(text: str) -> audit.AuditReply:
+    return audit.parse(text, SCHEMA, Bounds())
 
 
 def changed(**fields: Any) -> str:
@@ -39,7 +39,7 @@ def changed(**fields: Any) -> str:
 
 def test_a_clean_reply_needs_no_repair() -> None:
     said = parse(json.dumps(GOOD))
-    assert said == reply.AuditReply(72.0, 85.5, ("ringing",), {"dehalo": 0.4}, "Halos at the jaw.", ())
+    assert said == audit.AuditReply(72.0, 85.5, ("ringing",), {"dehalo": 0.4}, "Halos at the jaw.", ())
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_what_is_read_and_what_is_kept_have_bounds(reason: str, most: int, longe
         with pytest.raises(
             reply.Unusable, match=rf"{len(text)} characters; the limit is {longest} \(limits\.max_reply"
         ):
-            reply.parse(text, SCHEMA, bounds)
+            audit.parse(text, SCHEMA, bounds)
         return
-    said, whole = reply.parse(text, SCHEMA, bounds), parse(text)
+    said, whole = audit.parse(text, SCHEMA, bounds), parse(text)
     assert len(said.reason) <= most
     assert whole.reason.startswith(said.reason.removesuffix("…"))
     assert (said.reason == whole.reason) == ("shortened reason" not in said.repairs)
@@ -149,7 +149,7 @@ def test_hints_pass_unchecked_but_plain_and_bounded() -> None:
     asked = {"dehalo": 7, "scale": 3, "only": "true", "rm -rf": {"deep": [1]}, "structure": "x" * 500}
     said = parse(changed(hints=asked))
     assert said.hints == {"dehalo": 7, "scale": 3, "only": "true", "rm -rf": '{"deep": [1]}', "structure": "x" * 80}
-    assert len(parse(changed(hints={f"k{i}": i for i in range(100)})).hints) == reply.MAX_HINTS
+    assert len(parse(changed(hints={f"k{i}": i for i in range(100)})).hints) == audit.MAX_HINTS
 
 
 @given(st.text() | st.text(alphabet="{}[]\"':,.0123456789eE-+ \n\\abntruefalsNI`j"))
@@ -174,7 +174,7 @@ def test_no_text_raises_anything_else(text: str) -> None:
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
         max_leaves=12,
     ),
-    st.sampled_from(reply.FIELDS),
+    st.sampled_from(audit.FIELDS),
 )
 def test_no_value_in_any_field_raises_anything_else(value: Any, field: str) -> None:
     try:
@@ -221,15 +221,15 @@ def test_a_thousand_mutated_replies_have_a_recorded_outcome(record_property: Any
         try:
             said = parse(start[:at] + noise + start[at + cut :])
         except reply.Unusable as error:
-            audit = Audit("invalid", reason=str(error), fault=error.fault)
+            made = Audit("invalid", reason=str(error))
         else:
-            audit = Audit("ok", said.score, said.confidence, said.tags, said.hints, said.reason, said.repairs)
-        decision = policy.decide(audit, {}, KNOBS, LIMITS, 1)
+            made = Audit("ok", said.score, said.confidence, said.tags, said.hints, said.reason, said.repairs)
+        decision = policy.decide(made, {}, KNOBS, LIMITS, 1)
         assert decision.why
-        assert audit.status == "ok" or (audit.reason.strip() and decision.action == "stop")
+        assert made.status == "ok" or (made.reason.strip() and decision.action == "stop")
         assert all(value == KNOBS[name].clamp(value) for name, value in decision.applied.items())
-        json.dumps(to_json([audit, decision]), allow_nan=False).encode()
-        ends[audit.status] += 1
+        json.dumps(to_json([made, decision]), allow_nan=False).encode()
+        ends[made.status] += 1
 
     reads()
     assert sum(ends.values()) >= 1000

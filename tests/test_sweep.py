@@ -43,6 +43,7 @@ from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
 from support.loopback import Loopback, Step, says
+from support.questions import bare_tools
 
 pytestmark = pytest.mark.usefixtures("no_plots")
 MACHINE = Machine()
@@ -200,9 +201,9 @@ def test_the_variants_share_one_purse_and_another_policy_asks_the_same(
 def test_a_useless_reply_is_remembered_only_where_that_is_asked_for(tmp_path: Path) -> None:
     sr = images.as_stored(draw_face(64))
     knob = plugins.load("knobs", "dehalo")
-    seen = evidence.Tools(None, None, None, None)(images.resize(sr, 16, 16), sr)
-    text = prompts.read("general").render({"dehalo": knob}, {}, seen, None)
-    question = Question("a", "general", 1, 0, seen, {"dehalo": 0.0}, text, prompts.schema({"dehalo": knob}))
+    seen = bare_tools()(images.resize(sr, 16, 16), sr)
+    brief = prompts.read("general").text
+    question = Question("a", "general", 1, 0, seen, {"dehalo": 0.0}, {"dehalo": knob}, brief)
     for keeps, sent in ((False, 4), (True, 2)):
         with Loopback(says("no")) as server:
             own = {"base_url": server.url, "model": "vlm", "cache": str(tmp_path / str(keeps)), "cache_unusable": keeps}

@@ -30,10 +30,10 @@ from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 
-from fsrbench.asking import reply
+from fsrbench.asking import audit, reply
 from fsrbench.auditors import _wire
-from fsrbench.auditors._exchange import Exchanges
 from fsrbench.auditors._secret import BLOT, WIDTH, Secret
+from fsrbench.auditors._transport import Transport
 from fsrbench.cli import app, console
 from fsrbench.core import foreign, plugins
 from fsrbench.core.contracts import Machine
@@ -98,7 +98,7 @@ def test_a_server_that_never_reads_is_left_at_the_deadline(listener: Any) -> Non
     gone = threading.Event()
     port = listener(lambda _: gone.wait(10) and None)
     began = time.monotonic()
-    client = httpx.Client(transport=cast("Any", Exchanges(httpx, 1_000_000)))
+    client = httpx.Client(transport=cast("Any", Transport(httpx, 1_000_000)))
     with pytest.raises(_wire.Failed, match="no reply"):
         client.post(f"http://127.0.0.1:{port}/", content=bytes(30_000_000), timeout=0.3)
     gone.set()
@@ -107,7 +107,7 @@ def test_a_server_that_never_reads_is_left_at_the_deadline(listener: Any) -> Non
 
 def test_raw_bytes_are_counted_wherever_they_come(listener: Any) -> None:
     port = listener(endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 20_000))
-    client = httpx.Client(transport=cast("Any", Exchanges(httpx, 50_000)))
+    client = httpx.Client(transport=cast("Any", Transport(httpx, 50_000)))
     with pytest.raises(_wire.Failed, match="50,000 bytes"):
         client.get(f"http://127.0.0.1:{port}/", timeout=20)
 
@@ -300,7 +300,7 @@ def test_a_key_of_ordinary_words_costs_no_audit(monkeypatch: pytest.MonkeyPatch,
         first, second = (ask(server.url, cache=str(tmp_path)) for _ in range(2))
     assert first.audit == second.audit.__class__(**{**_fields(second.audit), "usage": first.audit.usage})
     assert (first.audit.status, first.audit.score, first.audit.confidence) == ("ok", 72, 85)
-    assert first.exchange["prompt"] == question().prompt
+    assert first.exchange["prompt"] == audit.task(question()).prompt
     assert first.exchange["replies"][0]["text"].count(BLOT) == 1
     assert len(server.requests) == 2, "what reads differently without the key is not remembered"
 
@@ -471,7 +471,7 @@ def test_any_reply_is_read_or_a_sentence(body: bytes, status: int, location: str
 @given(st.text() | JSON.map(json.dumps) | JSON.map(lambda value: json.dumps({**GOOD, "hints": value, "reason": value})))
 def test_any_words_of_a_model_are_fields_or_unusable(text: str) -> None:
     try:
-        said = reply.parse(text, question_schema(), Bounds())
+        said = audit.parse(text, question_schema(), Bounds())
     except reply.Unusable:
         return
     assert said.reason.isprintable()
@@ -489,7 +489,7 @@ def test_a_parser_that_fails_is_a_failed_reply(monkeypatch: pytest.MonkeyPatch) 
     with Loopback(good) as server, pytest.raises(AuditorUnreachable, match=r"could not be read \(OverflowError\)"):
         ask(server.url)
     monkeypatch.undo()
-    monkeypatch.setattr(reply, "parse", broken)
+    monkeypatch.setattr(audit, "parse", broken)
     with Loopback(good) as server:
         said = ask(server.url).audit
     assert (said.status, said.reason) == ("invalid", "unusable: it could not be read (OverflowError)")

@@ -12,7 +12,7 @@ scale for all of them.
 `--remedies` prints what turning each knob, by which the auditor answers a tag, does to its planted artifact and to
 the distance from the clean picture. `--grids` prints the AUC of blockiness for every place where JPEG's grid may begin.
 
-The second prints the constants of `artifacts.py` and `evidence.py` that say what clean pictures show; never use the
+The second prints the constants of `artifacts.py` and `agreement.py` that say what clean pictures show; never use the
 same faces for both.
 """
 
@@ -33,11 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsrbench.auditors import heuristic
-from fsrbench.case import evidence
 from fsrbench.core import plugins
 from fsrbench.core.values import Evidence, Image, Question, derive_seed
 from fsrbench.files import atomic
-from fsrbench.imaging import artifacts, images, luma
+from fsrbench.imaging import agreement, artifacts, images, luma
 from fsrbench.recipes import _stages
 
 SIZE, SCALE = 512, 4
@@ -164,8 +163,7 @@ def auc(spoilt: Sequence[float], clean: Sequence[float]) -> float:
 
 def ask(sr: Image, lr: Image) -> tuple[Mapping[str, float], tuple[str, ...]]:
     """What the auditor measured, and the tags that it gave."""
-    schema: dict[str, Any] = {"properties": {"hints": {"properties": {}}}}
-    answer = heuristic.audit(Question("case", "general", 1, 0, Evidence(lr, sr, (), "", {}), {}, "", schema))
+    answer = heuristic.audit(Question("case", "general", 1, 0, Evidence(lr, sr, (), "", {}), {}, {}))
     return answer.exchange["measured"], answer.audit.tags
 
 
@@ -348,8 +346,8 @@ def noise_constants(faces: Path) -> str:
             for seed in range(3):
                 drawn = recipe.draw(np.random.default_rng(derive_seed(seed, "degrade", case)))
                 lr = images.as_stored(recipe.apply(photo, drawn, SCALE))
-                left.append(evidence.difference(lr, images.resize(photo, lr.shape[1], lr.shape[0])))
-                noise.append(evidence.median_residual(lr))
+                left.append(agreement.difference(lr, images.resize(photo, lr.shape[1], lr.shape[0])))
+                noise.append(agreement.median_residual(lr))
 
     def misfit(logs: NDArray[Any]) -> NDArray[Any]:
         floor, share = np.exp(logs)

@@ -1,4 +1,4 @@
-"""The blind choice between two restorations: what is sent, and what a reply must look like.
+"""The blind choice between two restorations, as a task: what is sent, and the strict reading of the reply.
 
 The prompt is one for all families, since nothing can be turned here. Which of the two is the candidate is
 known to the caller alone, who asks twice, with the order changed.
@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import cache
 from string import Template
-from typing import Any
+from typing import Any, Literal, TypeAlias, cast
 
+from fsrbench.asking import prompts, reply
 from fsrbench.asking.prompts import picture_labels, restoration_labels
+from fsrbench.asking.task import Labelled, Task
 from fsrbench.core.plugins import shipped
-from fsrbench.core.values import Comparison, Evidence
+from fsrbench.core.values import Bounds, Comparison, Evidence
 
+FIELDS = ("preferred", "confidence", "reason")
+Preferred: TypeAlias = Literal["first", "second", "neither"]
 PREFERENCES = ("first", "second", "neither")
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -30,13 +35,41 @@ SCHEMA: dict[str, Any] = {
 """JSON schema of a reply."""
 
 
-def ask(case: str, family: str, order: int, seed: int, first: Evidence, second: Evidence) -> Comparison:
-    """The question, in one of its two orders."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The checked fields of a reply to a comparison."""
+
+    preferred: Preferred
+    """Which one."""
+    confidence: float
+    """0–100."""
+    reason: str
+    """One line, as long as the bounds allow."""
+    repairs: tuple[str, ...]
+    """What was mended, dropped or shortened."""
+
+
+def task(comparison: Comparison) -> Task[Choice]:
+    """The question in text, with the pictures of both."""
+    first, second = comparison.first, comparison.second
+    told = labels(first, second)
+    images = [first.lr, *(one.image for both in (first, second) for one in prompts.pictures(both)[1:])]
     filled = {
-        "pictures": "\n".join(f"{i}. {label}" for i, label in enumerate(labels(first, second), start=1)),
+        "pictures": prompts.listed(told),
         "answer": json.dumps({"preferred": "first | second | neither", "confidence": "0–100", "reason": "…"}, indent=2),
     }
-    return Comparison(case, family, order, seed, first, second, Template(_text()).substitute(filled), SCHEMA)
+    return Task(
+        kind="comparison",
+        family=comparison.family,
+        case=comparison.case,
+        prompt=Template(_text()).substitute(filled),
+        pictures=tuple(Labelled(label, image) for label, image in zip(told, images, strict=True)),
+        schema=SCHEMA,
+        read=parse,
+        words=("reason", "repairs"),
+        turn=comparison.order,
+        seed=comparison.seed,
+    )
 
 
 def sha256() -> str:
@@ -56,3 +89,17 @@ def labels(first: Evidence, second: Evidence) -> tuple[str, ...]:
         *restoration_labels(first, "FIRST", "one of the two", "FIRST PATCH"),
         *restoration_labels(second, "SECOND", "one of the two", "SECOND PATCH"),
     )
+
+
+def parse(text: str, bounds: Bounds) -> Choice:
+    """Read one reply."""
+    fields, repairs = reply.fields(text, FIELDS, bounds)
+    said = fields["preferred"]
+    preferred = said.strip().lower() if isinstance(said, str) else said
+    if preferred not in PREFERENCES:
+        raise reply.Unusable("preferred is not first, second or neither")
+    if preferred != said:
+        repairs.append("letter case")
+    confidence = reply.percent("confidence", fields["confidence"], repairs)
+    reason = reply.reason(fields["reason"], repairs, bounds)
+    return Choice(cast("Preferred", preferred), confidence, reason, tuple(dict.fromkeys(repairs)))

@@ -1,25 +1,25 @@
-"""What an auditor is asked: a family's prompt file, filled with its knobs and measured numbers, and a reply's schema.
+"""What an auditor is told: a family's prompt file, filled with its knobs and measured numbers.
 
-A prompt file is Markdown with `${name}` placeholders. What a knob is, its bounds and where it stands come
-from the knob's own file, so that a new knob needs no edit here or there. What the pictures are and in which
-order they are sent is `picture_labels`, used by the prompt and by whoever sends them.
+A prompt file is Markdown with `${name}` placeholders. What a knob is, its bounds and where it stands come from the
+knob's own file, and what a number means from its instrument's, so that a new one needs no edit here or there. What the
+pictures are and in which order they are sent is `picture_labels`, used by the prompt and by whoever sends them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any
 
+from fsrbench.asking.task import Labelled
 from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.near import near
 from fsrbench.core.plugins import shipped
-from fsrbench.core.values import MAX_REASON, TAGS, Evidence, Knobs, KnobValue
+from fsrbench.core.values import MAX_REASON, TAGS, Evidence, Image, Knobs, KnobValue
 from fsrbench.files import atomic
 
 MAX_PROMPT = 100_000
@@ -35,24 +35,6 @@ PLACEHOLDERS = {
 """What a prompt file may hold, and what is put there."""
 REQUIRED = ("knobs", "answer")
 """Without these an auditor cannot answer usably."""
-
-QA_MEANING = {
-    "niqe": "NIQE, unnaturalness of local statistics; lower is better, 3–6 is usual for a face, above 8 is not",
-    "consistency": "PSNR in dB of the shrunk restoration against the input; blur and noise of the input keep it low "
-    "for a perfect restoration too, so go by consistency_shortfall",
-    "consistency_shortfall": "dB by which that agreement is below what the input's own blur and noise explain; below 4 "
-    "as faithful as a clean photograph, above 6 poor: it shows something else than the input",
-    "identity": "likeness of the face to the enlarged input, -1 to 1; low for any method where the input is poor",
-    "lpips": "perceptual distance to the enlarged input, 0 to 1; good restorations differ too, so mind only extremes",
-    "blockiness": "strength of 8×8 block edges; below 0.15 none, 0.15 to 0.5 faint, above 1 strong",
-    "ringing": "steepness of a cut in the spectrum; below 1.2 natural, above 2 edges ring",
-    "oversharpening": "fine detail and overshoot; below 0 soft, 0.3 to 1 a sharp photograph, above 1.2 overdone",
-    "color_shift": "colour difference to the input; below 1.4 none, above 2 visible",
-    "noise": "estimated noise of the restoration, standard deviation on the 0–255 scale",
-    "input_blockiness": "strength of 8×8 block edges in the input; below 0.15 none, above 0.5 clear",
-    "input_noise": "estimated noise of the input, standard deviation on the 0–255 scale",
-}
-"""How each known number is explained; others are given by name alone."""
 
 PATCH_MEANING = {
     "left_eye": "the eye on the left of the picture",
@@ -71,18 +53,6 @@ class Prompt:
     """The file as it is, placeholders unfilled."""
     sha256: str
     """Hash of the file's text: what a run records and a cache keys on."""
-
-    def render(self, knobs: Mapping[str, Knob], current: Knobs, evidence: Evidence, max_changes: int | None) -> str:
-        """The text to send for one question."""
-        filled = {
-            "pictures": "\n".join(f"{i}. {label}" for i, label in enumerate(picture_labels(evidence), start=1)),
-            "qa": _qa(evidence.qa),
-            "knobs": _knobs(knobs, current),
-            "limit": _limit(max_changes, len(knobs)),
-            "tags": ", ".join(f"`{tag}`" for tag in TAGS),
-            "answer": _answer(knobs),
-        }
-        return Template(self.text).substitute(filled).strip() + "\n"
 
 
 def read(family: str, path: Path | None = None) -> Prompt:
@@ -117,12 +87,22 @@ def read(family: str, path: Path | None = None) -> Prompt:
     return Prompt(text, hashlib.sha256(text.encode()).hexdigest())
 
 
+def pictures(evidence: Evidence) -> tuple[Labelled, ...]:
+    """What is sent of the evidence, in its order."""
+    shown = (evidence.lr, evidence.sr, *(patch.image for patch in evidence.patches))
+    return tuple(Labelled(label, image) for label, image in zip(picture_labels(evidence), shown, strict=True))
+
+
 def picture_labels(evidence: Evidence) -> tuple[str, ...]:
     """One line for each picture, in the order in which they are sent: input, restoration, patches."""
     return (
         f"INPUT ({_size(evidence.lr)}): the degraded picture that was restored",
         *restoration_labels(evidence, "RESTORATION", "the picture to judge", "PATCH"),
     )
+
+
+def _size(picture: Image) -> str:
+    return f"{picture.shape[1]}×{picture.shape[0]}"
 
 
 def restoration_labels(evidence: Evidence, name: str, meaning: str, patches: str) -> tuple[str, ...]:
@@ -139,52 +119,24 @@ def restoration_labels(evidence: Evidence, name: str, meaning: str, patches: str
     )
 
 
-def _size(picture: Any) -> str:
-    return f"{picture.shape[1]}×{picture.shape[0]}"
-
-
-def schema(knobs: Mapping[str, Knob]) -> dict[str, Any]:
-    """JSON schema of a valid reply, in the subset that strict structured output takes.
-
-    That subset wants every property required; a knob that is to stay gets null. It takes no length of
-    strings, so the reason's limit is said in words and held when the reply is read.
-    """
-    return _object(
-        score=_number(0, 100, "Quality of the restoration, 100 is best."),
-        confidence=_number(0, 100, "How sure you are of score, tags and hints."),
-        tags={
-            "type": "array",
-            "items": {"type": "string", "enum": list(TAGS)},
-            "description": "Artifacts that are visible in the restoration.",
-        },
-        hints={
-            **_object(**{name: _hint(knob) for name, knob in knobs.items()}),
-            "description": "New value for a knob, null where it should stay.",
-        },
-        reason={"type": "string", "description": f"What was seen and where, at most {MAX_REASON} characters."},
-    )
-
-
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
+def render(
+    template: str, knobs: Mapping[str, Knob], current: Knobs, evidence: Evidence, max_changes: int | None
+) -> str:
+    """A prompt file's text, filled in for one question."""
+    filled = {
+        "pictures": listed(picture_labels(evidence)),
+        "qa": _qa(evidence),
+        "knobs": _knobs(knobs, current),
+        "limit": _limit(max_changes, len(knobs)),
+        "tags": ", ".join(f"`{tag}`" for tag in TAGS),
+        "answer": _answer(knobs),
     }
+    return Template(template).substitute(filled).strip() + "\n"
 
 
-def _number(low: float, high: float, description: str) -> dict[str, Any]:
-    return {"type": "number", "minimum": low, "maximum": high, "description": description}
-
-
-def _hint(knob: Knob) -> dict[str, Any]:
-    """A knob's values, or null."""
-    if knob.choices and isinstance(knob.default, bool):
-        return {"type": ["boolean", "null"], "description": knob.meaning}
-    if knob.choices:
-        return {"type": ["number", "null"], "enum": [*knob.choices, None], "description": knob.meaning}
-    return {"type": ["number", "null"], "minimum": knob.low, "maximum": knob.high, "description": knob.meaning}
+def listed(labels: Sequence[str]) -> str:
+    """The pictures, one a line, by their numbers."""
+    return "\n".join(f"{number}. {label}" for number, label in enumerate(labels, start=1))
 
 
 # ------------------------------------------------------------------ filling in
@@ -218,13 +170,13 @@ def _limit(max_changes: int | None, offered: int) -> str:
     return f"Change at most {max_changes} knobs: hints beyond these are ignored."
 
 
-def _qa(qa: Mapping[str, float | None]) -> str:
-    if not qa:
+def _qa(evidence: Evidence) -> str:
+    if not evidence.qa:
         return "Nothing was measured."
     lines = []
-    for name, value in qa.items():
+    for name, value in evidence.qa.items():
         number = "not measured here" if value is None else f"{value:.3g}"
-        meaning = f" ({QA_MEANING[name]})" if name in QA_MEANING else ""
+        meaning = f" ({evidence.meanings[name]})" if name in evidence.meanings else ""
         lines.append(f"- {name}: {number}{meaning}")
     return "\n".join(lines)
 

@@ -1,8 +1,8 @@
 """Reads an auditor's reply: text in, checked fields out, or one sentence on why it cannot be used.
 
 The reply is data from outside. It is parsed as JSON and nothing else; what is repaired is in REPAIRS, each
-named in the record; what is superfluous is dropped and recorded; all else is `Unusable`. Whether a hint is
-allowed, and what it is clamped to, is the policy's business: here a hint is a name and a plain value.
+named in the record; what is superfluous is dropped and recorded; all else is `Unusable`. Here stands what all kinds of
+question share; which fields a kind has is in its own file.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias, cast
+from typing import Any, ClassVar
 
 from fsrbench.core import foreign
-from fsrbench.core.values import TAGS, Bounds, Fault
+from fsrbench.core.values import Bounds, Fault
 
 MAX_DEPTH = 8
 """Nesting of braces and brackets; a valid reply has two."""
-MAX_HINTS = 32
-"""Hints that are kept."""
+MAX_NAMED = 32
+"""Superfluous things that are named in a record."""
 MAX_TEXT = 80
 """Characters kept of a name or of a value that is no number."""
 
@@ -37,9 +37,15 @@ REPAIRS = (
 )
 """All that is ever mended. Other entries in a record begin with `dropped` or `shortened`: nothing was guessed."""
 
-FIELDS = ("score", "confidence", "tags", "hints", "reason")
-CHOICE_FIELDS = ("preferred", "confidence", "reason")
-Preferred: TypeAlias = Literal["first", "second", "neither"]
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a reply cannot be used."""
+
+    fault: Fault
+    """What is wrong with it."""
+    told: str
+    """The same in words, with what else is known; kept in the record."""
 
 
 class Unusable(ValueError):
@@ -55,85 +61,30 @@ class NotJson(Unusable):
     fault = "not JSON"
 
 
-@dataclass(frozen=True, slots=True)
-class AuditReply:
-    """The checked fields of a reply."""
-
-    score: float
-    """0–100."""
-    confidence: float
-    """0–100."""
-    tags: tuple[str, ...]
-    """Out of TAGS, each once."""
-    hints: dict[str, Any]
-    """Knob name → number, flag or short text, as asked; null hints are left out."""
-    reason: str
-    """One line, as long as the bounds allow."""
-    repairs: tuple[str, ...]
-    """What was mended, dropped or shortened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The checked fields of a reply to a comparison."""
-
-    preferred: Preferred
-    """Which one."""
-    confidence: float
-    """0–100."""
-    reason: str
-    """One line, as long as the bounds allow."""
-    repairs: tuple[str, ...]
-    """What was mended, dropped or shortened."""
-
-
-def parse(text: str, schema: Mapping[str, Any], bounds: Bounds) -> AuditReply:
-    """Read one reply. `schema` is the question's; it says which hints are numbers."""
-    fields, repairs = _fields(text, FIELDS, bounds)
-    score, confidence = (_percent(name, fields[name], repairs) for name in ("score", "confidence"))
-    tags = _tags(fields["tags"], repairs)
-    hints = _hints(fields["hints"], schema, repairs)
-    reason = _reason(fields["reason"], repairs, bounds)
-    return AuditReply(score, confidence, tags, hints, reason, tuple(dict.fromkeys(repairs)))
-
-
-def parse_choice(text: str, schema: Mapping[str, Any], bounds: Bounds) -> Choice:
-    """Read one reply to a comparison; `schema` says what may be preferred."""
-    fields, repairs = _fields(text, CHOICE_FIELDS, bounds)
-    said = fields["preferred"]
-    preferred = said.strip().lower() if isinstance(said, str) else said
-    if preferred not in schema["properties"]["preferred"]["enum"]:
-        raise Unusable("preferred is not first, second or neither")
-    if preferred != said:
-        repairs.append("letter case")
-    confidence = _percent("confidence", fields["confidence"], repairs)
-    reason = _reason(fields["reason"], repairs, bounds)
-    return Choice(cast("Preferred", preferred), confidence, reason, tuple(dict.fromkeys(repairs)))
-
-
-def _fields(text: str, wanted: tuple[str, ...], bounds: Bounds) -> tuple[dict[str, Any], list[str]]:
+def fields(text: str, wanted: Sequence[str], bounds: Bounds) -> tuple[dict[str, Any], list[str]]:
     """The fields of the one object in the text, none of those wanted missing, and what was mended or dropped."""
     if len(text) > bounds.max_reply:
         raise Unusable(f"the reply has {len(text):,} characters; the limit is {bounds.max_reply:,} (limits.max_reply)")
     if not text.strip():
         raise Unusable("the reply is empty")
     repairs: list[str] = []
-    fields = _find_object(text, repairs)
-    absent = [name for name in wanted if name not in fields]
+    found = _find_object(text, repairs)
+    absent = [name for name in wanted if name not in found]
     if absent:
         raise Unusable(f"the object has no {' and no '.join(absent)}")
-    repairs += [f"dropped field {_clean(name, MAX_TEXT)!r}" for name in fields if name not in wanted][:MAX_HINTS]
-    return fields, repairs
+    repairs += [f"dropped field {clean(name, MAX_TEXT)!r}" for name in found if name not in wanted][:MAX_NAMED]
+    return found, repairs
 
 
-def _reason(value: Any, repairs: list[str], bounds: Bounds) -> str:
+def reason(value: Any, repairs: list[str], bounds: Bounds) -> str:
+    """One line, as long as the bounds allow."""
     if not isinstance(value, str):
         raise Unusable("reason is not a text")
-    reason = _clean(value, bounds.max_reply)
-    if len(reason) > bounds.max_reason:
-        reason = reason[: bounds.max_reason - 1].rstrip() + "…"
+    said = clean(value, bounds.max_reply)
+    if len(said) > bounds.max_reason:
+        said = said[: bounds.max_reason - 1].rstrip() + "…"
         repairs.append("shortened reason")
-    return reason
+    return said
 
 
 # ---------------------------------------------------------- finding the object
@@ -258,7 +209,7 @@ def _load(text: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, value in items:
             if name in found:
-                raise Unusable(f"it names {_clean(name, MAX_TEXT)!r} more than once")
+                raise Unusable(f"it names {clean(name, MAX_TEXT)!r} more than once")
             found[name] = value
         return found
 
@@ -280,10 +231,10 @@ def _load(text: str) -> dict[str, Any]:
 # ------------------------------------------------------------ checking fields
 
 _OUT_OF = re.compile(r"\s*(-?\d{1,6}(?:\.\d{1,12})?)\s*(?:/|out of)\s*(100|10|1)(?:\.0)?\s*", re.IGNORECASE)
-_NUMBER = re.compile(r"\s*[-+]?\d{1,15}(?:\.\d{1,15})?(?:[eE][-+]?\d{1,3})?\s*")
+NUMBER = re.compile(r"\s*[-+]?\d{1,15}(?:\.\d{1,15})?(?:[eE][-+]?\d{1,3})?\s*")
 
 
-def _percent(name: str, value: Any, repairs: list[str]) -> float:
+def percent(name: str, value: Any, repairs: list[str]) -> float:
     """A number from 0 to 100; out of 10 or 1 only where the text says so itself."""
     if isinstance(value, str):
         said = _OUT_OF.fullmatch(value[:MAX_TEXT])
@@ -291,7 +242,7 @@ def _percent(name: str, value: Any, repairs: list[str]) -> float:
             whole = int(said[2])
             repairs.append(f"score out of {whole}")
             value = round(float(said[1]) * 100 / whole, 6)
-        elif _NUMBER.fullmatch(value[:MAX_TEXT]):
+        elif NUMBER.fullmatch(value[:MAX_TEXT]):
             repairs.append("number as string")
             value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -301,40 +252,7 @@ def _percent(name: str, value: Any, repairs: list[str]) -> float:
     return float(value)
 
 
-def _tags(value: Any, repairs: list[str]) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
-        raise Unusable("tags is not a list of texts")
-    unknown = [tag for tag in value if tag not in TAGS]
-    repairs += [f"dropped tag {_clean(tag, MAX_TEXT)!r}" for tag in unknown[:MAX_HINTS]]
-    return tuple(dict.fromkeys(tag for tag in value if tag in TAGS))
-
-
-def _hints(value: Any, schema: Mapping[str, Any], repairs: list[str]) -> dict[str, Any]:
-    """Names with plain values, in the order of the reply."""
-    if not isinstance(value, dict):
-        raise Unusable("hints is not an object")
-    offered = schema["properties"]["hints"]["properties"]
-    hints: dict[str, Any] = {}
-    for raw, asked in value.items():
-        name = _clean(raw, MAX_TEXT)
-        if asked is None:
-            continue
-        if len(hints) >= MAX_HINTS:
-            repairs.append(f"dropped hints after the first {MAX_HINTS}")
-            break
-        if isinstance(asked, str):
-            if "number" in offered.get(name, {}).get("type", ()) and _NUMBER.fullmatch(asked[:MAX_TEXT]):
-                repairs.append("number as string")
-                asked = float(asked)
-            else:
-                asked = _clean(asked, MAX_TEXT)
-        elif isinstance(asked, dict | list):
-            asked = _clean(json.dumps(asked), MAX_TEXT)
-        hints[name] = asked
-    return hints
-
-
-def _clean(text: str, limit: int) -> str:
+def clean(text: str, limit: int) -> str:
     """One printable line: no control or direction characters, no halves of surrogate pairs, cut at the limit."""
     printable = "".join(char for char in text if char.isspace() or foreign.printable(char))
     return " ".join(printable.split())[:limit]

@@ -22,7 +22,7 @@ from fsrbench.auditors._wire import Completion
 from fsrbench.core import foreign
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.values import Usage, to_json
-from fsrbench.files import atomic
+from fsrbench.files import atomic, jsonfile
 
 FORMAT = 1
 """Version of entries and keys."""
@@ -42,12 +42,12 @@ class Cache:
         """The completions that this question once led to; none where it was not asked."""
         key = _hash(asked)
         try:
-            entry = json.loads(atomic.read_bytes(self._path(key), MAX_BYTES))
+            entry = jsonfile.parse(atomic.read_bytes(self._path(key), MAX_BYTES))
             stored = entry["completions"]
             if (entry["format"], entry["key"], entry["sha256"]) != (FORMAT, key, _hash(stored)):
                 return []
             return [_completion(fields) for fields in stored]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             return []
 
     def keep(self, asked: Mapping[str, Any], completions: Sequence[Completion]) -> None:

@@ -2,7 +2,7 @@
 
 Bounds the requests in flight and the money spent, retries with jitter, honours Retry-After, finds out once which
 reply format and parameters the server takes, and blots the key out of what is told. Time and size of one exchange are
-bounded in `_exchange.py`; what is asked and what the reply means is left to the auditor.
+bounded in `_transport.py`; what is asked and what the reply means is left to the auditor.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from fsrbench.auditors._exchange import Exchanges
 from fsrbench.auditors._limiter import Limiter, NoTurn
 from fsrbench.auditors._patience import Patience
 from fsrbench.auditors._purse import Bill, Purse
 from fsrbench.auditors._secret import Secret
+from fsrbench.auditors._transport import Transport
 from fsrbench.auditors._wire import Completion, Failed, Refused, completion, from_status, parse_body, tokens
 from fsrbench.core import foreign
 from fsrbench.core.errors import AuditorUnreachable
@@ -36,6 +36,8 @@ SENTENCE = 300
 """Characters of a server's own words in a sentence."""
 LOOKED_AT = 10_000
 """Characters in which the key is looked for before that: it may lie across the place where they are cut."""
+SCHEMA = "audit"
+"""What the schema of a reply is called, whatever the question: it is sent, and so stays as it was."""
 FORMATS = ("json_schema", "json_object", "text")
 """From the strictest reply format to none."""
 
@@ -120,7 +122,7 @@ class Chat:
             base_url=server.base_url,
             max_retries=0,
             http_client=library.Client(
-                transport=Exchanges(library, server.max_body),
+                transport=Transport(library, server.max_body),
                 headers={"Accept-Encoding": "identity"},
                 follow_redirects=False,
             ),
@@ -226,7 +228,7 @@ class Chat:
         }
         options = {name: value for name, value in options.items() if name not in dialect.left_out}
         if dialect.format == "json_schema":
-            strict = {"name": "audit", "strict": True, "schema": dict(schema)}
+            strict = {"name": SCHEMA, "strict": True, "schema": dict(schema)}
             options["response_format"] = {"type": "json_schema", "json_schema": strict}
         elif dialect.format == "json_object":
             options["response_format"] = {"type": "json_object"}

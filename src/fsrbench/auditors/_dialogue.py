@@ -1,27 +1,33 @@
-"""One question to a chat server: asked, read, asked once more where the reply cannot be used, and remembered.
+"""One task for a chat server: asked, read, asked once more where the reply cannot be used, paid and remembered.
 
-What is asked and how a reply is read comes from `_lvlm.py`; how a server is talked to is in `_chat.py`.
+What is asked and how a reply is read is the task's (`asking/task.py`): no kind is known here by name. How a server is
+talked to is in `_chat.py`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, cast
 
 from fsrbench.asking import reply
+from fsrbench.asking.reply import Problem
+from fsrbench.asking.task import Exchange, Said, Task
 from fsrbench.auditors._cache import Cache, Ledger, usage
 from fsrbench.auditors._chat import Chat
-from fsrbench.auditors._purse import Account, Bill
+from fsrbench.auditors._price import estimate
+from fsrbench.auditors._purse import Account, Bill, Need
 from fsrbench.auditors._wire import Completion
 from fsrbench.core import foreign
 from fsrbench.core.errors import AuditorUnreachable
-from fsrbench.core.values import Bounds, Fault, Usage
+from fsrbench.core.values import Bounds, Usage
+from fsrbench.imaging import images
 
-T = TypeVar("T")
 QUOTED = 4000
 """Characters of an unusable reply that are shown to the model again."""
 PROBLEM = 320
@@ -30,33 +36,9 @@ NAME = 200
 """Characters that are kept of the model and of why it stopped, as the server names them."""
 BEYOND = 8000
 """Characters behind those that are kept in which a key is looked for too: none is longer in any disguise."""
-WORDS = ("hints", "reason", "repairs")
-"""Fields of a reply that hold words of the model's own."""
 REQUEST = 250
 """Tokens, at most, of the words that say what is wrong with it."""
 NUMBERS = {3: "three", 5: "five"}
-
-
-@dataclass(frozen=True, slots=True)
-class Understood(Generic[T]):
-    """What one reply says."""
-
-    said: T | None
-    """Its fields; None where it could not be used."""
-    problem: str
-    """Why it could not be used; empty where it could."""
-    fault: Fault | None
-    """What was wrong with it; None where it could be used."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked(Understood[T]):
-    """What one question led to: what its last reply says."""
-
-    replies: list[dict[str, Any]]
-    """Every reply, JSON-ready, for the record."""
-    usage: Usage
-    """What it cost; nothing, where it was remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,53 +56,89 @@ class Dialogue:
     account: Account | None = None
     """What the case may still ask; None where none is begun."""
 
-    def ask(
-        self,
-        kind: str,
-        content: list[dict[str, Any]],
-        schema: Mapping[str, Any],
-        read: Callable[[str, Mapping[str, Any]], T],
-        seed: int,
-        repeat: int,
-        until: float,
-    ) -> Asked[T]:
+    @contextmanager
+    def reserving(
+        self, most: Sequence[tuple[Task[Any], int]], kept: Path | None, excuse: Callable[[float], None]
+    ) -> Iterator[Dialogue]:
+        """This one for a case that asks each task at most so often; every one of which may need a repair."""
+        needs: dict[str, tuple[int, int]] = {}
+        for task, number in most:
+            tokens, others = needs.get(task.kind, (0, 0))
+            needs[task.kind] = max(tokens, tokens_of(task)), others + number
+        first = {Need(kind, tokens): number for kind, (tokens, number) in needs.items()}
+        longer = repairing(self.chat.server.max_tokens)
+        repairs = {Need(again(one.kind), one.estimate + longer, one): number for one, number in first.items()}
+        account = Account(self.chat.purse, {**first, **repairs}, excuse)
+        try:
+            yield dataclasses.replace(self, ledger=Ledger(kept), account=account)
+        finally:
+            account.close()
+
+    def until(self) -> float:
+        """When a question that is begun now is given up; what is waited for money from now on comes on top of it."""
+        return time.monotonic() + self.chat.server.deadline - (self.account.waited if self.account else 0.0)
+
+    def ask(self, task: Task[Said], seed: int, repeat: int, until: float) -> Exchange[Said]:
         """Ask; where the reply cannot be used, say why and ask once more. `repeat` tells equal questions apart.
 
         What the case has paid for before is not asked again, and is recorded as it was when it came. Where nothing
         comes back, the error has the replies that did.
         """
-        account, kinds = self.account, (kind, again(kind))
-        if account is None:
-            raise TypeError("no case was begun")
-        asked = self._everything(content, schema, seed, repeat)
+        account, kinds = self.account, (task.kind, again(task.kind))
+        if account is None or not account.knows(task.kind):
+            raise TypeError(f"no {task.kind} was reserved")
+        content = _content(task)
+        asked = self._everything(content, task.schema, seed, repeat)
         entry, completions = self.ledger.open(asked)
         remembered = self.cache.find(asked) if self.cache and not completions else []
-        found = [self._understood(completion, schema, read) for completion in completions or remembered]
+        found = [self._understood(completion, task) for completion in completions or remembered]
         for name, one in zip(kinds, completions or remembered, strict=False):
             account.known(name, one.prompt_tokens, one.completion_tokens)
-        if remembered and self._worth_keeping(found[-1].said):
+        if remembered and self._worth_keeping(found[-1]):
             account.spare(*kinds)
-            return _asked(found[-1], self._records(remembered, found, cached=True), Usage(cost=0.0))
+            return self._exchange(task, seed, remembered, found, cached=True)
         found = found[: len(completions)]
         account.spare(*kinds[: len(completions)])
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         while not _is_over(found):
-            if found:
-                messages += _request_to_repair(completions[-1], found[-1].problem, schema)
+            if found and isinstance(last := found[-1], Problem):
+                messages += _request_to_repair(completions[-1], last, task.schema)
             try:
                 bill = account.bill(kinds[len(found)])
-                completion = self.chat.ask(messages, schema, seed, until + account.waited, bill)
+                completion = self.chat.ask(messages, task.schema, seed, until + account.waited, bill)
             except AuditorUnreachable as error:
                 replies = self._records(completions, found, cached=False)
                 raise AuditorUnreachable(str(error), replies, cure=error.cure) from None
             completions.append(self._scrubbed(completion))
             self.ledger.keep(entry, completions)
-            found.append(self._understood(completion, schema, read))
+            found.append(self._understood(completion, task))
         account.spare(*kinds[len(found) :])
-        said = found[-1].said
-        if self.cache and self._worth_keeping(said) and self._understood(completions[-1], schema, read).said == said:
+        said = found[-1]
+        if self.cache and self._worth_keeping(said) and _alike(self._understood(completions[-1], task), said):
             self.cache.keep(asked, completions)  # what reads differently without the key would be another reply
-        return _asked(found[-1], self._records(completions, found, cached=False), usage(completions))
+        return self._exchange(task, seed, completions, found, cached=False)
+
+    def _exchange(
+        self,
+        task: Task[Said],
+        seed: int,
+        completions: Sequence[Completion],
+        found: Sequence[Said | Problem],
+        *,
+        cached: bool,
+    ) -> Exchange[Said]:
+        """What came of it, from the last reply."""
+        last = found[-1]
+        said, problem = (None, last) if isinstance(last, Problem) else (last, None)
+        took = Usage(cost=0.0) if cached else usage(completions)
+        replies = tuple(self._records(completions, found, cached=cached))
+        return Exchange(task.asked(), self._whom(seed), said, problem, replies, took)
+
+    def _whom(self, seed: int) -> dict[str, Any]:
+        """Who is asked and how it is sampled, for the record."""
+        server = self.chat.server
+        sampling = {"temperature": server.temperature, "seed": seed, "max_tokens": server.max_tokens}
+        return {"auditor": "openai", "server": server.shown, "model": server.model, "sampling": sampling}
 
     def _everything(
         self, content: list[dict[str, Any]], schema: Mapping[str, Any], seed: int, repeat: int
@@ -135,35 +153,31 @@ class Dialogue:
             "schema": schema,
         }
 
-    def preflight(
-        self, content: list[dict[str, Any]], schema: Mapping[str, Any], seconds: float, bill: Bill, kept: Path | None
-    ) -> Completion | None:
+    def preflight(self, task: Task[Any], seconds: float, bill: Bill, kept: Path | None) -> Completion | None:
         """One question that must be answered soon, and only once: None where the cache has its answer."""
-        server = self.chat.server
-        asked = {"base_url": server.base_url, "model": server.model, "content": content, "schema": schema}
+        server, content = self.chat.server, _content(task)
+        asked = {"base_url": server.base_url, "model": server.model, "content": content, "schema": task.schema}
         if self.cache and self.cache.find(asked):
             return None
         messages = [{"role": "user", "content": content}]
-        found = self._scrubbed(self.chat.ask(messages, schema, 0, time.monotonic() + seconds, bill, attempts=1))
+        found = self._scrubbed(self.chat.ask(messages, task.schema, 0, time.monotonic() + seconds, bill, attempts=1))
         if kept is not None:
             Cache(kept).keep({**asked, "time": time.time_ns()}, [found])
         if self.cache:
             self.cache.keep(asked, [found])
         return found
 
-    def _worth_keeping(self, said: T | None) -> bool:
-        return said is not None or (self.cache is not None and self.cache.unusable)
+    def _worth_keeping(self, said: object) -> bool:
+        return not isinstance(said, Problem) or (self.cache is not None and self.cache.unusable)
 
-    def _understood(
-        self, completion: Completion, schema: Mapping[str, Any], read: Callable[[str, Mapping[str, Any]], T]
-    ) -> Understood[T]:
-        """What a reply says, without the key. Read from the reply as it came: a key may be a word that it needs."""
-        found = _read(completion, schema, read)
-        said, told = found.said, foreign.line(self._bounded(found.problem, PROBLEM))[:PROBLEM]
-        if said is not None:
-            words = {name: getattr(said, name) for name in WORDS if hasattr(said, name)}
-            said = dataclasses.replace(cast("Any", said), **self.chat.scrub(words))
-        return Understood(said, told, found.fault)
+    def _understood(self, completion: Completion, task: Task[Said]) -> Said | Problem:
+        """The fields or what kind of unusable it is, without the key. Read from the reply as it came: a key may be a
+        word that the reply needs."""
+        said = _read(completion, task, self.bounds)
+        if isinstance(said, Problem):
+            return Problem(said.fault, foreign.line(self._bounded(said.told, PROBLEM))[:PROBLEM])
+        words = {name: getattr(said, name) for name in task.words}
+        return cast("Said", dataclasses.replace(cast("Any", said), **self.chat.scrub(words)))
 
     def _scrubbed(self, completion: Completion) -> Completion:
         """Without the key, should the server have echoed it: before anything is kept or cut to what is kept."""
@@ -179,16 +193,34 @@ class Dialogue:
         return told
 
     def _records(
-        self, completions: Sequence[Completion], found: Sequence[Understood[T]], *, cached: bool
+        self, completions: Sequence[Completion], found: Sequence[object], *, cached: bool
     ) -> list[dict[str, Any]]:
-        return [self._record(c, one.problem, cached=cached) for c, one in zip(completions, found, strict=True)]
+        return [self._record(one, said, cached=cached) for one, said in zip(completions, found, strict=True)]
 
-    def _record(self, completion: Completion, problem: str, *, cached: bool) -> dict[str, Any]:
+    def _record(self, completion: Completion, said: object, *, cached: bool) -> dict[str, Any]:
         """One reply for the exchange's record."""
         fields = dataclasses.asdict(completion)
         kept = {name: fields[name][: self.bounds.max_reply] for name in ("text", "refusal")}
         names = {name: fields[name][:NAME] for name in ("model", "finish_reason")}
-        return {**fields, **kept, **names, "problem": problem, "cached": cached}
+        problem = {"problem": "", "fault": None}
+        if isinstance(said, Problem):
+            problem = {"problem": said.told, "fault": said.fault}
+        return {**fields, **kept, **names, **problem, "cached": cached}
+
+
+def tokens_of(task: Task[Any]) -> int:
+    """Tokens that it sends, estimated."""
+    texts = (task.prompt, json.dumps(task.schema), *(one.label for one in task.pictures))
+    return estimate(texts, [one.image.shape for one in task.pictures])
+
+
+def _content(task: Task[Any]) -> list[dict[str, Any]]:
+    """The prompt, then each picture after its label."""
+    parts: list[dict[str, Any]] = [{"type": "text", "text": task.prompt}]
+    for one in task.pictures:
+        parts.append({"type": "text", "text": one.label})
+        parts.append({"type": "image_url", "image_url": {"url": images.data_url(one.image)}})
+    return parts
 
 
 def again(kind: str) -> str:
@@ -201,49 +233,45 @@ def repairing(max_tokens: int) -> int:
     return min(max_tokens, QUOTED // 3) + REQUEST
 
 
-def _asked(last: Understood[T], replies: list[dict[str, Any]], spent: Usage) -> Asked[T]:
-    """What a question led to, by its last reply."""
-    return Asked(last.said, last.problem, last.fault, replies, spent)
-
-
-def _is_over(found: Sequence[Understood[T]]) -> bool:
+def _is_over(found: Sequence[object]) -> bool:
     """A reply that can be used ends a dialogue; so does a refusal, which is an answer; so does a second reply."""
-    return bool(found) and (found[-1].fault in (None, "refused") or len(found) > 1)
+    last = found[-1] if found else None
+    return len(found) > 1 or (bool(found) and (not isinstance(last, Problem) or last.fault == "refused"))
 
 
-def _read(
-    completion: Completion, schema: Mapping[str, Any], read: Callable[[str, Mapping[str, Any]], T]
-) -> Understood[T]:
-    """The fields, or why there are none."""
+def _alike(one: object, other: object) -> bool:
+    """Are these the same fields, or is neither usable?"""
+    return one == other or (isinstance(one, Problem) and isinstance(other, Problem))
+
+
+def _read(completion: Completion, task: Task[Said], bounds: Bounds) -> Said | Problem:
+    """The fields, or what kind of unusable it is."""
     if completion.refusal:
-        return Understood(None, f"refused: {completion.refusal}", "refused")
+        return Problem("refused", f"refused: {completion.refusal}")
     if completion.finish_reason == "content_filter":
-        return Understood(None, "refused: the server's content filter stopped the reply", "refused")
+        return Problem("refused", "refused: the server's content filter stopped the reply")
+    cut_off = completion.finish_reason == "length"
     if not completion.text.strip():
-        cut = " (the token limit was used up before any text: raise max_tokens)" * (
-            completion.finish_reason == "length"
-        )
-        return Understood(None, f"empty reply{cut}", "empty")
+        cut = " (the token limit was used up before any text: raise max_tokens)" * cut_off
+        return Problem("empty", f"empty reply{cut}")
     try:
-        return Understood(read(completion.text, schema), "", None)
+        return task.read(completion.text, bounds)
     except reply.Unusable as error:
-        if completion.finish_reason == "length":
-            why = f"cut off at the token limit (setting max_tokens): {error}"
-            return Understood(None, why, "cut off at the token limit")
-        return Understood(None, f"unusable: {error}", error.fault)
+        if cut_off:
+            return Problem("cut off at the token limit", f"cut off at the token limit (setting max_tokens): {error}")
+        return Problem(error.fault, f"unusable: {error}")
     except MemoryError:
         raise
     except Exception as error:  # nothing that a model writes may end a run
-        why = f"unusable: it could not be read ({type(error).__name__})"
-        return Understood(None, why, reply.Unusable.fault)
+        return Problem(reply.Unusable.fault, f"unusable: it could not be read ({type(error).__name__})")
 
 
-def _request_to_repair(completion: Completion, problem: str, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _request_to_repair(completion: Completion, problem: Problem, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The reply, and what is wrong with it."""
     fields = NUMBERS.get(len(schema["required"]), "the")
     text = (
-        f"Your reply could not be used ({problem}). Look at the same pictures and answer again with exactly one JSON "
-        f"object of the form given above: all {fields} fields, nothing before or after it, and a short reason."
+        f"Your reply could not be used ({problem.told}). Look at the same pictures and answer again with exactly one "
+        f"JSON object of the form given above: all {fields} fields, nothing before or after it, and a short reason."
     )
     quoted = completion.text[:QUOTED]
     earlier = [{"role": "assistant", "content": quoted}] if quoted.strip() else []

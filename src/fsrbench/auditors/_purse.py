@@ -24,7 +24,7 @@ class Need:
     """A kind of request."""
 
     kind: str
-    """`judge`, `compare`; `judge again`: the request to repair."""
+    """A task's kind; `audit again`: the request that repairs one."""
     estimate: int
     """Tokens that it sends, estimated."""
     repairs: Need | None = None
@@ -222,6 +222,10 @@ class Account:
         self._purse = purse
         self._excuse = excuse
         self._needs = {need.kind: need for need in most}
+
+    def knows(self, kind: str) -> bool:
+        """Were requests of this kind reserved?"""
+        return kind in self._needs
 
     def bill(self, kind: str) -> Bill:
         """For the next request of this kind. Waits until there is money for the whole case: hold nothing meanwhile."""

@@ -1,6 +1,6 @@
 """What comes over the wire from a chat-completions server, in words: a completion, a refusal, a failure.
 
-Pure functions from bodies, statuses and headers to values; sending is in `_exchange.py`, waiting in `_chat.py`. Texts
+Pure functions from bodies, statuses and headers to values; sending is in `_transport.py`, waiting in `_chat.py`. Texts
 are whole and as they came: `_chat.py` and `_dialogue.py` blot the key out of them, and then cut them.
 """
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from fsrbench.auditors import _settings
-from fsrbench.core.contracts import Auditor
+from fsrbench.core.contracts import Auditor, Knob
 from fsrbench.core.values import TAGS, Answer, Audit, Comparison, Evidence, Preference, Question, Usage
 from fsrbench.imaging import artifacts
 
@@ -155,7 +155,7 @@ def _weight(tag: str, value: float | None) -> float:
 
 def _hints(question: Question, tags: tuple[str, ...], severity: Mapping[str, float]) -> dict[str, Any]:
     """One remedy for each tag, worst first: the worse it is, the further the knob goes from where it stands."""
-    offered = question.schema["properties"]["hints"]["properties"]
+    offered = question.offered
     hints: dict[str, Any] = {}
     for tag in sorted(tags, key=lambda tag: -severity[tag]):
         for remedy in CURVES[tag].remedies:
@@ -169,15 +169,15 @@ def _hints(question: Question, tags: tuple[str, ...], severity: Mapping[str, flo
     return hints
 
 
-def _aim(knob: Mapping[str, Any], current: Any, down: bool, share: float) -> float | int | None:
+def _aim(knob: Knob, current: Any, down: bool, share: float) -> float | int | None:
     """A new value; None where the knob is at its end already, or stands somewhere unknown."""
     if current is None or isinstance(current, bool):
         return None
-    choices = [choice for choice in knob.get("enum", ()) if choice is not None]
-    if choices:
-        end = min(choices) if down else max(choices)
+    if knob.choices:
+        end = min(knob.choices) if down else max(knob.choices)
         return end if end != current and share >= 0.5 else None
-    end = knob["minimum"] if down else knob["maximum"]
+    low, high = knob.band
+    end = low if down else high
     aim = round(current + share * (end - current), 2)
     return aim if aim != current else None
 

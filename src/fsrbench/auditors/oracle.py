@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fsrbench.auditors import _allowed, _settings
+from fsrbench.auditors import _settings
 from fsrbench.core import plugins
-from fsrbench.core.contracts import Auditor, Metric
+from fsrbench.core.contracts import Auditor, Knob, Metric
 from fsrbench.core.errors import AuditorUnreachable, FsrbenchError
 from fsrbench.core.values import Answer, Audit, Image, Knobs, KnobValue, PrivilegedAccess, Question
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fsrbench.core.contracts import Machine
 
 Change: TypeAlias = dict[str, KnobValue]
-Instrument: TypeAlias = Callable[[Image, Image], float]
+Scorer: TypeAlias = Callable[[Image, Image], float]
 """From (picture, reference) to a metric's number."""
 SETTINGS: dict[str, tuple[type, ...]] = {
     "objective": (str,), "beside": (list, tuple), "budget": (int,), "levels": (int,), "combine": (int,),
@@ -55,7 +55,7 @@ class Oracle:
     """Name of the metric that decides."""
     metric: Metric
     """That metric, for its direction."""
-    instruments: Mapping[str, Instrument]
+    scorers: Mapping[str, Scorer]
     """That metric, opened, and those that other arms' oracles go by."""
     budget: int
     """Restorations for one case, at most."""
@@ -110,8 +110,8 @@ class Oracle:
         known = insight.measured.setdefault(json.dumps(knobs, sort_keys=True), {})
         if self.objective not in known:
             image = picture()
-            known[self.objective] = self.instruments[self.objective](image, insight.reference)
-            for name, measure in self.instruments.items():
+            known[self.objective] = self.scorers[self.objective](image, insight.reference)
+            for name, measure in self.scorers.items():
                 if name not in known:
                     try:
                         known[name] = measure(image, insight.reference)
@@ -139,7 +139,7 @@ def _open(settings: Mapping[str, Any], machine: Machine) -> Oracle:
     return Oracle(
         objective=objective,
         metric=plugins.load("metrics", objective),
-        instruments={name: _instrument(name, machine) for name in dict.fromkeys((objective, *beside))},
+        scorers={name: _scorer(name, machine) for name in dict.fromkeys((objective, *beside))},
         budget=round(_settings.bounded(chosen, "budget", 32, 1, 10_000)),
         levels=round(_settings.bounded(chosen, "levels", 3, 1, 100)),
         combine=round(_settings.bounded(chosen, "combine", 2, 1, 2)),
@@ -147,7 +147,7 @@ def _open(settings: Mapping[str, Any], machine: Machine) -> Oracle:
 
 
 @lru_cache(maxsize=32)
-def _instrument(name: str, machine: Machine) -> Instrument:
+def _scorer(name: str, machine: Machine) -> Scorer:
     """An opened metric, which all oracles of a run share: some are large networks."""
     metric: Metric = plugins.load("metrics", name)
     scorer = metric.open(machine)
@@ -160,7 +160,7 @@ def _singles(question: Question, levels: int) -> list[Change]:
     So a budget that is smaller than the list still reaches every knob.
     """
     columns = []
-    for name, knob in _allowed.knobs(question).items():
+    for name, knob in question.offered.items():
         current = question.knobs.get(name)
         values = [value for value in _values(knob, levels) if value != current]
         if current is not None:
@@ -170,11 +170,11 @@ def _singles(question: Question, levels: int) -> list[Change]:
     return [change for row in rows for change in row if change is not None]
 
 
-def _values(knob: Mapping[str, Any], levels: int) -> list[KnobValue]:
+def _values(knob: Knob, levels: int) -> list[KnobValue]:
     """All values of a choice; the ends of a number's band and the steps between them."""
-    low, high = knob.get("minimum"), knob.get("maximum")
-    if low is None or high is None:
-        return _allowed.choices(knob)
+    if knob.choices:
+        return list(knob.choices)
+    low, high = knob.band
     return [low, *(round(low + (high - low) * step / levels, 6) for step in range(1, levels)), high]
 
 

@@ -12,8 +12,8 @@ import random
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from fsrbench.auditors import _allowed, _settings
-from fsrbench.core.contracts import Auditor
+from fsrbench.auditors import _settings
+from fsrbench.core.contracts import Auditor, Knob
 from fsrbench.core.values import Answer, Audit, Comparison, KnobValue, Preference, Question, derive_seed
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _open(settings: Mapping[str, Any], _machine: Machine) -> Guesser:
 def _draw(question: Question) -> dict[str, KnobValue]:
     """How many knobs, which, and where to."""
     draw = random.Random(question.seed)
-    offered = {name: knob for name, knob in _allowed.knobs(question).items() if name not in question.dead}
+    offered = {name: knob for name, knob in question.offered.items() if name not in question.dead}
     most = len(offered) if question.max_changes is None else min(len(offered), question.max_changes)
     if most < 1:
         return {}
@@ -59,12 +59,11 @@ def _draw(question: Question) -> dict[str, KnobValue]:
     return {name: _value(draw, offered[name], question.knobs.get(name)) for name in chosen}
 
 
-def _value(draw: random.Random, knob: Mapping[str, Any], current: KnobValue | None) -> KnobValue:
+def _value(draw: random.Random, knob: Knob, current: KnobValue | None) -> KnobValue:
     """Another value of a choice; any value of a band, in which the one where it stands has no weight."""
-    values = _allowed.choices(knob)
-    if values:
-        return draw.choice([value for value in values if value != current] or values)
-    return draw.uniform(knob["minimum"], knob["maximum"])
+    if knob.choices:
+        return draw.choice([value for value in knob.choices if value != current] or knob.choices)
+    return draw.uniform(*knob.band)
 
 
 AUDITOR = Auditor(

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsrbench.asking import reply
+from fsrbench.asking import audit, reply
+from fsrbench.asking.comparison import task as comparison_task
 from fsrbench.auditors import _settings
 from fsrbench.core.contracts import Auditor
 from fsrbench.core.errors import AuditorUnreachable, SettingsError
@@ -53,8 +54,8 @@ class Script:
 
     def compare(self, comparison: Comparison) -> Preference:
         """The scripted preference."""
-        preferred = self.preferences[comparison.order - 1]
-        return Preference(preferred, Usage(), {"auditor": "scripted", "prompt": comparison.prompt, "reply": preferred})
+        preferred, asked = self.preferences[comparison.order - 1], comparison_task(comparison).asked()
+        return Preference(preferred, Usage(), {"auditor": "scripted", **asked.record(), "reply": preferred})
 
 
 def _open(settings: Mapping[str, Any], machine: Machine) -> Callable[[Question], Answer]:
@@ -90,9 +91,10 @@ def _answer(question: Question, replies: list[Any] | dict[str, Any], bounds: Bou
         why = entry["unreachable"]
         raise AuditorUnreachable(why if isinstance(why, str) else "The script says: unreachable.")
     text = entry if isinstance(entry, str) else json.dumps({**LEFT_OUT, **entry}, default=str)
-    exchange = {"auditor": "scripted", "prompt": question.prompt, "schema": question.schema, "reply": text}
+    task = audit.task(question)
+    exchange = {"auditor": "scripted", **task.asked().record(), "reply": text}
     try:
-        said = reply.parse(text, question.schema, bounds)
+        said = task.read(text, bounds)
     except reply.Unusable as error:
         return Answer(Audit("invalid", reason=f"unusable: {error}", fault=error.fault), exchange)
     return Answer(Audit("ok", said.score, said.confidence, said.tags, said.hints, said.reason, said.repairs), exchange)

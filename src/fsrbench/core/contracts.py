@@ -17,6 +17,7 @@ from fsrbench.core.values import Answer, Bounds, Comparison, Image, Knobs, KnobV
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 Common: TypeAlias = Literal["base_url", "model", "concurrency", "max_cost", "cache", "cache_unusable"]
 """Settings that mean the same for every auditor that has them: see `auditors/openai.py`, which has them all."""
@@ -139,9 +140,15 @@ class Knob:
             raise ValueError(f"{value!r} is not a number")
         if self.choices:
             return min(self.choices, key=lambda c: (abs(c - value), c))
+        low, high = self.band
+        return float(min(max(value, low), high)) + 0.0  # there is one zero
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """Both bounds of a number."""
         if self.low is None or self.high is None:
             raise TypeError("a knob without choices must declare low and high")
-        return float(min(max(value, self.low), self.high)) + 0.0  # there is one zero
+        return self.low, self.high
 
 
 @runtime_checkable
@@ -259,6 +266,60 @@ class Metric:
     """For one that stands for many: from the part after the colon (`pyiqa:musiq`) to the metric that is meant."""
     depends: tuple[str, ...] = ("device", "precision", "detector", "recogniser")
     """Fields of `Machine` that decide its numbers: one measured with others is not taken over. All, unless it says."""
+    weights: tuple[str, ...] = ()
+    """Names in the table of `weights.py` that it opens, where the settings name no other file."""
+
+
+class Sight(Protocol):
+    """What an instrument is given: an input and its restoration, and what several instruments need of them, made once.
+
+    Nothing else can be measured for auditors: no reference is in it.
+    """
+
+    @property
+    def lr(self) -> Image:
+        """The input."""
+
+    @property
+    def sr(self) -> Image:
+        """The restoration."""
+
+    @property
+    def shrunk(self) -> Image:
+        """The restoration at the input's size."""
+
+    @property
+    def enlarged(self) -> Image:
+        """The input at the restoration's size."""
+
+    @property
+    def plane(self) -> NDArray[np.float32]:
+        """Brightness of the restoration, 0 to 255."""
+
+    @property
+    def spectra(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Frequencies in cycles a pixel, with the log power of that around the centre and along the axes."""
+
+    @property
+    def alone(self) -> Sight:
+        """The input in place of its restoration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A number that every auditor is told about a restoration, beside the pictures."""
+
+    meaning: str
+    """Said beside the number: what it is, which way is better, and what is usual."""
+    open: Callable[[Machine], Callable[[Sight], float | None]]
+    """To a function that measures one restoration, from many threads. Unavailable or WeightsError, with the cure, when
+    it cannot run here; a picture that it cannot measure gives None, NaN or Unavailable."""
+    place: int = 1000
+    """Where it is told: from the lowest number to the highest, those with the same by name."""
+    everywhere: bool = False
+    """Does it come with fsrbench and run on every machine? All others are recorded: with them a run is another one."""
+    setting: str = ""
+    """Field of `Machine` that may name its file: where it does, a file that cannot be used is an error."""
     weights: tuple[str, ...] = ()
     """Names in the table of `weights.py` that it opens, where the settings name no other file."""
 

@@ -14,7 +14,7 @@ import pkgutil
 from pathlib import Path
 from typing import Any, Literal
 
-from fsrbench.core.contracts import Auditor, Backend, Knob, Metric, Recipe
+from fsrbench.core.contracts import Auditor, Backend, Instrument, Knob, Metric, Recipe
 from fsrbench.core.errors import SettingsError, out_of_memory
 from fsrbench.core.near import near
 from fsrbench.core.ways import Judge, Way
@@ -23,6 +23,7 @@ KINDS = {
     "backends": "BACKEND",
     "knobs": "KNOB",
     "auditors": "AUDITOR",
+    "instruments": "INSTRUMENT",
     "metrics": "METRIC",
     "recipes": "RECIPE",
     "ways": "WAY",
@@ -33,6 +34,7 @@ CONTRACTS: dict[str, Any] = {
     "backends": Backend,
     "knobs": Knob,
     "auditors": Auditor,
+    "instruments": Instrument,
     "metrics": Metric,
     "recipes": Recipe,
     "ways": Way,

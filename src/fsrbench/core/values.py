@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from fsrbench.core.contracts import Knob
+
     Image: TypeAlias = "NDArray[np.float32]"
 else:
     Image: TypeAlias = Any
@@ -413,6 +415,8 @@ class Evidence:
     """Where the patches come from: `landmarks` or `canonical FFHQ places`."""
     qa: dict[str, float | None]
     """Measured numbers by name; None where one could not be measured here."""
+    meanings: dict[str, str] = field(default_factory=dict)
+    """What those numbers say, for whoever reads text; a number without is told by name alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,10 +447,6 @@ class Comparison:
     """One of them."""
     second: Evidence
     """The other, of the same input."""
-    prompt: str
-    """The text to send."""
-    schema: dict[str, Any]
-    """JSON schema of a valid reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -487,10 +487,10 @@ class Question:
     """What it may look at."""
     knobs: dict[str, KnobValue]
     """Current value of every knob it may turn."""
-    prompt: str
-    """The text, rendered from the family's prompt file, its knobs and the QA summary."""
-    schema: dict[str, Any]
-    """JSON schema of a valid reply, with the bounds of the offered knobs."""
+    offered: Mapping[str, Knob]
+    """What those knobs are: their bounds, and what more of each does."""
+    brief: str = ""
+    """The family's prompt file as it is, for auditors that read text: `asking/audit.py` makes of it what is sent."""
     insight: PrivilegedAccess | None = None
     """For privileged auditors alone; None for every other."""
     max_changes: int | None = None

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from fsrbench.asking import prompts
+from fsrbench.asking import audit
 from fsrbench.case import evidence, liveness
 from fsrbench.case.making import Making
 from fsrbench.case.restore import Pipeline
@@ -22,7 +22,7 @@ from fsrbench.core.errors import FsrbenchError, InputError
 from fsrbench.core.near import near
 from fsrbench.core.values import Answer, Audit, Case, Image, Question, derive_seed
 from fsrbench.core.ways import CaseContext
-from fsrbench.imaging import faces, images
+from fsrbench.imaging import images
 from fsrbench.study import config, families, inputs
 from fsrbench.study.config import Settings
 from fsrbench.study.store import RunFolder
@@ -167,27 +167,19 @@ def question(settings: Settings, machine: Machine, family: str, lr: Path, case: 
     pure = bench.pipeline.restore(image, {}, derive_seed(settings.seed, settings.kind(family), chosen.id))
     maker = Making(image, pure.seed, bench.pipeline, bench.other, {}, Spending())
     bench.arms["lvlm"](CaseContext(family, chosen.id, image, pure, maker))
-    sent = asked[0]
-    shown = (sent.evidence.lr, sent.evidence.sr, *(patch.image for patch in sent.evidence.patches))
+    sent = audit.task(asked[0])
     return {
         "family": family,
         "case": chosen.id,
         "model": bench.pipeline.restorer.model,
         "prompt": sent.prompt,
         "pictures": [
-            {"label": label, "width": picture.shape[1], "height": picture.shape[0], **_png(picture)}
-            for label, picture in zip(prompts.picture_labels(sent.evidence), shown, strict=True)
+            {"label": one.label, "width": one.image.shape[1], "height": one.image.shape[0], **_png(one.image)}
+            for one in sent.pictures
         ],
         "schema": sent.schema,
-        "missing": _missing(tools),
+        "missing": tools.missing,
     }
-
-
-def _missing(tools: evidence.Tools) -> dict[str, list[str]]:
-    """What could not be measured here → the files that it takes, which a run downloads unless it is --offline."""
-    needed = {"detector": [faces.DETECTOR], "identity": [*plugins.load("metrics", "arcface").weights]}
-    needed["lpips"] = [*plugins.load("metrics", "lpips").weights]
-    return {name: files for name, files in needed.items() if not tools.available[name]}
 
 
 def _choose(cases: list[Case], name: str | None, lr: Path) -> Case:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
-from fsrbench.core.values import PURE, Trail
+from fsrbench.core.values import PURE, Fault, Trail
 from fsrbench.files import jsonfile, migrations
 
 
@@ -48,6 +48,9 @@ class _Reply(_Shape):
     completion_tokens: int = 0
     cost: float | None = None
     cached: bool = False
+    text: str = ""
+    problem: str = ""
+    fault: Fault | None = None
 
 
 class _Tried(_Shape):

@@ -1,8 +1,8 @@
 """Artifacts measured by plain signal processing: a picture (and the input it was made from) to a number.
 
-Every measure is a pure function of a `Look`, the restoration and its input; none sees a reference. The numbers go
-into the auditor's QA summary, and the heuristic auditor decides on them; where a threshold lies is its
-business, not decided here. A picture too small to be measured gives NaN.
+Every measure is a pure function of a `Sight`, the restoration and its input; none sees a reference. The numbers go
+into the auditor's QA summary by way of `instruments/`, and the heuristic auditor decides on them; where a threshold
+lies is its business, not decided here. A picture too small to be measured gives NaN.
 
 Pixel distances in here (blocks of 8, details of 1 to 4 pixels) fit restorations of about 512×512 that are
 4 times as large as their input; other sizes are measured in the same way but stand on another scale.
@@ -23,6 +23,7 @@ from fsrbench.imaging import images, luma
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from fsrbench.core.contracts import Sight
     from fsrbench.core.values import Image
 
     Plane = NDArray[np.float32]
@@ -45,12 +46,27 @@ From `scripts/bench/artifacts.py --calibrate`."""
 
 @dataclass(frozen=True)
 class Look:
-    """A restoration beside its input, and what several measures need of it, made once."""
+    """A restoration beside its input, and what several measures need of it, made once; satisfies `Sight`."""
 
     sr: Image
     """The restoration."""
     lr: Image
     """The input it was made from."""
+
+    @cached_property
+    def shrunk(self) -> Image:
+        """The restoration at the input's size."""
+        return images.resize(self.sr, self.lr.shape[1], self.lr.shape[0])
+
+    @cached_property
+    def enlarged(self) -> Image:
+        """The input at the restoration's size."""
+        return images.resize(self.lr, self.sr.shape[1], self.sr.shape[0])
+
+    @cached_property
+    def alone(self) -> Look:
+        """The input in place of its restoration."""
+        return Look(self.lr, self.lr)
 
     @cached_property
     def plane(self) -> Plane:
@@ -63,7 +79,7 @@ class Look:
         return _spectra(self.plane)
 
 
-def blockiness(look: Look) -> float:
+def blockiness(look: Sight) -> float:
     """How much stronger steps are on a grid of 8×8 pixels, as JPEG leaves it, than off it, as a logarithm.
 
     The grid may begin anywhere, as it does in a picture that was cropped. It is looked for in the SR itself and, for
@@ -80,7 +96,7 @@ def blockiness(look: Look) -> float:
     return max(usable) if usable else math.nan
 
 
-def ringing(look: Look) -> float:
+def ringing(look: Sight) -> float:
     """How clearly edges ring: the larger of two signs, a cliff in the spectrum and echoes beside the strong edges.
 
     Where a filter has cut the spectrum off, every edge carries an oscillation, and the power falls off a cliff:
@@ -94,7 +110,7 @@ def ringing(look: Look) -> float:
     return max(_cliff(look.spectra, 0.5 * look.lr.shape[1] / look.sr.shape[1]), _echo(look.plane) / 2)
 
 
-def oversharpening(look: Look) -> float:
+def oversharpening(look: Sight) -> float:
     """Fine detail and overshoot beyond what a face shows, as a logarithm (nepers).
 
     Three signs in one number, weighted as they best told sharpened faces from others: the power of fine
@@ -126,7 +142,7 @@ def oversharpening(look: Look) -> float:
     )
 
 
-def color_shift(look: Look) -> float:
+def color_shift(look: Sight) -> float:
     """Mean distance in colour (a and b of CIELAB) between SR and input, both averaged over an 8×8 grid of cells.
 
     0 is none. 0.5–1.3 comes from the input's own noise and compression; 2 and more is seen side by side.
@@ -140,7 +156,7 @@ def color_shift(look: Look) -> float:
     return float(np.linalg.norm(cells[0] - cells[1], axis=2).mean())
 
 
-def noise(look: Look) -> float:
+def noise(look: Sight) -> float:
     """Standard deviation of noise on the 0–255 scale: the median response to a filter blind to planes and edges.
 
     0 for a picture without noise; texture that covers more than half of it counts as noise too.
@@ -154,7 +170,7 @@ def noise(look: Look) -> float:
     return _ranked(np.abs(response), 0.5) / (0.6745 * 6)
 
 
-MEASURES: Mapping[str, Callable[[Look], float]] = {
+MEASURES: Mapping[str, Callable[[Sight], float]] = {
     "blockiness": blockiness,
     "ringing": ringing,
     "oversharpening": oversharpening,

@@ -7,7 +7,6 @@ it counts as cost. What is in such a file, and how it is found again, is the aud
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from fsrbench.core.errors import StoreError
 from fsrbench.core.values import Usage
-from fsrbench.files import atomic, csvfile
+from fsrbench.files import atomic, csvfile, jsonfile
 from fsrbench.study.store import RunFolder
 
 TAKEN = ("requests", "prompt_tokens", "completion_tokens")
@@ -121,8 +120,8 @@ def _taken(path: Path) -> Usage:
     """What the replies of a case took; a file that is damaged will be asked for again, and counts then."""
     total = Usage(cost=0.0)
     for file in sorted(path.rglob("*.json")):
-        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            total += _usage(json.loads(atomic.read_bytes(file, MAX_BYTES))["usage"])
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            total += _usage(jsonfile.parse(atomic.read_bytes(file, MAX_BYTES))["usage"])
     return total
 
 

@@ -105,9 +105,13 @@ def _answering(arm: Mapping[str, Any]) -> dict[str, Any]:
 def _differences(was: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> Iterator[str]:
     """What differs, in words. In PARTS, a name that only one side has is an addition and no difference.
 
-    So are a family's weights: a twin is opened, and recorded, when a knob first asks for it.
+    So are a family's weights: a twin is opened, and recorded, when a knob first asks for it. Instruments are recorded
+    together, when an auditor first needs them: one that came or went since tells auditors something else.
     """
-    names = set(was) & set(now) if place in (*PARTS, "inputs") or place.startswith("weights.") else {*was, *now}
+    adding = place in (*PARTS, "inputs") or place.startswith("weights.")
+    if place == "evidence":
+        adding = not was or not now
+    names = set(was) & set(now) if adding else {*was, *now}
     for name in names:
         one, other, where = was.get(name), now.get(name), f"{place}.{name}".lstrip(".")
         if isinstance(one, Mapping) and isinstance(other, Mapping):

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from fsrbench.asking import comparison, prompts
+from fsrbench.asking import prompts
 from fsrbench.case import policy
 from fsrbench.core import contracts
 from fsrbench.core.contracts import Comparer, Paid, Remote, Scope
 from fsrbench.core.errors import AuditorUnreachable, SettingsError, TookTooLong
 from fsrbench.core.values import (
     Answer,
+    Comparison,
     Evidence,
     GuardLimits,
     Image,
@@ -41,14 +42,14 @@ class Supervisor:
     """From (LR, SR) to evidence."""
     limits: PolicyLimits
     """How far it is followed."""
-    prompt: prompts.Prompt
-    """The family's prompt."""
+    brief: str
+    """The family's prompt file."""
     guards: GuardLimits | None = None
     """Set under policy `guarded`: a candidate must be preferred blindly and trip none of them."""
     seeds: str = ""
     """Name that its questions are seeded from: of the arm that it is a variant of, else its own."""
 
-    def __call__(self, situation: CaseContext) -> list[RoundDraft]:
+    def __call__(self, case: CaseContext) -> list[RoundDraft]:
         """Run the arm on one case, from its pure restoration to the picture it ends with.
 
         Raises AuditorUnreachable when nothing was answered, TookTooLong when the case's time is up: the arm has then
@@ -57,61 +58,61 @@ class Supervisor:
         steps: list[RoundDraft] = []
         try:
             with ExitStack() as ending:
-                self._run(situation, steps, ending)
+                self._run(case, steps, ending)
         except (AuditorUnreachable, TookTooLong) as error:
             raise type(error)(str(error), [step.exchange for step in steps]) from error
         return steps
 
-    def _run(self, situation: CaseContext, steps: list[RoundDraft], ending: ExitStack) -> None:
+    def _run(self, case: CaseContext, steps: list[RoundDraft], ending: ExitStack) -> None:
         """Add the arm's rounds, one after another. An auditor that is paid is told of the case, and of its end."""
         if isinstance(self.ask, Remote):
             self.ask.check()  # what was given up need not be shown evidence
-        current = situation.pure
+        current = case.pure
         retries = self.limits.retries
         ask = self.ask
         while True:
-            situation.clock.check()
-            if bound := situation.spending.bound(calls=1):
+            case.clock.check()
+            if bound := case.spending.bound(calls=1):
                 steps.append(RoundDraft(current, bound=bound))
                 return
-            seen = self.look(situation.lr, current.image)
-            question = self._question(situation, current, seen, len(steps) + 1)
+            seen = self.look(case.lr, current.image)
+            question = self._question(case, current, seen, len(steps) + 1)
             if not steps and isinstance(ask, Paid):
-                ask = ending.enter_context(ask.begin(question, self._scope(situation)))
-            before = situation.spending.passes
+                ask = ending.enter_context(ask.begin(question, self._scope(case)))
+            before = case.spending.passes
             answer = ask(question)
-            situation.spending.called(1, answer.audit.usage.cost)
-            decision = policy.decide(answer.audit, current.knobs, situation.make.offered, self.limits, retries)
-            tried = situation.spending.passes - before
+            case.spending.called(1, answer.audit.usage.cost)
+            decision = policy.decide(answer.audit, current.knobs, case.make.offered, self.limits, retries)
+            tried = case.spending.passes - before
             steps.append(RoundDraft(current, answer.audit, decision, exchange=answer.exchange, passes=tried))
             if decision.action != "retry":
                 return
             retries -= 1
             knobs = {**current.knobs, **decision.applied}
-            if bound := situation.spending.bound(passes=situation.make.extra(knobs)):
+            if bound := case.spending.bound(passes=case.make.extra(knobs)):
                 steps[-1] = replace(steps[-1], bound=bound)
                 return
-            candidate = situation.make.restore(knobs)
-            steps[-1] = replace(steps[-1], picture=candidate, passes=situation.spending.passes - before)
+            candidate = case.make.restore(knobs)
+            steps[-1] = replace(steps[-1], picture=candidate, passes=case.spending.passes - before)
             if self.guards is not None or contracts.takes_back(ask):
-                if bound := situation.spending.bound(calls=1 if self.guards is None else 2):
+                if bound := case.spending.bound(calls=1 if self.guards is None else 2):
                     steps[-1] = replace(steps[-1], picture=current, bound=bound)
                     return
-                steps[-1] = self._validate(ask, situation, current, seen, steps[-1])
+                steps[-1] = self._validate(ask, case, current, seen, steps[-1])
                 if steps[-1].verdict is not None and not steps[-1].verdict.kept:
                     return
             current = candidate
 
-    def _scope(self, situation: CaseContext) -> Scope:
+    def _scope(self, case: CaseContext) -> Scope:
         """The most that this arm asks about a case."""
         retries = self.limits.retries
         comparisons = 0 if self.guards is None else 2 * retries
-        return Scope(retries + 1, comparisons, situation.kept, situation.clock.excuse)
+        return Scope(retries + 1, comparisons, case.kept, case.clock.excuse)
 
     def _validate(
         self,
         ask: Callable[[Question], Answer],
-        situation: CaseContext,
+        case: CaseContext,
         current: Restored,
         seen: Evidence,
         step: RoundDraft,
@@ -119,17 +120,17 @@ class Supervisor:
         """Let the auditor choose blindly, in both orders under guards; what is not kept leaves what stood."""
         if not isinstance(ask, Comparer):
             raise TypeError(f"arm {self.arm}: its auditor cannot compare")  # refused when the arm was opened
-        after = self.look(situation.lr, step.picture.image)
+        after = self.look(case.lr, step.picture.image)
         seed = derive_seed(current.seed, self.seeds or self.arm, "compare")
-        told = [ask.compare(comparison.ask(situation.case, situation.family, 1, seed, seen, after))]
+        told = [ask.compare(Comparison(case.case, case.family, 1, seed, seen, after))]
         if self.guards is not None:
-            told.append(ask.compare(comparison.ask(situation.case, situation.family, 2, seed, after, seen)))
+            told.append(ask.compare(Comparison(case.case, case.family, 2, seed, after, seen)))
         named = {"first": ("current", "candidate"), "second": ("candidate", "current"), "neither": ("neither",) * 2}
         preferences = tuple(named[one.chosen][order] for order, one in enumerate(told))
         verdict = policy.judge(preferences, seen.qa, after.qa, self.guards)
-        situation.spending.called(len(told), sum(one.usage.cost or 0.0 for one in told))
-        proposals = [Proposal(situation.pure, "pure")]
-        if current is not situation.pure:
+        case.spending.called(len(told), sum(one.usage.cost or 0.0 for one in told))
+        proposals = [Proposal(case.pure, "pure")]
+        if current is not case.pure:
             proposals.append(Proposal(current, "stood before", parent=0))
         proposals.append(Proposal(step.picture, "retry", parent=len(proposals) - 1, passes=step.passes))
         return replace(
@@ -141,32 +142,31 @@ class Supervisor:
             exchange={**step.exchange, "comparisons": [one.exchange for one in told]},
         )
 
-    def _question(self, situation: CaseContext, current: Restored, evidence: Evidence, number: int) -> Question:
-        offered = situation.make.offered
+    def _question(self, case: CaseContext, current: Restored, evidence: Evidence, number: int) -> Question:
         return Question(
-            case=situation.case,
-            family=situation.family,
+            case=case.case,
+            family=case.family,
             round=number,
             seed=derive_seed(current.seed, self.seeds or self.arm, str(number)),
             evidence=evidence,
             knobs=current.knobs,
-            prompt=self.prompt.render(offered, current.knobs, evidence, self.limits.max_changes),
-            schema=prompts.schema(offered),
-            insight=_insight(situation),
+            offered=case.make.offered,
+            brief=self.brief,
+            insight=_insight(case),
             max_changes=self.limits.max_changes,
-            dead=situation.dead,
+            dead=case.dead,
         )
 
 
-def _insight(situation: CaseContext) -> PrivilegedAccess | None:
-    reference = situation.reference
+def _insight(case: CaseContext) -> PrivilegedAccess | None:
+    reference = case.reference
     if reference is None:
         return None
 
     def restore(knobs: Knobs) -> Image:
-        return situation.make.restore(knobs).image
+        return case.make.restore(knobs).image
 
-    return PrivilegedAccess(reference, restore, situation.measured)
+    return PrivilegedAccess(reference, restore, case.measured)
 
 
 def open_audit(setup: ArmSetup) -> Intervention:
@@ -175,8 +175,8 @@ def open_audit(setup: ArmSetup) -> Intervention:
         raise TypeError(f"arm {setup.arm} was opened without an auditor")
     if setup.guards is not None and not isinstance(setup.ask, Comparer):
         raise SettingsError(f"Arm {setup.arm}: its auditor cannot compare two pictures, which policy guarded asks for.")
-    prompt = prompts.read(setup.kind, setup.prompt)
-    return Supervisor(setup.arm, setup.ask, setup.look, setup.limits, prompt, setup.guards, setup.seeds)
+    brief = prompts.read(setup.kind, setup.prompt).text
+    return Supervisor(setup.arm, setup.ask, setup.look, setup.limits, brief, setup.guards, setup.seeds)
 
 
 WAY = Way("The paper's bounded loop: look, ask, decide, restore again.", open=open_audit, needs=("auditor",))

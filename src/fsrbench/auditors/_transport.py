@@ -32,7 +32,7 @@ KEPT = ("retry-after", "location", "content-encoding")
 """Headers that mean something here; nobody further up sees another one."""
 
 
-class Exchanges:
+class Transport:
     """What the `openai` client sends through; satisfies its library's `BaseTransport`."""
 
     def __init__(self, library: Any, most: int) -> None:

@@ -1,0 +1,1 @@
+"""What auditors are told in numbers, one file each, declaring `INSTRUMENT` (see `plugins.Instrument`)."""
