@@ -37,7 +37,7 @@ from fsrbench.imaging import images
 from fsrbench.measure import baseline, check, evaluate, scores, subjects, summary, summary_file
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.show import findings, publish, report, tables
-from fsrbench.study import config, inputs, record, unit
+from fsrbench.study import config, families, inputs, record, sheets, unit
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -116,7 +116,7 @@ def steps(root: Path, file: Path) -> list[Callable[[], object]]:
     cases = inputs.pair(root / "low", root / "high")[0]
 
     def join() -> None:
-        described = record.describe(settings, Machine(), (root / "low", root / "high"), unit.asked(settings))
+        described = record.describe(settings, Machine(), (root / "low", root / "high"), families.asked(settings))
         study_of = record.join(folder.started(), described, folder.root)
         folder.write_study(record.join(study_of, {**study_of, "weights": {"general": {}}}, folder.root))
 
@@ -140,7 +140,7 @@ def steps(root: Path, file: Path) -> list[Callable[[], object]]:
         summary_file.read(folder.root / "summary.json")
 
     def tabled() -> None:
-        folder.write_run_config()
+        sheets.write(folder)
 
     def failed() -> None:
         folder.write_failures([], lambda earlier: earlier.case == "0")

@@ -25,7 +25,7 @@ from fsrbench.measure import scores as scorefile
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.show import plots, publish, report
-from fsrbench.study import config, store
+from fsrbench.study import config, sheets, store
 from fsrbench.study.config import Settings
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
@@ -153,7 +153,7 @@ def test_a_damaged_trail_is_named_once(tiny: Path, caplog: pytest.LogCaptureFixt
     folder = RunFolder(run(tiny, FIRST))
     (folder.root / "trails" / "general" / "0001.json").write_text("{", encoding="utf-8")
     (folder.root / "run_config.csv").unlink()
-    folder.write_run_config()
+    sheets.write(folder)
     assert sum(record.message.count("0001.json") for record in caplog.records) == 1
     rows = csvfile.read(folder.root / "run_config.csv", ("case", "arm"))
     assert [row["case"] for row in rows if row["arm"] == "pure"] == ["0000", *(f"{n:04}" for n in range(2, FIRST))]

@@ -26,7 +26,7 @@ from fsrbench.imaging import images
 from fsrbench.measure import evaluate, identity, subjects
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure.results import Results
-from fsrbench.measure.subjects import Evaluation, Role, Subject
+from fsrbench.measure.subjects import Evaluation, Standing, Subject
 from fsrbench.show import panels, plots, publish, report
 from fsrbench.study import config, record
 from fsrbench.study.config import LimitSettings
@@ -103,7 +103,7 @@ class Bench:
             for case in sorted(path.stem for path in (self.root / "pure").glob("*.png"))
             for variants in [{arm: self.picture(arm, case) for arm in arms}]
         ]
-        roles: dict[str, Role] = dict.fromkeys(arms[1:], "contender")
+        roles: dict[str, Standing] = dict.fromkeys(arms[1:], "contender")
         return Evaluation(found, subjects.load_metrics(metrics), roles=roles, hr_size=192)
 
     def full(self, what: Evaluation, machine: Machine = MACHINE) -> list[Score]:

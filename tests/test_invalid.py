@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from fsrbench.asking import reply
 from fsrbench.cli import console
 from fsrbench.core import execute
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import SettingsError
+from fsrbench.core.values import Audit
 from fsrbench.imaging import images
 from fsrbench.measure import evaluate, mishaps, subjects
 from fsrbench.measure.results import Numbers
@@ -24,6 +24,7 @@ from fsrbench.study import config
 from fsrbench.study.run import RunOutcome, run_study
 from support import draw_face
 from support.loopback import GOOD, Loopback, Step, says
+from support.questions import opened, question
 
 FINE = says(json.dumps({**GOOD, "score": 90, "hints": {}}))
 COLOUR = says('{"colour": "red"}')
@@ -100,19 +101,34 @@ def test_a_share_is_a_share(share: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("problem", "kind"),
+    ("step", "fault"),
     [
-        ("refused: no faces", "refused"),
-        ("empty reply (the token limit was used up before any text: raise max_tokens)", "empty"),
-        ("cut off at the token limit (setting max_tokens): it is not JSON", "cut off at the token limit"),
-        ("unusable: it is not JSON (Expecting value at character 0)", "not JSON"),
-        ("unusable: there is no complete JSON object in the reply", "not JSON"),
-        ("unusable: score is 600, outside 0 to 100", "not in the form that was asked for"),
-        ("", "not in the form that was asked for"),
+        (REFUSED, "refused"),
+        (says("It is a face.", "content_filter"), "refused"),
+        (says("", "length"), "empty"),
+        (CUT, "cut off at the token limit"),
+        (says("Refused: no JSON."), "not JSON"),
+        (says("{} {}"), "not JSON"),
+        (says('{"score": 7'), "not JSON"),
+        (says(json.dumps({**GOOD, "score": 600})), "not in the form that was asked for"),
+        (says(json.dumps({**GOOD, "JSON": 1, "score": "JSON"})), "not in the form that was asked for"),
     ],
 )
-def test_what_was_wrong_is_told_in_a_few_words(problem: str, kind: str) -> None:
-    assert reply.kind(problem) == kind
+def test_what_was_wrong_with_a_reply_has_a_name(step: Step, fault: str) -> None:
+    with Loopback(step) as server:
+        audit = opened(server)(question()).audit
+    assert (audit.status, audit.fault) == ("invalid", fault)
+
+
+def test_a_usable_reply_has_no_fault() -> None:
+    with Loopback(REFUSED, FINE) as server:
+        ask = opened(server)
+        assert (ask(question()).audit.fault, ask(question()).audit.fault) == ("refused", None)
+
+
+def test_a_fault_that_an_auditor_does_not_name_is_one_of_form() -> None:
+    said = [Audit("invalid", reason="refused: JSON"), Audit("invalid", fault="empty"), Audit("ok", 1, 1)]
+    assert mishaps.unusable(said) == {"not in the form that was asked for": 1, "empty": 1}
 
 
 def test_kinds_are_counted_where_there_are_several() -> None:

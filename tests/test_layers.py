@@ -17,7 +17,7 @@ import pytest
 from support import ROOT
 
 PACKAGE = ROOT / "src" / "fsrbench"
-PLUGINS = ("auditors", "backends", "knobs", "metrics", "recipes")
+PLUGINS = ("auditors", "backends", "judges", "knobs", "metrics", "recipes")
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("core",),
     ("files",),
@@ -35,8 +35,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 )
 """From the lowest to the highest; a room may use those before it and itself."""
 LEVEL = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
-FACADES = ("__init__.py", "__main__.py", "plugins.py", "values.py")
-"""What stands at the top of the package: for people outside, and used by no room."""
+FACADES = ("__init__.py", "__main__.py", "api.py", "plugins.py", "values.py")
+"""What stands at the top of the package: for people outside, and used by no room; but commands call what `api` has."""
 HEAVY = {
     "torch", "torchvision", "cv2", "pandas", "matplotlib", "scipy", "PIL", "openai", "ray", "lpips", "insightface",
     "onnxruntime", "spandrel", "pyiqa", "piq", "skimage", "httpx", "httpx2", "diffusers",
@@ -86,7 +86,7 @@ def test_imports_run_downward(path: Path) -> None:
     own = room_of(path)
     assert own in LEVEL, f"{own} is no room: give it a place in this test and in the README"
     for room, module in used(path):
-        if room == "__version__":
+        if room == "__version__" or (room, own) == ("api", "cli"):
             continue
         assert room in LEVEL, f"{path.name} imports {module}, which is for people outside of the package"
         assert LEVEL[room] <= LEVEL[own], f"{own} imports {module}, which is above it"
@@ -118,6 +118,13 @@ def test_every_room_says_what_it_is() -> None:
 
 def test_at_the_top_stand_only_the_doors() -> None:
     assert sorted(path.name for path in PACKAGE.glob("*.py")) == sorted(FACADES)
+
+
+def test_what_commands_call_knows_no_command() -> None:
+    """`api` stands between the commands and everything that people look at."""
+    used_rooms = {room for room, _ in used(PACKAGE / "api.py")}
+    assert "show" in used_rooms
+    assert "cli" not in used_rooms
 
 
 def test_no_import_cycles() -> None:

@@ -19,14 +19,13 @@ from hypothesis import strategies as st
 from fsrbench.asking import comparison, reply
 from fsrbench.auditors import _canary, _price, _purse
 from fsrbench.auditors._limiter import Limiter, NoTurn
-from fsrbench.core import plugins
-from fsrbench.core.contracts import Comparer, Machine
+from fsrbench.core.contracts import Comparer
 from fsrbench.core.errors import AuditorUnreachable, CostLimitReached, SettingsError
 from fsrbench.core.values import Bounds, Evidence, Image, Patch, Question, to_json
 from fsrbench.imaging import images
 from support import draw_face
 from support.loopback import GOOD, Loopback, Step, drips, fails, good, says, watch
-from support.questions import pair, question, seen
+from support.questions import opened, pair, question, seen
 
 NEVER = math.inf
 PRICES = {"vlm": {"input": 2.0, "output": 10.0}}
@@ -39,12 +38,6 @@ CHOICE = {"preferred": "second", "confidence": 90, "reason": "Calmer edges."}
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-
-
-def opened(server: Loopback | str, **settings: Any) -> Any:
-    url = server if isinstance(server, str) else server.url
-    chosen = {"base_url": url, "model": "vlm", "backoff": 0.001, "attempts": 3, "timeout": 20, **settings}
-    return plugins.load("auditors", "openai").open(chosen, Machine())
 
 
 def scores(*values: float) -> list[Step]:

@@ -32,7 +32,7 @@ from fsrbench.measure.results import Numbers
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import Summary
 from fsrbench.show import tables
-from fsrbench.study import config, ledger, unit
+from fsrbench.study import config, families, ledger
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -233,7 +233,7 @@ def test_equal_questions_of_one_case_are_paid_each(tmp_path: Path) -> None:
     """A change that moves no pixel makes both orders of a comparison one question: it is asked, and recorded, twice."""
     till, evidence = Till(), seen()
     with Loopback(choose=till) as server:
-        auditor = unit.open_auditors(settings(server), MACHINE)["lvlm"]
+        auditor = families.open_auditors(settings(server), MACHINE)["lvlm"]
         assert isinstance(auditor, Paid)
         one = comparison.ask("case", "general", 1, 5, evidence, evidence)
         for _ in range(2):  # the second time both are found

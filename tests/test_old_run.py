@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import json
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -123,6 +124,37 @@ def test_it_is_reported(evaluated: Path) -> None:
     fsrbench("report", "run")
     page = (evaluated / "run" / "report" / "data.js").read_text(encoding="utf-8")
     assert all(case in page for case in ("anna", "béla", "c d"))
+
+
+def rounds(root: Path) -> dict[tuple[str, ...], dict[str, str]]:
+    """The rows of `run_config.csv`, by what they are about."""
+    with (root / "run" / "run_config.csv").open(encoding="utf-8", newline="") as file:
+        return {tuple(row[name] for name in ("family", "case", "arm", "round")): row for row in csv.DictReader(file)}
+
+
+def test_its_decisions_get_the_names_of_their_rules_and_its_files_stay(old: Path) -> None:
+    before, files = rounds(old), {path: path.read_bytes() for path in (old / "run" / "trails").glob("*/*.json")}
+    arms = [word for arm in ARMS for word in ("--arm", arm)]
+    fsrbench(*SAME, "--out", "run", *arms, "--no-evaluate", status=3)
+    after = rounds(old)
+    named = {key: {name: row.pop(name) for name in ("rule", "verdict_rule")} for key, row in after.items()}
+    assert after == before
+    assert {path: path.read_bytes() for path in files} == files
+    audited = {key for key, row in before.items() if row["decision"]}
+    assert {key for key, names in named.items() if names["rule"]} == audited
+    assert {key for key, names in named.items() if names["verdict_rule"]} == {k for k in before if before[k]["verdict"]}
+    told = {(before[key]["decision"], names["rule"]) for key, names in named.items() if key in audited}
+    assert told >= {("retry", "hints followed"), ("stop", "no retry left"), ("accept", "score reached")}
+
+
+def test_an_arm_that_is_added_is_written_beside_what_was_there(old: Path) -> None:
+    file = old / "run" / "trails" / "general" / "anna.json"
+    before = json.loads(file.read_text(encoding="utf-8"))
+    fsrbench(*SAME, "--out", "run", "--set", "arms.more={auditor: heuristic}", "--arm", "more", "--no-evaluate")
+    after = json.loads(file.read_text(encoding="utf-8"))
+    assert (before["format"], after["format"]) == (1, 2)
+    assert {step["arm"] for step in after["rounds"]} - {step["arm"] for step in before["rounds"]} == {"more"}
+    assert all(step["decision"]["rule"] for step in after["rounds"] if step["decision"] is not None)
 
 
 def test_its_replies_answer_no_other_question(old: Path) -> None:

@@ -28,7 +28,7 @@ from fsrbench.core.contracts import Metric
 from fsrbench.core.values import PURE, Audit, Decision, Failure, KnobValue, Restoration, Round, Score, Trail, Verdict
 from fsrbench.measure import stats, summary
 from fsrbench.measure.results import Course, Numbers, Results
-from fsrbench.measure.subjects import Evaluation, Role, Subject
+from fsrbench.measure.subjects import Evaluation, Standing, Subject
 from fsrbench.show import plots, wording
 from fsrbench.show.plots import _data, _style, decisions, forest, knobs, knows, reliability, sorted_deltas, strength
 
@@ -39,7 +39,7 @@ METRICS = {
     "niqe": Metric("NIQE", "lower", False, 3, lambda _: lambda *_: ()),
     "arcface": Metric("ArcFace", "higher", True, 4, lambda _: lambda *_: ()),
 }
-ARMS: dict[str, Role] = {"lvlm": "contender", "heuristic": "control", "rerun": "floor", "oracle": "headroom"}
+ARMS: dict[str, Standing] = {"lvlm": "contender", "heuristic": "control", "rerun": "floor", "oracle": "headroom"}
 NASTY = "Ünïcode $x_1^2$ & <b>\\frac{a}{b}</b> --> ]]> %s 漢字 \u202e" + "very_long_name_" * 12
 Move = Callable[[str, str, str, int], float | None]
 Said = Callable[[str, str, int], tuple[Audit | None, Decision | None, Mapping[str, KnobValue]]]
@@ -61,20 +61,26 @@ def spread(_family: str, _metric: str, arm: str, number: int) -> float | None:
     return round(random.Random(f"{arm}{number}").gauss(0.1, 1) * scale, 6)
 
 
+RETRY = Decision("retry", "hints followed", "score 1 below 80")
+ACCEPT = Decision("accept", "score reached", "score 90 reached 80")
+UNSURE = Decision("stop", "low confidence", "no confidence given")
+UNUSABLE = Decision("stop", "unusable", "the reply could not be used")
+
+
 def retried(_family: str, arm: str, number: int) -> tuple[Audit | None, Decision | None, Mapping[str, KnobValue]]:
     """Every case audited, and restored again with a knob; the floor's arm audits nothing."""
     if arm == "rerun":
         return None, None, {}
     value = (number % 10) / 10 + 0.05
     audit = Audit("ok", float(number * 37 % 101), 80.0 + number % 21, (), {"dehalo": value})
-    return audit, Decision("retry", "score 1 below 80", {"dehalo": value}), {"dehalo": value}
+    return audit, Decision("retry", "hints followed", "", {"dehalo": value}), {"dehalo": value}
 
 
 def make(
     root: Path,
     *,
     families: tuple[str, ...] = ("general",),
-    arms: Mapping[str, Role] | None = None,
+    arms: Mapping[str, Standing] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     n: int = 6,
     move: Move = spread,
@@ -207,8 +213,8 @@ EXTREMES: dict[str, dict[str, Any]] = {
     "half missing": {"move": lambda f, m, a, i: None if i % 2 else spread(f, m, a, i)},
     "all missing": {"move": lambda *_: None},
     "nobody audits": {"said": lambda *_: (None, None, {})},
-    "invalid": {"said": lambda *_: (Audit("invalid", reason="?"), Decision("stop", "the reply could not be used"), {})},
-    "unsure": {"said": lambda *_: (Audit("ok", 50.0, None), Decision("stop", "no confidence given"), {})},
+    "invalid": {"said": lambda *_: (Audit("invalid", reason="?"), UNUSABLE, {})},
+    "unsure": {"said": lambda *_: (Audit("ok", 50.0, None), UNSURE, {})},
     "names": {
         "arms": {NASTY: "contender", "$": "contender", "_": "control", " ": "control", NASTY[::-1]: "headroom"},
         "families": ("général", NASTY),
@@ -224,7 +230,7 @@ def test_extremes_are_drawn_without_a_warning(kind: str, tmp_path: Path) -> None
         plots.draw(make(tmp_path, **{**SMALL, **EXTREMES[kind]}))
 
 
-CROWD: dict[str, Role] = {
+CROWD: dict[str, Standing] = {
     "lvlm": "contender",
     "lvlm-with-a-long-name-and-guards": "contender",
     "heuristic": "control",
@@ -333,7 +339,7 @@ def test_a_sign_is_filled_where_a_difference_is_shown_and_nowhere_else(tmp_path:
 
 
 def test_forest_marks_a_mean_that_one_case_makes(tmp_path: Path) -> None:
-    arms: dict[str, Role] = {"lvlm": "contender"}
+    arms: dict[str, Standing] = {"lvlm": "contender"}
     wild = make(tmp_path, n=20, arms=arms, move=lambda f, m, a, i: 43.0 if i == 7 else spread(f, m, a, i) / 10)
     said = words(forest.figure(wild))  # type: ignore[arg-type]
     assert f"{wording.chance(effect(wild, 'psnr', 'lvlm').p_adjusted)} ‡" in said.split("\n")
@@ -359,7 +365,7 @@ def test_forest_says_the_adjusted_p_of_tests_and_none_of_yardsticks(tmp_path: Pa
 
 
 def test_forest_leaves_out_what_is_missing(tmp_path: Path) -> None:
-    arms: dict[str, Role] = {"lvlm": "contender", "x": "control"}
+    arms: dict[str, Standing] = {"lvlm": "contender", "x": "control"}
     results = make(tmp_path, move=lambda f, m, a, i: None if a == "lvlm" and m == "psnr" else 0.5, arms=arms)
     figure = forest.figure(results)
     assert figure is not None
@@ -456,8 +462,8 @@ def test_a_difference_that_is_zero_by_rule_is_no_case_of_the_last_column(tmp_pat
 
     def score(family: str, arm: str, number: int) -> tuple[Audit, Decision, Mapping[str, KnobValue]]:
         if number % 2:
-            return Audit("ok", 90.0, 90.0), Decision("accept", "score 90 reached 80"), {}
-        return Audit("ok", 10.0 + number, 90.0), Decision("retry", "score 1 below 80"), {"dehalo": 0.5}
+            return Audit("ok", 90.0, 90.0), ACCEPT, {}
+        return Audit("ok", 10.0 + number, 90.0), RETRY, {"dehalo": 0.5}
 
     def move(family: str, metric: str, arm: str, number: int) -> float:
         return 0.0 if number % 2 else 0.1 * (number + 1)
@@ -472,9 +478,19 @@ def test_a_difference_that_is_zero_by_rule_is_no_case_of_the_last_column(tmp_pat
     assert "zero by rule: 10 of 20 (FSR+LVLM on general)." in said
 
 
+def test_what_must_be_known_of_a_metric_is_said_where_it_was_measured(tmp_path: Path) -> None:
+    told = {"arcface": "ArcFace was computed with another network.", "lpips": "LPIPS is of another version."}
+    results = make(tmp_path, metrics=METRICS, move=lambda f, m, a, i: None if m == "lpips" else spread(f, m, a, i))
+    what = replace(results.what, notes=("NIQE begins a sentence.",), about_metrics=told)
+    said = _data.caption(replace(results, what=what), _data.rows(results))
+    assert told["arcface"] in said
+    assert told["lpips"] not in said
+    assert "NIQE begins a sentence." not in said
+
+
 def test_rho_is_above_zero_where_better_pictures_score_higher(tmp_path: Path) -> None:
     def score(family: str, arm: str, number: int) -> tuple[Audit, Decision, Mapping[str, KnobValue]]:
-        return Audit("ok", 90.0 - number, 90.0), Decision("accept", "score 90 reached 80"), {}
+        return Audit("ok", 90.0 - number, 90.0), ACCEPT, {}
 
     results = make(tmp_path, arms={"lvlm": "contender"}, metrics={"niqe": METRICS["niqe"]}, said=score, n=20)
     assert "ρ +1.00, p <0.001" in words(knows.figure(results))  # type: ignore[arg-type]
@@ -484,7 +500,7 @@ def test_pictures_of_one_person_are_no_more_cases_than_the_person(tmp_path: Path
     """Six pictures of each of four persons: a correlation over persons cannot have the p of twenty-four cases."""
 
     def score(family: str, arm: str, number: int) -> tuple[Audit, Decision, Mapping[str, KnobValue]]:
-        return Audit("ok", 50.0 + number, 90.0), Decision("retry", "score 1 below 80"), {"dehalo": 0.5}
+        return Audit("ok", 50.0 + number, 90.0), RETRY, {"dehalo": 0.5}
 
     results = make(tmp_path, arms={"lvlm": "contender"}, metrics={"psnr": METRICS["psnr"]}, said=score, n=24)
     assert "n 24 (" not in words(knows.figure(results))  # type: ignore[arg-type]
@@ -500,9 +516,9 @@ def test_pictures_of_one_person_are_no_more_cases_than_the_person(tmp_path: Path
 def test_one_score_for_all_is_said_and_left_out(tmp_path: Path) -> None:
     def score(family: str, arm: str, number: int) -> tuple[Audit, Decision, Mapping[str, KnobValue]]:
         said = 85.0 if arm == "parrot" else 50.0 + number
-        return Audit("ok", said, 90.0), Decision("retry", "score 1 below 80"), {"dehalo": 0.5}
+        return Audit("ok", said, 90.0), RETRY, {"dehalo": 0.5}
 
-    arms: dict[str, Role] = {"lvlm": "contender", "parrot": "contender"}
+    arms: dict[str, Standing] = {"lvlm": "contender", "parrot": "contender"}
     figure = knows.figure(make(tmp_path, arms=arms, said=score, metrics={"psnr": METRICS["psnr"]}))
     assert figure is not None
     assert len(figure.axes) == 2
@@ -518,8 +534,8 @@ def test_reliability_counts_what_was_followed(tmp_path: Path) -> None:
     def say(family: str, arm: str, number: int) -> tuple[Audit, Decision, Mapping[str, KnobValue]]:
         audit = Audit("ok", 10.0, 82.0 if number < 10 else 100.0)
         if number % 5 == 4:  # asked, but nothing changed
-            return audit, Decision("retry", "score"), {}
-        return audit, Decision("retry", "score"), {"dehalo": 1.0}
+            return audit, RETRY, {}
+        return audit, RETRY, {"dehalo": 1.0}
 
     results = make(
         tmp_path, n=20, arms={"lvlm": "contender"}, metrics={"lpips": METRICS["lpips"]}, said=say,
@@ -552,7 +568,7 @@ def test_bins_hold_every_confidence(confidences: list[float]) -> None:
 def test_knobs_say_how_often_and_what_became_of_it(tmp_path: Path) -> None:
     def say(family: str, arm: str, number: int) -> tuple[Audit, Decision, Mapping[str, KnobValue]]:
         turned = {"dehalo": 0.4} if number < 3 else {}
-        return Audit("ok", 10.0, 90.0), Decision("retry" if turned else "accept", "score"), turned
+        return Audit("ok", 10.0, 90.0), RETRY if turned else ACCEPT, turned
 
     results = make(
         tmp_path, n=8, arms={"lvlm": "contender"}, metrics={"psnr": METRICS["psnr"]}, said=say,
@@ -572,7 +588,7 @@ def test_knobs_say_how_often_and_what_became_of_it(tmp_path: Path) -> None:
 
 
 def test_a_knob_that_nobody_turned_has_no_effect_at_all(tmp_path: Path) -> None:
-    results = make(tmp_path, said=lambda f, a, i: (Audit("ok", 90.0, 90.0), Decision("accept", "score 90"), {}))
+    results = make(tmp_path, said=lambda f, a, i: (Audit("ok", 90.0, 90.0), ACCEPT, {}))
     figure = knobs.figure(results)
     assert figure is not None
     assert named(panel(figure, "effect"), "mean") == []
@@ -622,7 +638,7 @@ def test_values_that_did_nothing_are_left_out() -> None:
 
 
 def test_an_arm_that_moved_nothing_is_named_and_left_out(tmp_path: Path) -> None:
-    arms: dict[str, Role] = {"lvlm": "contender", "asleep": "control"}
+    arms: dict[str, Standing] = {"lvlm": "contender", "asleep": "control"}
     moved = make(tmp_path, arms=arms, move=lambda f, m, a, i: 0.0 if a == "asleep" else spread(f, m, a, i))
     figure = strength.figure(moved)
     assert figure is not None
@@ -650,13 +666,13 @@ def test_strength_draws_each_case_at_its_value(tmp_path: Path) -> None:
 
 def test_decisions_count_every_case_once(tmp_path: Path) -> None:
     kinds: list[tuple[Audit, Decision, dict[str, KnobValue]]] = [
-        (Audit("ok", 10.0, 90.0), Decision("retry", "score 10 below 80: dehalo 1"), {"dehalo": 1.0}),
-        (Audit("ok", 10.0, 90.0), Decision("retry", "score 10 below 80: dehalo 1"), {}),
-        (Audit("ok", 90.0, 90.0), Decision("accept", "score 90 reached 80"), {}),
-        (Audit("ok", 10.0, 90.0), Decision("accept", "no hint that would change anything"), {}),
-        (Audit("ok", 10.0, 20.0), Decision("stop", "confidence 20, below 80: the current picture stands"), {}),
-        (Audit("ok", 10.0, 90.0), Decision("stop", "no retry is left"), {}),
-        (Audit("invalid"), Decision("stop", "the reply could not be used: the current picture stands"), {}),
+        (Audit("ok", 10.0, 90.0), RETRY, {"dehalo": 1.0}),
+        (Audit("ok", 10.0, 90.0), RETRY, {}),
+        (Audit("ok", 90.0, 90.0), ACCEPT, {}),
+        (Audit("ok", 10.0, 90.0), Decision("accept", "no effective hint", ""), {}),
+        (Audit("ok", 10.0, 20.0), UNSURE, {}),
+        (Audit("ok", 10.0, 90.0), Decision("stop", "no retry left", ""), {}),
+        (Audit("invalid"), UNUSABLE, {}),
     ]
     results = make(
         tmp_path, n=7, arms={"lvlm": "contender"}, metrics={"lpips": METRICS["lpips"]}, said=lambda f, a, i: kinds[i],
@@ -685,9 +701,7 @@ def test_a_candidate_that_was_not_kept_is_said(tmp_path: Path) -> None:
     made = make(tmp_path, n=1, arms={"lvlm": "contender"}).what.subjects[0].trail
     assert made is not None
     pure, step = made.rounds
-    stood = Round(
-        "lvlm", 1, pure.restoration, step.audit, step.decision, Verdict(False, "not kept: the orders disagree")
-    )
+    stood = Round("lvlm", 1, pure.restoration, step.audit, step.decision, Verdict(False, "orders disagree", ""))
     trail = Trail(made.case, made.family, "0", (pure, stood))
     assert Course.of(trail, trail.arms["lvlm"]).ended == "not kept"
 

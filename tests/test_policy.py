@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsrbench.case.policy import GuardLimits, PolicyLimits, decide, judge
+from fsrbench.case.policy import decide, judge
 from fsrbench.core.contracts import Knob
-from fsrbench.core.values import Audit
+from fsrbench.core.values import Audit, Decision, DecisionRule, GuardLimits, PolicyLimits
 
 OFFERED = {
     "strength": Knob("more of it", ("general",), "after", 0.0, low=0.0, high=0.5),
@@ -37,7 +39,7 @@ def test_low_or_missing_confidence_changes_nothing(confidence: float | None) -> 
 def test_invalid_is_not_accepted() -> None:
     decision = decide(Audit("invalid", reason="prose"), START, OFFERED, LIMITS, 1)
     assert decision.action == "stop"
-    assert "could not be used" in decision.why
+    assert decision.rule == "unusable"
 
 
 def test_no_effective_hint_is_accepted() -> None:
@@ -74,6 +76,31 @@ def test_used_up_retries_stop() -> None:
     assert decision.applied == {}
 
 
+RULES: dict[DecisionRule, Decision] = {
+    "unusable": decide(Audit("invalid"), START, OFFERED, LIMITS, 1),
+    "score reached": decide(audit(80, 10, strength=0.3), START, OFFERED, LIMITS, 1),
+    "low confidence": decide(audit(10, None, strength=0.3), START, OFFERED, LIMITS, 1),
+    "no effective hint": decide(audit(10, 90, strength=0.0), START, OFFERED, LIMITS, 1),
+    "no retry left": decide(audit(10, 90, strength=0.3), START, OFFERED, LIMITS, 0),
+    "hints followed": decide(audit(10, 90, strength=0.3), START, OFFERED, LIMITS, 1),
+}
+FOLLOWS: dict[DecisionRule, str] = {
+    "unusable": "stop",
+    "score reached": "accept",
+    "low confidence": "stop",
+    "no effective hint": "accept",
+    "no retry left": "stop",
+    "hints followed": "retry",
+}
+
+
+def test_each_rule_decides_where_it_should() -> None:
+    assert set(RULES) == set(get_args(DecisionRule))
+    assert {rule: decision.rule for rule, decision in RULES.items()} == {rule: rule for rule in RULES}
+    assert {rule: decision.action for rule, decision in RULES.items()} == FOLLOWS
+    assert len({decision.why for decision in RULES.values()}) == len(RULES)
+
+
 JSON = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers(), max_size=2)
 )
@@ -93,6 +120,7 @@ def test_whatever_is_asked_stays_in_bounds_and_is_accounted_for(
         assert value == OFFERED[name].clamp(value) != START[name]
     assert len(decision.applied) <= (most or len(OFFERED))
     assert (decision.action == "retry") == bool(decision.applied)
+    assert decision.action == FOLLOWS[decision.rule]
     if decision.action == "retry":
         assert {n for n, v in hints.items() if v is not None} == set(decision.applied) | set(decision.dropped)
 
@@ -108,14 +136,15 @@ def test_a_candidate_is_kept_only_if_preferred_in_both_orders() -> None:
         for other in ("candidate", "current", "neither"):
             verdict = judge((one, other), BEFORE, BEFORE, GUARDS)
             assert verdict.kept == ((one, other) == BOTH)
-            assert ("disagree" in verdict.why) == (one != other)
+            assert (verdict.rule == "orders disagree") == (one != other)
+            assert (verdict.rule == "preferred") == verdict.kept
 
 
 @pytest.mark.parametrize(("name", "worse"), [("consistency", 28.9), ("identity", 0.44), ("niqe", 5.6)])
 def test_each_guard_trips_alone_and_only_beyond_its_limit(name: str, worse: float) -> None:
     verdict = judge(BOTH, BEFORE, {**BEFORE, name: worse}, GUARDS)
     assert not verdict.kept
-    assert list(verdict.guards) == [name]
+    assert (verdict.rule, list(verdict.guards)) == ("guard tripped", [name])
     bit_worse = BEFORE[name] + 0.7 * (worse - BEFORE[name])
     assert judge(BOTH, BEFORE, {**BEFORE, name: bit_worse}, GUARDS).kept
     better = BEFORE[name] - 3 * (worse - BEFORE[name])
@@ -133,4 +162,5 @@ def test_an_auditor_that_takes_back_keeps_only_what_it_prefers(said: str) -> Non
     verdict = judge((said,), BEFORE, dict.fromkeys(BEFORE, -100.0), None)
     assert verdict.kept == (said == "candidate")
     assert verdict.guards == {}
+    assert verdict.rule == ("preferred" if verdict.kept else "not preferred")
     assert verdict.why == ("kept: preferred" if verdict.kept else f"taken back: preferred: {said}")

@@ -15,12 +15,11 @@ from typing import Any
 
 import pytest
 
-from fsrbench.cli import console, options
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import SettingsError, Unavailable
 from fsrbench.core.execute import Track, untracked
 from fsrbench.imaging import images
-from fsrbench.study import config, ray_worker, ray_workers, workers
+from fsrbench.study import config, machines, ray_worker, ray_workers, workers
 from fsrbench.study.run import RunOutcome, run_study
 from support import draw_face
 from support.studies import ASK, everything, rows, scripted, wait_for
@@ -169,14 +168,14 @@ def test_an_address_is_of_a_ray_cluster() -> None:
     settings, _ = config.load(None)
     with (
         pytest.raises(SettingsError, match="add --executor ray"),
-        console.crew(options.Executor.local, "127.0.0.1:6379", "cpu", 2, settings),
+        machines.executor("local", "127.0.0.1:6379", "cpu", 2, settings),
     ):
         pass
 
 
 def test_on_this_machine_an_lvlm_is_kept_busy() -> None:
     settings = config.with_arms(config.load(None)[0], ["lvlm"])
-    with console.crew(options.Executor.local, None, "cpu", None, settings) as (device, many, executor):
+    with machines.executor("local", None, "cpu", None, settings) as (device, many, executor):
         assert (device, executor) == ("cpu", workers.local)
         assert many == settings.in_flight() > 2
 

@@ -1,12 +1,15 @@
-"""What the README promises: its commands run as they stand, its file table is complete, its links lead somewhere."""
+"""What the README promises: its commands and its Python run, its rooms are complete, its links lead somewhere."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -14,7 +17,21 @@ from fsrbench.imaging import images
 from support import ROOT, draw_face
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+BUILT = README.split("\n## How it is built\n")[1].split("\n## ")[0]
 EXAMPLES = re.findall(r"^\| `[a-z]+` \|.*\| `(fsrbench [^`]+)` \|$", README, re.MULTILINE)
+PACKAGE = ROOT / "src" / "fsrbench"
+PLUGINS = ("auditors", "backends", "judges", "knobs", "metrics", "recipes", "ways")
+
+
+@pytest.fixture(scope="module")
+def rooms() -> ModuleType:
+    """`scripts/rooms.py`."""
+    spec = importlib.util.spec_from_file_location("rooms", ROOT / "scripts" / "rooms.py")
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
 
 
 @pytest.mark.slow
@@ -40,13 +57,64 @@ def test_the_commands_run_in_the_order_of_the_table(tmp_path: Path, monkeypatch:
     assert "embedded" in (demo / "summary.md").read_text(encoding="utf-8")
 
 
-def test_every_file_has_its_line() -> None:
-    table = README.split("## Every file in one line")[1].split("## Adding")[0]
-    for path in sorted((ROOT / "src" / "fsrbench").glob("*.py")):
-        if not path.name.startswith("_"):
-            assert f"`{path.name}`" in table, f"{path.name} has no line in the README"
-    for folder in ("backends/", "knobs/", "auditors/", "metrics/", "recipes/"):
-        assert f"`{folder}`" in table
+@pytest.mark.slow
+def test_the_lines_of_python_run_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder with faces, as a notebook would: what they leave behind is what the text says."""
+    for number, name in enumerate(("anna", "ben")):
+        images.write(tmp_path / "faces" / f"{name}.png", draw_face(128, number))
+    (lines,) = re.findall(r"^```python\n(import fsrbench\n.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    told: dict[str, Any] = {}
+    exec(compile(lines, "README.md", "exec"), told)
+    assert told["made"].done == ("anna", "ben")
+    assert told["one"].knobs["denoise"] == 0.3
+    assert told["pure"].shape == told["supervised"].shape == (512, 512, 3)
+    assert set(told["run"].summary["arm"]) == {"pure", "heuristic", "rerun"}
+    assert len(told["again"].rounds) >= 6
+
+
+def test_every_file_has_its_line(rooms: ModuleType) -> None:
+    """`docs/rooms.md` is made of the files' own first sentences."""
+    assert rooms.PAGE.read_text(encoding="utf-8") == rooms.page(), (
+        "run python scripts/rooms.py and commit what it writes"
+    )
+    page = rooms.page()
+    for path in PACKAGE.rglob("*.py"):
+        assert path.name == "__init__.py" or f"- `{path.name}` {rooms.sentence(path)}\n" in page
+        assert rooms.sentence(path), f"{path} does not say what it is"
+
+
+@pytest.mark.slow
+def test_the_picture_of_the_rooms_has_arrows_only_downward(rooms: ModuleType, tmp_path: Path) -> None:
+    found = rooms.imports()
+    assert found["study", "core"] > 10
+    assert all(rooms.ORDER.index(upper) < rooms.ORDER.index(lower) for upper, lower in found)
+    rooms.draw(tmp_path / "rooms.svg")
+    assert (tmp_path / "rooms.svg").stat().st_size > 50_000
+
+
+def test_every_room_is_in_the_table(rooms: ModuleType) -> None:
+    table = BUILT.split("**The way of a picture**")[0]
+    assert set(re.findall(r"`([a-z]+)/`", table)) == {room for level in rooms.ROOMS for room in level}
+
+
+def test_the_ways_through_the_rooms_name_what_is_there() -> None:
+    named = re.findall(r"`([a-z]+/\w+\.py)`(?:\s+`(\w+)`)?(?: and `(\w+)`)?", BUILT)
+    assert len(named) > 20
+    for file, *things in named:
+        if file == "tests/test_layers.py":
+            continue
+        text = (PACKAGE / file).read_text(encoding="utf-8")
+        for thing in filter(None, things):
+            assert re.search(rf"^\s*(?:def|class) {thing}\b", text, re.MULTILINE), f"{file} has no {thing}"
+
+
+def test_every_path_that_is_named_is_there() -> None:
+    examples = README.split("\n## Adding\n")[1].split("\n## ")[0]
+    own = {name for name in re.findall(r"`(\w+/\w+\.py)`", examples) if name.partition("/")[0] in PLUGINS}
+    for name in set(re.findall(r"`((?:\w+/)*[a-z_]+\.py)`", README)) - own:
+        places = (PACKAGE, ROOT, ROOT / "scripts", ROOT / "scripts" / "bench")
+        assert any((place / name).is_file() for place in places), f"the README names {name}, which is not there"
 
 
 def test_links_and_pictures_are_there() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fsrbench.asking import prompts, reply
 from fsrbench.case import policy
 from fsrbench.core.contracts import Knob
-from fsrbench.core.values import MAX_REASON, TAGS, Audit, Bounds, to_json
+from fsrbench.core.values import MAX_REASON, TAGS, Audit, Bounds, PolicyLimits, to_json
 
 KNOBS = {
     "dehalo": Knob("Removes halos.", ("general",), "after", 0.0, 0.0, 1.0),
@@ -206,7 +206,7 @@ def test_valid_replies_come_through_whole(
 
 NOISE = ("null", "{", "}", "[", "]", '"', "'", "\\u0000", "\\", "NaN", "-Infinity", "1e999", "8.5/10", "```",
          "\x00", "\ud83d", "true", "__import__(0)", ",,", ": :", "No.", '"score": 3, ', "\u2028")  # fmt: skip
-LIMITS = policy.PolicyLimits(min_confidence=80, accept_score=80, retries=1, max_changes=2)
+LIMITS = PolicyLimits(min_confidence=80, accept_score=80, retries=1, max_changes=2)
 
 
 @pytest.mark.slow
@@ -221,7 +221,7 @@ def test_a_thousand_mutated_replies_have_a_recorded_outcome(record_property: Any
         try:
             said = parse(start[:at] + noise + start[at + cut :])
         except reply.Unusable as error:
-            audit = Audit("invalid", reason=str(error))
+            audit = Audit("invalid", reason=str(error), fault=error.fault)
         else:
             audit = Audit("ok", said.score, said.confidence, said.tags, said.hints, said.reason, said.repairs)
         decision = policy.decide(audit, {}, KNOBS, LIMITS, 1)

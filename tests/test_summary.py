@@ -19,14 +19,14 @@ from fsrbench.core.values import Audit, Failure, Restoration, Round, Score, Trai
 from fsrbench.imaging import images
 from fsrbench.measure import case_tables, signs, stats, subjects, summary_file
 from fsrbench.measure.results import Numbers
-from fsrbench.measure.subjects import Evaluation, Role, Subject
+from fsrbench.measure.subjects import Evaluation, Standing, Subject
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import FamilyOutcome, InputFacts, RivalEffect, Summary
 from fsrbench.study import config
 from support import draw_face
 
 FAMILIES, METRICS = ("blind", "general"), ("psnr", "lpips")
-ROLES: dict[str, Role] = {"heuristic": "control", "lvlm": "contender", "oracle": "headroom", "rerun": "floor"}
+ROLES: dict[str, Standing] = {"heuristic": "control", "lvlm": "contender", "oracle": "headroom", "rerun": "floor"}
 CASES = tuple(f"face {number:02d}" for number in range(24))
 
 
@@ -357,7 +357,7 @@ def test_inputs_of_plain_folders_are_names_and_references(tmp_path: Path) -> Non
 
 def test_what_became_of_the_cases() -> None:
     paid = Audit("ok", 50, 90, usage=Usage(2, 100, 10, 0.5))
-    unusable = Audit("invalid", reason="not JSON", usage=Usage(1, 100, 5, 0.25))
+    unusable = Audit("invalid", usage=Usage(1, 100, 5, 0.25), fault="not JSON")
     audits = ({"lvlm": paid}, {"lvlm": unusable}, {"heuristic": Audit("ok", 80, 100)})
     kept = [trail("general", case, said) for case, said in zip(CASES, audits, strict=False)]
     same = Trail(

@@ -42,7 +42,7 @@ from fsrbench.core.values import Bounds
 from fsrbench.files import csvfile
 from fsrbench.imaging import images
 from fsrbench.measure.check import Check
-from fsrbench.show import verdicts, wording
+from fsrbench.show import md, verdicts
 from fsrbench.study.store import as_json
 from support import draw_face
 from support.harm import CONTROL, KEY, echoes, endless, unicode_escapes
@@ -379,8 +379,8 @@ def test_harmless_text_holds_nothing_that_a_terminal_obeys(text: str) -> None:
     assert all(char in "\n\t" or foreign.printable(char) for char in told)
     assert "\n" not in foreign.line(text)
     assert foreign.harmless(told) == told
-    assert "\n" not in wording.escape(text)
-    assert all(foreign.printable(char) or char == "\t" for char in wording.escape(text))
+    assert "\n" not in md.escape(text)
+    assert all(foreign.printable(char) or char == "\t" for char in md.escape(text))
 
 
 @settings(max_examples=60, deadline=None)

@@ -89,7 +89,7 @@ class Study:
 
 
 def _accepted(place: int) -> tuple[Audit, Decision]:
-    return Audit("ok", 85, 90 + place % 10, (), {}, "clean"), Decision("accept", "score 85 reached 80")
+    return Audit("ok", 85, 90 + place % 10, (), {}, "clean"), Decision("accept", "score reached", "score 85 reached 80")
 
 
 def _retried(case: str, place: int) -> tuple[Audit, Decision, Verdict]:
@@ -97,5 +97,6 @@ def _retried(case: str, place: int) -> tuple[Audit, Decision, Verdict]:
     audit = Audit(
         "ok", 50 + place % 25, 88, tags, {"denoise": 9, "magic": EVIL}, f"{EVIL} of {case}", ("fence removed",)
     )
-    decision = Decision("retry", "score below 80", {"denoise": 1.0}, {"denoise": "9 → 1"}, {"magic": "not a knob"})
-    return audit, decision, Verdict(True, "preferred in both orders", ("candidate", "candidate"))
+    dropped = {"magic": "not a knob"}
+    decision = Decision("retry", "hints followed", "score below 80", {"denoise": 1.0}, {"denoise": "9 → 1"}, dropped)
+    return audit, decision, Verdict(True, "preferred", "preferred in both orders", ("candidate", "candidate"))

@@ -44,7 +44,7 @@ def everything(out: Path) -> dict[str, object]:
             continue
         if path.suffix == ".json":
             found[name] = calm(json.loads(path.read_text(encoding="utf-8")))
-        elif path.name == "run_config.csv":
+        elif path.name in ("run_config.csv", "candidates.csv"):
             found[name] = [{k: v for k, v in row.items() if k not in TIMINGS} for row in rows(path)]
         else:
             found[name] = path.read_bytes()

@@ -12,7 +12,7 @@ from functools import cache
 from string import Template
 from typing import Any
 
-from fsrbench.asking.prompts import picture_labels
+from fsrbench.asking.prompts import picture_labels, restoration_labels
 from fsrbench.core.plugins import shipped
 from fsrbench.core.values import Comparison, Evidence
 
@@ -51,12 +51,8 @@ def _text() -> str:
 
 def labels(first: Evidence, second: Evidence) -> tuple[str, ...]:
     """One line for each picture in the order in which they are sent: input, first, its patches, second, its patches."""
-    both = [
-        (name, label.replace("the picture to judge", "one of the two").replace("RESTORATION", name))
-        for name, evidence in (("FIRST", first), ("SECOND", second))
-        for label in picture_labels(evidence)[1:]
-    ]
     return (
         picture_labels(first)[0],
-        *(f"{name} {label}" if label.startswith("PATCH") else label for name, label in both),
+        *restoration_labels(first, "FIRST", "one of the two", "FIRST PATCH"),
+        *restoration_labels(second, "SECOND", "one of the two", "SECOND PATCH"),
     )

@@ -119,21 +119,28 @@ def read(family: str, path: Path | None = None) -> Prompt:
 
 def picture_labels(evidence: Evidence) -> tuple[str, ...]:
     """One line for each picture, in the order in which they are sent: input, restoration, patches."""
+    return (
+        f"INPUT ({_size(evidence.lr)}): the degraded picture that was restored",
+        *restoration_labels(evidence, "RESTORATION", "the picture to judge", "PATCH"),
+    )
 
-    def size(picture: Any) -> str:
-        return f"{picture.shape[1]}×{picture.shape[0]}"
 
+def restoration_labels(evidence: Evidence, name: str, meaning: str, patches: str) -> tuple[str, ...]:
+    """Those of a restoration and its patches, under the names that a prompt gives them."""
     found = evidence.places == "landmarks"
     where = "found by its landmarks" if found else "cut at the usual place, so it may be off"
     return (
-        f"INPUT ({size(evidence.lr)}): the degraded picture that was restored",
-        f"RESTORATION ({size(evidence.sr)}): the picture to judge",
+        f"{name} ({_size(evidence.sr)}): {meaning}",
         *(
-            f"PATCH {patch.name} ({size(patch.image)}): {PATCH_MEANING.get(patch.name, patch.name)}, cut from the "
-            f"RESTORATION, {where}"
+            f"{patches} {patch.name} ({_size(patch.image)}): {PATCH_MEANING.get(patch.name, patch.name)}, cut from the "
+            f"{name}, {where}"
             for patch in evidence.patches
         ),
     )
+
+
+def _size(picture: Any) -> str:
+    return f"{picture.shape[1]}×{picture.shape[0]}"
 
 
 def schema(knobs: Mapping[str, Knob]) -> dict[str, Any]:

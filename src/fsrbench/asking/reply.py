@@ -12,10 +12,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 from fsrbench.core import foreign
-from fsrbench.core.values import TAGS, Bounds
+from fsrbench.core.values import TAGS, Bounds, Fault
 
 MAX_DEPTH = 8
 """Nesting of braces and brackets; a valid reply has two."""
@@ -42,19 +42,17 @@ CHOICE_FIELDS = ("preferred", "confidence", "reason")
 Preferred: TypeAlias = Literal["first", "second", "neither"]
 
 
-REFUSED, EMPTY, CUT, ODD = "refused", "empty reply", "cut off at the token limit", "unusable"
-"""What the sentence on a reply that cannot be used begins with: what kind of unusable it is."""
-_KINDS = {REFUSED: "refused", EMPTY: "empty", CUT: "cut off at the token limit"}
-
-
-def kind(problem: str) -> str:
-    """What was wrong with a reply, in a few words, from the sentence that is kept of it."""
-    short = next((words for start, words in _KINDS.items() if problem.startswith(start)), "")
-    return short or ("not JSON" if "JSON" in problem else "not in the form that was asked for")
-
-
 class Unusable(ValueError):
     """The reply cannot be used; the text says why, in words that also go to the model with the request to repair."""
+
+    fault: ClassVar[Fault] = "not in the form that was asked for"
+    """What is wrong with it."""
+
+
+class NotJson(Unusable):
+    """The reply is not the one JSON object that was asked for."""
+
+    fault = "not JSON"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +158,9 @@ def _find_object(text: str, repairs: list[str]) -> dict[str, Any]:
         except Unusable as error:
             problem = problem or error
     if not usable:
-        raise problem or Unusable("there is no complete JSON object in the reply")
+        raise problem or NotJson("there is no complete JSON object in the reply")
     if len(usable) > 1:
-        raise Unusable(f"there are {len(usable)} JSON objects in the reply, and one was asked for")
+        raise NotJson(f"there are {len(usable)} JSON objects in the reply, and one was asked for")
     candidate, fields, mended = usable[0]
     if candidate != stripped:
         repairs.append("prose around the object")
@@ -211,11 +209,11 @@ def _decode(text: str) -> tuple[dict[str, Any], list[str]]:
         first = f"it is not JSON ({error.msg} at character {error.pos})"
     mended, repairs = _mend(text)
     if not repairs:
-        raise Unusable(first)
+        raise NotJson(first)
     try:
         return _load(mended), repairs
     except json.JSONDecodeError:
-        raise Unusable(first) from None
+        raise NotJson(first) from None
 
 
 _CLOSES = re.compile(r"\s*[}\]]")
@@ -275,7 +273,7 @@ def _load(text: str) -> dict[str, Any]:
 
     value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant, parse_float=number, parse_int=number)
     if not isinstance(value, dict):  # pragma: no cover - a balanced {…} is an object
-        raise Unusable("it is not a JSON object")
+        raise NotJson("it is not a JSON object")
     return value
 
 

@@ -19,7 +19,7 @@ from fsrbench.auditors._purse import Account, Bill
 from fsrbench.auditors._wire import Completion
 from fsrbench.core import foreign
 from fsrbench.core.errors import AuditorUnreachable
-from fsrbench.core.values import Bounds, Usage
+from fsrbench.core.values import Bounds, Fault, Usage
 
 T = TypeVar("T")
 QUOTED = 4000
@@ -38,13 +38,21 @@ NUMBERS = {3: "three", 5: "five"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(Generic[T]):
-    """What one question led to."""
+class Understood(Generic[T]):
+    """What one reply says."""
 
     said: T | None
-    """The fields of the reply; None where it could not be used."""
+    """Its fields; None where it could not be used."""
     problem: str
     """Why it could not be used; empty where it could."""
+    fault: Fault | None
+    """What was wrong with it; None where it could be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Understood[T]):
+    """What one question led to: what its last reply says."""
+
     replies: list[dict[str, Any]]
     """Every reply, JSON-ready, for the record."""
     usage: Usage
@@ -90,15 +98,15 @@ class Dialogue:
         found = [self._understood(completion, schema, read) for completion in completions or remembered]
         for name, one in zip(kinds, completions or remembered, strict=False):
             account.known(name, one.prompt_tokens, one.completion_tokens)
-        if remembered and self._worth_keeping(found[-1][0]):
+        if remembered and self._worth_keeping(found[-1].said):
             account.spare(*kinds)
-            return Asked(*found[-1], self._records(remembered, found, cached=True), Usage(cost=0.0))
+            return _asked(found[-1], self._records(remembered, found, cached=True), Usage(cost=0.0))
         found = found[: len(completions)]
         account.spare(*kinds[: len(completions)])
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         while not _is_over(found):
             if found:
-                messages += _request_to_repair(completions[-1], found[-1][1], schema)
+                messages += _request_to_repair(completions[-1], found[-1].problem, schema)
             try:
                 bill = account.bill(kinds[len(found)])
                 completion = self.chat.ask(messages, schema, seed, until + account.waited, bill)
@@ -109,10 +117,10 @@ class Dialogue:
             self.ledger.keep(entry, completions)
             found.append(self._understood(completion, schema, read))
         account.spare(*kinds[len(found) :])
-        said = found[-1][0]
-        if self.cache and self._worth_keeping(said) and self._understood(completions[-1], schema, read)[0] == said:
+        said = found[-1].said
+        if self.cache and self._worth_keeping(said) and self._understood(completions[-1], schema, read).said == said:
             self.cache.keep(asked, completions)  # what reads differently without the key would be another reply
-        return Asked(*found[-1], self._records(completions, found, cached=False), usage(completions))
+        return _asked(found[-1], self._records(completions, found, cached=False), usage(completions))
 
     def _everything(
         self, content: list[dict[str, Any]], schema: Mapping[str, Any], seed: int, repeat: int
@@ -148,15 +156,14 @@ class Dialogue:
 
     def _understood(
         self, completion: Completion, schema: Mapping[str, Any], read: Callable[[str, Mapping[str, Any]], T]
-    ) -> tuple[T | None, str]:
-        """The fields or what kind of unusable it is, without the key. Read from the reply as it came: a key may be a
-        word that the reply needs."""
-        said, problem = _read(completion, schema, read)
-        told = foreign.line(self._bounded(problem, PROBLEM))[:PROBLEM]
-        if said is None:
-            return None, told
-        words = {name: getattr(said, name) for name in WORDS if hasattr(said, name)}
-        return dataclasses.replace(cast("Any", said), **self.chat.scrub(words)), told
+    ) -> Understood[T]:
+        """What a reply says, without the key. Read from the reply as it came: a key may be a word that it needs."""
+        found = _read(completion, schema, read)
+        said, told = found.said, foreign.line(self._bounded(found.problem, PROBLEM))[:PROBLEM]
+        if said is not None:
+            words = {name: getattr(said, name) for name in WORDS if hasattr(said, name)}
+            said = dataclasses.replace(cast("Any", said), **self.chat.scrub(words))
+        return Understood(said, told, found.fault)
 
     def _scrubbed(self, completion: Completion) -> Completion:
         """Without the key, should the server have echoed it: before anything is kept or cut to what is kept."""
@@ -172,9 +179,9 @@ class Dialogue:
         return told
 
     def _records(
-        self, completions: Sequence[Completion], found: Sequence[tuple[T | None, str]], *, cached: bool
+        self, completions: Sequence[Completion], found: Sequence[Understood[T]], *, cached: bool
     ) -> list[dict[str, Any]]:
-        return [self._record(c, problem, cached=cached) for c, (_, problem) in zip(completions, found, strict=True)]
+        return [self._record(c, one.problem, cached=cached) for c, one in zip(completions, found, strict=True)]
 
     def _record(self, completion: Completion, problem: str, *, cached: bool) -> dict[str, Any]:
         """One reply for the exchange's record."""
@@ -194,34 +201,41 @@ def repairing(max_tokens: int) -> int:
     return min(max_tokens, QUOTED // 3) + REQUEST
 
 
-def _is_over(found: Sequence[tuple[T | None, str]]) -> bool:
+def _asked(last: Understood[T], replies: list[dict[str, Any]], spent: Usage) -> Asked[T]:
+    """What a question led to, by its last reply."""
+    return Asked(last.said, last.problem, last.fault, replies, spent)
+
+
+def _is_over(found: Sequence[Understood[T]]) -> bool:
     """A reply that can be used ends a dialogue; so does a refusal, which is an answer; so does a second reply."""
-    return bool(found) and (found[-1][0] is not None or found[-1][1].startswith(reply.REFUSED) or len(found) > 1)
+    return bool(found) and (found[-1].fault in (None, "refused") or len(found) > 1)
 
 
 def _read(
     completion: Completion, schema: Mapping[str, Any], read: Callable[[str, Mapping[str, Any]], T]
-) -> tuple[T | None, str]:
-    """The fields, or what kind of unusable it is."""
+) -> Understood[T]:
+    """The fields, or why there are none."""
     if completion.refusal:
-        return None, f"{reply.REFUSED}: {completion.refusal}"
+        return Understood(None, f"refused: {completion.refusal}", "refused")
     if completion.finish_reason == "content_filter":
-        return None, f"{reply.REFUSED}: the server's content filter stopped the reply"
+        return Understood(None, "refused: the server's content filter stopped the reply", "refused")
     if not completion.text.strip():
         cut = " (the token limit was used up before any text: raise max_tokens)" * (
             completion.finish_reason == "length"
         )
-        return None, f"{reply.EMPTY}{cut}"
+        return Understood(None, f"empty reply{cut}", "empty")
     try:
-        return read(completion.text, schema), ""
+        return Understood(read(completion.text, schema), "", None)
     except reply.Unusable as error:
         if completion.finish_reason == "length":
-            return None, f"{reply.CUT} (setting max_tokens): {error}"
-        return None, f"{reply.ODD}: {error}"
+            why = f"cut off at the token limit (setting max_tokens): {error}"
+            return Understood(None, why, "cut off at the token limit")
+        return Understood(None, f"unusable: {error}", error.fault)
     except MemoryError:
         raise
     except Exception as error:  # nothing that a model writes may end a run
-        return None, f"{reply.ODD}: it could not be read ({type(error).__name__})"
+        why = f"unusable: it could not be read ({type(error).__name__})"
+        return Understood(None, why, reply.Unusable.fault)
 
 
 def _request_to_repair(completion: Completion, problem: str, schema: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -198,7 +198,7 @@ class Lvlm:
     def _audit(self, asked: Asked[reply.AuditReply], usage: Usage) -> Audit:
         said = asked.said
         if said is None:
-            return Audit("invalid", reason=asked.problem, usage=usage)
+            return Audit("invalid", reason=asked.problem, usage=usage, fault=asked.fault)
         repairs = (*("asked again",) * (len(asked.replies) > 1), *said.repairs)
         return Audit("ok", said.score, said.confidence, said.tags, said.hints, said.reason, repairs, usage)
 

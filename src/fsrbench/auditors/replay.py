@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from fsrbench.core.contracts import Machine
 
 Stored = TypeVar("Stored")
-FORMAT = 1
-"""Of the runs that are read."""
 MAX_STUDY = 20_000_000
 """Bytes of a `study.yaml`."""
 
@@ -101,7 +99,7 @@ class Replay:
 
     def _rounds(self, family: str, case: str) -> list[Recorded]:
         path = Path(self.run, "trails", family, names.of(case, ".json"))
-        trail = _read(path, shapes.trail(FORMAT))
+        trail = _read(path, shapes.trail())
         own = trail.arms.get(self.arm, ())
         if not own:
             raise AuditorUnreachable(f"{self.run} holds no finished {self.arm} for {case} in family {family}.")
@@ -165,7 +163,7 @@ def _took_back(folder: Path, arm: str) -> bool:
     """Was the arm's auditor asked once more, and alone, about what its hints had made? The first such case tells."""
     for path in sorted(folder.glob("trails/*/*.json")):
         try:
-            steps = _read(path, shapes.trail(FORMAT)).arms.get(arm, ())
+            steps = _read(path, shapes.trail()).arms.get(arm, ())
         except AuditorUnreachable:
             continue  # its own case says so when it is asked for
         restored = [step.verdict for step in steps if step.decision is not None and step.decision.action == "retry"]

@@ -94,7 +94,7 @@ def _answer(question: Question, replies: list[Any] | dict[str, Any], bounds: Bou
     try:
         said = reply.parse(text, question.schema, bounds)
     except reply.Unusable as error:
-        return Answer(Audit("invalid", reason=f"unusable: {error}"), exchange)
+        return Answer(Audit("invalid", reason=f"unusable: {error}", fault=error.fault), exchange)
     return Answer(Audit("ok", said.score, said.confidence, said.tags, said.hints, said.reason, said.repairs), exchange)
 
 

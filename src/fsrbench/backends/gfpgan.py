@@ -150,6 +150,7 @@ def _blend(restored: Image, plain: Image, knobs: Knobs) -> Image:
 BACKEND = Backend(
     summary="GFPGAN: restoration with a face prior (v1.4, v1.3, or a path); aligned faces or whole pictures.",
     family="prior",
+    draws=True,
     consumes=("restore_weight", "only_center_face", "sft_strength", "noise_strength"),
     open=_GFPGAN,
     reentrant=True,

@@ -1,42 +1,15 @@
 """What follows from an audit, and whether a candidate is kept: pure functions of what was said and measured.
 
-Nothing here restores or asks; `supervise/audit.py` does. Every hint ends up applied, clamped and applied,
+Nothing here restores or asks; `ways/audit.py` does. Every hint ends up applied, clamped and applied,
 or dropped with a reason, so that a reader of `run_config.csv` can see what became of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from fsrbench.core.contracts import Knob
-from fsrbench.core.values import Audit, Decision, Knobs, KnobValue, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyLimits:
-    """How far an auditor is followed."""
-
-    min_confidence: float
-    """Below it the current picture stands (the paper's tau_conf)."""
-    accept_score: float
-    """From this score on the current picture is accepted."""
-    retries: int
-    """Restorations after the first, at most."""
-    max_changes: int | None
-    """Knobs that may differ from their defaults at once; None for all of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class GuardLimits:
-    """How much worse than the picture that stands a candidate may be, under policy `guarded`."""
-
-    consistency: float
-    """Most that the consistency with the LR may fall, in dB."""
-    identity: float
-    """Most that the likeness to the enlarged LR may fall."""
-    niqe: float
-    """Most that NIQE may rise."""
+from fsrbench.core.values import Audit, Decision, GuardLimits, Knobs, KnobValue, PolicyLimits, Verdict
 
 
 def decide(
@@ -48,19 +21,21 @@ def decide(
     a hint without confidence is not followed; a hint without effect is none; then retries decide.
     """
     if audit.status == "invalid" or audit.score is None:
-        return Decision("stop", "the reply could not be used: the current picture stands")
+        return Decision("stop", "unusable", "the reply could not be used: the current picture stands")
     if audit.score >= limits.accept_score:
-        return Decision("accept", f"score {audit.score:g} reached {limits.accept_score:g}")
+        return Decision("accept", "score reached", f"score {audit.score:g} reached {limits.accept_score:g}")
     if audit.confidence is None or audit.confidence < limits.min_confidence:
         said = "no confidence given" if audit.confidence is None else f"confidence {audit.confidence:g}"
-        return Decision("stop", f"{said}, below {limits.min_confidence:g}: the current picture stands")
+        why = f"{said}, below {limits.min_confidence:g}: the current picture stands"
+        return Decision("stop", "low confidence", why)
     applied, clamped, dropped = _sort_hints(audit, current, offered, limits.max_changes)
     if not applied:
-        return Decision("accept", "no hint that would change anything", {}, clamped, dropped)
+        return Decision("accept", "no effective hint", "no hint that would change anything", {}, clamped, dropped)
     if retries_left < 1:
-        return Decision("stop", "no retry is left", {}, clamped, dropped)
+        return Decision("stop", "no retry left", "no retry is left", {}, clamped, dropped)
     asked = ", ".join(f"{name} {value:g}" for name, value in applied.items())
-    return Decision("retry", f"score {audit.score:g} below {limits.accept_score:g}: {asked}", applied, clamped, dropped)
+    why = f"score {audit.score:g} below {limits.accept_score:g}: {asked}"
+    return Decision("retry", "hints followed", why, applied, clamped, dropped)
 
 
 def judge(
@@ -76,13 +51,15 @@ def judge(
     it is an auditor that takes its own changes back: it was asked once.
     """
     tripped = _tripped(before, after, guards) if guards is not None else {}
-    if set(preferences) != {"candidate"}:
-        said = "the two orders disagree" if len(set(preferences)) > 1 else f"preferred: {preferences[0]}"
-        return Verdict(False, f"{'taken back' if guards is None else 'not kept'}: {said}", preferences, tripped)
+    if len(set(preferences)) > 1:
+        return Verdict(False, "orders disagree", "not kept: the two orders disagree", preferences, tripped)
+    if preferences[0] != "candidate":
+        lost = "taken back" if guards is None else "not kept"
+        return Verdict(False, "not preferred", f"{lost}: preferred: {preferences[0]}", preferences, tripped)
     if tripped:
-        return Verdict(False, f"not kept: guard {', '.join(tripped)}", preferences, tripped)
+        return Verdict(False, "guard tripped", f"not kept: guard {', '.join(tripped)}", preferences, tripped)
     liked = "preferred" if guards is None else "preferred in both orders, no guard tripped"
-    return Verdict(True, f"kept: {liked}", preferences, tripped)
+    return Verdict(True, "preferred", f"kept: {liked}", preferences, tripped)
 
 
 def _tripped(

@@ -13,33 +13,19 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from fsrbench.core.contracts import Batching, Knob, Output, Restorer
 from fsrbench.core.errors import BadOutput
 from fsrbench.core.execute import Clock
-from fsrbench.core.values import Image, Knobs, KnobValue
+from fsrbench.core.values import Image, Knobs, KnobValue, Operation, Restore
+from fsrbench.core.ways import Restored
 from fsrbench.imaging import images
 
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """A restoration in memory, before it is stored."""
-
-    image: Image
-    """As it will be read back: already rounded to 8 bits."""
-    knobs: dict[str, KnobValue]
-    """Every offered knob with its value."""
-    seed: int
-    """Seed of the backend's noise."""
-    seconds: float
-    """What it takes: knobs and network, waiting for the network's turn not counted, what is remembered counted."""
-    precision: str
-    """What was really used."""
-    notes: tuple[str, ...]
-    """What a reader must know."""
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 REMEMBERED = 256_000_000
@@ -168,9 +154,15 @@ class Pipeline:
         precision: str,
         batch: int = 1,
         lanes: int = 1,
+        backend: str = "",
+        checkpoint: str | None = None,
     ) -> None:
+        """`backend` is the plugin's name, `checkpoint` its setting `model` where it is not the family's own network."""
         self.restorer = restorer
         self.offered = offered
+        self.backend = backend
+        self.checkpoint = checkpoint
+        self._weights = dict(restorer.weights)  # what a knob opens later is not in every picture
         self._network = SharedNetwork(restorer, scale, precision, batch, lanes)
         self._outputs: dict[tuple[object, ...], PassResult] = {}
         self.clock = Clock()
@@ -194,9 +186,16 @@ class Pipeline:
         output, precision, network = self._remembered(prepared, inside, seed)
         started = time.perf_counter()
         finished = self._turn_knobs("after", output.image, moved, lr)
-        image = images.as_stored(images.check(finished, "restoration"))
+        pixels = images.to_8bit(images.check(finished, "restoration"))
         seconds = before + network + time.perf_counter() - started
-        return Restored(image, knobs, seed, seconds, precision, output.notes)
+        step = Restore(self.backend, self.restorer.model, knobs, seed, self._weights, self.checkpoint)
+        return made(pixels, knobs, seed, seconds, precision, output.notes, (step,))
+
+    def same_pass(self, changes: Knobs, seed: int) -> tuple[object, ...]:
+        """What decides the network's output for one input: equal where a second restoration needs no second pass."""
+        moved = {n: changes.get(n, knob.default) for n, knob in self.offered.items() if knob.stage != "after"}
+        moved = {name: value for name, value in moved.items() if value != self.offered[name].default}
+        return self.backend, self.checkpoint, seed, tuple(sorted(moved.items()))
 
     def keep_only(self, lr: Image, seed: int) -> None:
         """Forget what knobs were tried: the plain output of this input stays, which whoever comes next begins with."""
@@ -220,6 +219,20 @@ class Pipeline:
             if knob.stage == stage and knob.apply is not None:
                 image = knob.apply(image, value, lr)
         return image
+
+
+def made(
+    pixels: NDArray[np.uint8],
+    knobs: dict[str, KnobValue],
+    seed: int,
+    seconds: float,
+    precision: str,
+    notes: tuple[str, ...],
+    operations: tuple[Operation, ...],
+) -> Restored:
+    """A picture as it is handed on: rounded once, hashed once, and looked at as it will be read back."""
+    image, sha256 = images.from_8bit(pixels), images.hash_8bit(pixels)
+    return Restored(image, pixels, sha256, knobs, seed, seconds, precision, notes, operations)
 
 
 def _key(lr: Image, knobs: Knobs, seed: int) -> tuple[object, ...]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import typer
 
-from fsrbench import __version__
+from fsrbench import __version__, api
 from fsrbench.cli import console, evidence_commands, options, probes
 from fsrbench.core.errors import SettingsError, sentence
 
@@ -51,10 +51,10 @@ def demo(
     Example: fsrbench demo --out outputs/demo
     """
     from fsrbench.cli import demo as demonstration
-    from fsrbench.study import config
+    from fsrbench.study import config, machines
 
     settings = config.load(None)[0]
-    machine = console.machine(settings, device, options.Precision.fp32, offline=True)
+    machine = machines.machine(settings, device, offline=True)
     typer.echo(f"Writing to {out}", err=True)
     with console.interruptible(), console.progress() as track:
         outcome, summary = demonstration.run(out, machine, workers, track)
@@ -78,13 +78,9 @@ def degrade(
 
     Example: fsrbench degrade --hr faces --lr inputs/low_res_imgs --recipe paper
     """
-    from fsrbench.case import degrade as degrading
-
-    if table is not None and (recipe, scale, hr_size, seed) != ("paper", 4, 512, 0):
-        raise SettingsError("--from takes recipe, scale, size and seed from its table: leave these options out.")
     with console.interruptible(), console.progress() as track:
-        report = degrading.degrade(
-            hr, lr, recipe=recipe, scale=scale, hr_size=hr_size, seed=seed, workers=workers, table=table, track=track
+        report = api.degrade(
+            hr, lr, recipe, scale, hr_size=hr_size, seed=seed, table=table, workers=workers, progress=track
         )
     for case, why in (*report.notes, *report.failed):
         typer.echo(f"{case}: {why}", err=True)
@@ -138,39 +134,39 @@ def run(
 
     Example: fsrbench run --family blind --arm heuristic
     """
-    from fsrbench.files import names
-    from fsrbench.show import publish
-    from fsrbench.study import config as configuring
-    from fsrbench.study.run import run_study
-
-    settings, own_arms = configuring.load(config, console.changes(changes, seed, models))
-    settings = configuring.with_families(settings, family or ["all"])
-    named = [*(arm or []), *(["lvlm"] if lvlm else [])]
-    settings = configuring.with_arms(settings, named or own_arms)
-    settings = configuring.with_options(
-        settings, base_url=base_url, model=lvlm_model, policy=policy, concurrency=concurrency, max_cost=max_cost
-    )
-    folder = out or options.OUTPUTS / names.of(lr.resolve().name, f"-{settings.models}-seed{settings.seed}")
-    if policy is not None and (told := configuring.followed(settings, policy)):
-        typer.echo(told, err=True)
     if no_evaluate and as_json:
         raise SettingsError("--json prints the summary, which --no-evaluate leaves out. Give one of the two.")
-    typer.echo(f"Writing to {folder}", err=True)
-    references = console.references(hr)
-    summary = None
+    arms = [*(arm or []), *(["lvlm"] if lvlm else [])]
     with console.interruptible(), console.progress() as track:
-        with console.crew(executor, address, device, workers, settings) as (where, many, crew):
-            machine = console.machine_with(settings, where, precision, offline)
-            outcome = run_study(
-                settings, machine, lr, references, folder, limit=limit, workers=many, track=track, executor=crew
-            )
-        if not no_evaluate and any(True for _ in outcome.folder.trails()):
-            here = device if executor is options.Executor.local else "auto"
-            measuring = console.machine(settings, here, precision, offline)
-            summary = publish.run(outcome.folder, measuring, workers or options.WORKERS, track)
-    if summary is not None:
-        console.show(summary, folder, as_json)
-    console.finish(outcome, settings)
+        found = api.run(
+            lr=lr,
+            hr=console.references(hr),
+            out=out,
+            families=family or None,
+            arms=arms or None,
+            settings=changes,
+            config=config,
+            models=models and models.value,
+            seed=seed,
+            limit=limit,
+            policy=policy,
+            base_url=base_url,
+            lvlm_model=lvlm_model,
+            concurrency=concurrency,
+            max_cost=max_cost,
+            evaluate=not no_evaluate,
+            workers=workers,
+            executor=executor.value,
+            address=address,
+            device=device,
+            precision=precision.value,
+            offline=offline,
+            progress=track,
+        )
+    if found.evaluated:
+        console.show(found.details, found.path, as_json)
+    if found.outcome is not None:
+        console.finish(found.outcome, found.settings)
 
 
 @app.command(short_help="Measure saved pictures: a run's, or plain folders.")
@@ -192,35 +188,13 @@ def evaluate(
 
     Example: fsrbench evaluate --hr hr --arm pure=mine/pure --arm lvlm=mine/lvlm --out outputs/mine
     """
-    from fsrbench.measure import subjects
-    from fsrbench.show import publish
-    from fsrbench.study import config as configuring
-    from fsrbench.study.store import RunFolder
-
-    if (run is None) == (not arm):
-        raise SettingsError("Name a run's folder, or plain folders: --hr DIR --arm pure=DIR --arm lvlm=DIR.")
-    if run is not None:
-        if out is not None:
-            raise SettingsError("--out is for plain folders: a run is evaluated in its own folder.")
-        folder = RunFolder(run)
-        settings, _ = configuring.load(config, changes or (), folder.study()["settings"])
-        what = subjects.of_run(folder, settings, hr)
-    else:
-        folder = RunFolder(out or options.OUTPUTS / "evaluation")
-        if folder.study_file.is_file():
-            raise SettingsError(f"{folder.root} holds a run, whose tables would be overwritten. Use another --out.")
-        settings, _ = configuring.load(config, changes or ())
-        folders = _folders(arm or [])
-        if folder.root.resolve() in {one.resolve() for one in (*folders.values(), *([hr] if hr else ()))}:
-            raise SettingsError(
-                f"{folder.root} holds pictures that are measured: what is drawn would be among them "
-                "the next time. Use another --out."
-            )
-        what = subjects.of_folders(hr, folders, folder.root.resolve().name, settings)
-    machine = console.machine(settings, device, options.Precision.fp32, offline)
+    arms = _folders(arm or [])
     with console.interruptible(), console.progress() as track:
-        summary = publish.publish(what, folder, machine, workers, track)
-    console.show(summary, folder.root, as_json)
+        found = api.evaluate(
+            run, hr=hr, arms=arms, out=out, settings=changes, config=config, workers=workers, device=device,
+            offline=offline, progress=track,
+        )  # fmt: skip
+    console.show(found.details, found.path, as_json)
 
 
 app.command(short_help="How much any auditor could gain: the oracle's upper bound.")(probes.headroom)

@@ -8,29 +8,25 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from fsrbench.cli import interrupts, options
 from fsrbench.core import foreign
-from fsrbench.core.errors import SettingsError
 from fsrbench.core.values import to_json
+from fsrbench.show import progress as drawing
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from fsrbench.core.contracts import Machine
     from fsrbench.core.execute import Track
     from fsrbench.measure.summary_values import Summary
     from fsrbench.study.config import Settings
     from fsrbench.study.run import RunOutcome
     from fsrbench.study.store import RunFolder
-    from fsrbench.study.workers import Executor
 
-Item = TypeVar("Item")
 TOLD = 10
 """Reasons for failures that are told; all of them are in the run's failures.csv."""
 
@@ -79,63 +75,12 @@ def references(hr: Path) -> Path | None:
     return hr if hr.is_dir() or hr != options.HIGH else None
 
 
-def machine(settings: Settings, device: str, precision: options.Precision, offline: bool) -> Machine:
-    """Where networks run, from the options and the settings."""
-    from fsrbench.models import devices
-
-    return machine_with(settings, devices.resolve_device(device), precision, offline)
-
-
-def machine_with(settings: Settings, device: str, precision: options.Precision, offline: bool) -> Machine:
-    """The same for a device that is resolved already."""
-    from fsrbench.core.contracts import Machine
-
-    return Machine(device, precision.value, offline, settings.faces.detector, settings.faces.recogniser)
-
-
-@contextmanager
-def crew(
-    kind: options.Executor, address: str | None, device: str, workers: int | None, settings: Settings
-) -> Iterator[tuple[str, int, Executor]]:
-    """The device, how many work at once, and who does the work."""
-    from fsrbench.case import restore
-    from fsrbench.models import devices
-    from fsrbench.study.workers import local
-
-    if kind is options.Executor.local:
-        if address is not None:
-            raise SettingsError("--address names a Ray cluster: add --executor ray.")
-        resolved = devices.resolve_device(device)
-        usual = options.WORKERS if resolved.startswith("cpu") else restore.BATCH
-        yield resolved, max(workers or usual, settings.in_flight()), local
-        return
-    from fsrbench.study import ray_workers
-
-    with ray_workers.connected(address):
-        yield ray_workers.resolve_device(device, address), workers or 0, partial(ray_workers.crew, address=address)
-
-
 @contextmanager
 def progress() -> Iterator[Track]:
     """A tracker that shows bars on a terminal and nothing elsewhere."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(file=_drawn_on(sys.stderr))
-    columns = (
-        TextColumn("{task.description:>10}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-
-        def track(title: str, items: Iterable[Item], total: int) -> Iterable[Item]:
-            task = bars.add_task(title, total=total)
-            for item in items:
-                yield item
-                bars.advance(task)
-
+    with drawing.bars(Console(file=_drawn_on(sys.stderr))) as track:
         yield track
 
 

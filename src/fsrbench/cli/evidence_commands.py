@@ -27,6 +27,10 @@ def check(
     markdown: options.MarkdownFile = None,
     everything: options.Everything = False,
     as_json: options.AsJson = False,
+    pictures: options.Pictures = False,
+    workers: options.Workers = options.WORKERS,
+    device: options.Device = "auto",
+    offline: options.Offline = False,
 ) -> None:
     """Compare a run with a baseline: exit status 1 if a number became worse, 2 if they cannot be compared, else 0.
 
@@ -37,6 +41,8 @@ def check(
     Example: fsrbench check outputs/demo --save-baseline baseline.json
 
     Example: fsrbench check outputs/demo --baseline baseline.json --tolerance psnr=0.05 --tolerance niqe=interval
+
+    Example: fsrbench check outputs/demo --pictures
     """
     from fsrbench.files import atomic
     from fsrbench.measure import baseline as baselines
@@ -44,15 +50,17 @@ def check(
     from fsrbench.measure import tolerances
     from fsrbench.show import verdicts
 
-    if baseline is None and save_baseline is None:
-        raise SettingsError("Say what to compare with, --baseline FILE, or make one: --save-baseline FILE.")
+    if baseline is None and save_baseline is None and not pictures:
+        raise SettingsError(
+            "Say what to compare with, --baseline FILE, or make one: --save-baseline FILE. Pictures: --pictures."
+        )
     if baseline is None and (tolerance or junit or markdown or everything or as_json):
         raise SettingsError("There is no comparison to tell of: add --baseline FILE.")
     _distinct(run, baseline, {"--junit": junit, "--markdown": markdown, "--save-baseline": save_baseline})
-    status = 0
+    status = _remade(run, workers, device, offline) if pictures else 0
     if baseline is not None:
         found = checking.check(run, baseline, tolerances.parse(tolerance or ()))
-        status = found.status
+        status = max(status, found.status)
         if as_json:
             console.say(foreign.as_json(verdicts.as_json(found)))
         else:
@@ -65,6 +73,19 @@ def check(
         baselines.write(save_baseline, checking.trusted(run))
         typer.echo(f"Saved as baseline: {save_baseline}", err=True)
     raise typer.Exit(status)
+
+
+def _remade(run: Path, workers: int, device: str, offline: bool) -> int:
+    """Make a run's pictures again and say which are not what is stored: 1 where there is one."""
+    from fsrbench.models import devices
+    from fsrbench.study.remake import remake
+
+    with console.interruptible(), console.progress() as track:
+        made, wrong = remake(run, devices.resolve_device(device), offline, workers, track)
+    for failure in wrong:
+        console.say(f"{failure.family} {failure.case} {failure.arm}: {failure.why}")
+    console.say(f"{made - len(wrong)} of {made} pictures come out as they are stored.")
+    return int(bool(wrong))
 
 
 def _distinct(run: Path, baseline: Path | None, outputs: Mapping[str, Path | None]) -> None:
@@ -107,6 +128,7 @@ def report(
     from fsrbench.measure import subjects
     from fsrbench.show import publish
     from fsrbench.study import config as configuring
+    from fsrbench.study import machines
     from fsrbench.study.store import RunFolder
 
     folder = RunFolder(run)
@@ -118,7 +140,7 @@ def report(
             "--set clusters=null."
         )
     what = subjects.of_run(folder, settings, hr)
-    machine = console.machine(settings, device, options.Precision.fp32, offline)
+    machine = machines.machine(settings, device, offline=offline)
     with console.interruptible(), console.progress() as track:
         publish.publish(what, folder, machine, workers, track, anew=True)
     typer.echo(folder.report_page)
@@ -177,13 +199,14 @@ def sweep(
     from fsrbench.show import publish, sweep_views
     from fsrbench.show.plots import sweep as plot
     from fsrbench.study import config as configuring
+    from fsrbench.study import machines
 
     plan = grids.read(
         grids.find(grid), configuring.load(config)[0] if config else None, console.changes(changes, seed, models),
         base_url=base_url, model=lvlm_model, concurrency=concurrency, max_cost=max_cost,
     )  # fmt: skip
     folder = out or options.OUTPUTS / plan.path.stem
-    machine = console.machine(plan.settings, device, precision, offline)
+    machine = machines.machine(plan.settings, device, precision.value, offline)
     typer.echo(f"Writing to {folder}", err=True)
     references = console.references(hr)
     found: list[dict[str, Any]] = []

@@ -12,8 +12,8 @@ from fsrbench.core import execute
 
 MOST = 1024
 """Workers: each has a thread, and a picture in memory."""
-WORKERS = min(16, execute.cores()) + 2
-"""Usual number of them: while some read and write, every core has one that computes."""
+WORKERS = execute.WORKERS
+"""Usual number of them."""
 HIGH, LOW, OUTPUTS = Path("inputs/high_res_imgs"), Path("inputs/low_res_imgs"), Path("outputs")
 
 
@@ -73,6 +73,10 @@ Address: TypeAlias = Annotated[
 ]
 Device: TypeAlias = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps, …", metavar="NAME")]
 Arithmetic: TypeAlias = Annotated[Precision, Option("--precision", help="Arithmetic of the networks.")]
+Pictures: TypeAlias = Annotated[
+    bool,
+    Option("--pictures", help="Make every picture again, in memory, and compare it with what is stored."),
+]
 Offline: TypeAlias = Annotated[bool, Option("--offline", help="Never download weights.")]
 AsJson: TypeAlias = Annotated[bool, Option("--json", help="Print the result as JSON on standard output.")]
 High: TypeAlias = Annotated[

@@ -40,6 +40,7 @@ def headroom(
     from fsrbench.experiments import headroom as measuring
     from fsrbench.show import overviews
     from fsrbench.study import config as configuring
+    from fsrbench.study import machines
 
     own = console.changes(changes, seed, models)
     if run is not None:
@@ -51,7 +52,7 @@ def headroom(
     else:
         plan = measuring.Plan(configuring.load(config, own)[0], lr, _folder(hr, options.HIGH))
     plan = replace(plan, settings=configuring.with_families(plan.settings, family or ["all"]))
-    machine = console.machine(plan.settings, device, precision, offline)
+    machine = machines.machine(plan.settings, device, precision.value, offline)
     typer.echo(f"Writing to {out}", err=True)
     with console.interruptible(), console.progress() as track:
         found = measuring.run(plan, machine, out, limit=limit, workers=workers, track=track)
@@ -90,10 +91,11 @@ def knobs(
     from fsrbench.experiments import preview
     from fsrbench.show import overviews
     from fsrbench.study import config as configuring
+    from fsrbench.study import machines
 
     settings = configuring.load(config, console.changes(changes, seed, models))[0]
     settings = configuring.with_families(settings, family or ["all"])
-    machine = console.machine(settings, device, precision, offline)
+    machine = machines.machine(settings, device, precision.value, offline)
     pictures, references = _folder(lr, options.LOW), _folder(hr, options.HIGH)
     with console.interruptible(), console.progress() as track:
         found = preview.knobs(settings, machine, pictures, references, limit, track)
@@ -125,9 +127,10 @@ def prompt(
     from fsrbench.experiments import preview
     from fsrbench.show import overviews
     from fsrbench.study import config as configuring
+    from fsrbench.study import machines
 
     settings = configuring.load(config, console.changes(changes, seed, models))[0]
-    machine = console.machine(settings, device, options.Precision.fp32, offline)
+    machine = machines.machine(settings, device, offline=offline)
     with console.interruptible():
         found = preview.question(settings, machine, family, lr, case)
     typer.echo(foreign.as_json(found) if as_json else overviews.prompt(found))

@@ -98,6 +98,8 @@ class Backend:
     """`restore` knobs that it acts on. (Before and after knobs act on pictures, with any backend.)"""
     open: Callable[[Mapping[str, Any], Machine], Restorer]
     """From the family's settings (models, model, scale, tile, …) and the machine to a restorer."""
+    draws: bool = False
+    """Does it draw noise? If not, another seed gives the same picture, and the noise floor is exactly zero."""
     reentrant: bool = False
     """May many threads call a restorer of it at once? On a CPU each case then has a core to itself."""
 

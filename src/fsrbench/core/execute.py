@@ -64,6 +64,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
+WORKERS = min(16, cores()) + 2
+"""Usual number of units in flight: while some read and write, every core has one that computes."""
+
+
 def run(
     work: Callable[[Unit], Outcome], units: Iterable[Unit], workers: int = 1, leave: Callable[[], None] = lambda: None
 ) -> Iterator[Outcome]:

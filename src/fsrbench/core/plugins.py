@@ -17,6 +17,7 @@ from typing import Any, Literal
 from fsrbench.core.contracts import Auditor, Backend, Knob, Metric, Recipe
 from fsrbench.core.errors import SettingsError, out_of_memory
 from fsrbench.core.near import near
+from fsrbench.core.ways import Judge, Way
 
 KINDS = {
     "backends": "BACKEND",
@@ -24,6 +25,8 @@ KINDS = {
     "auditors": "AUDITOR",
     "metrics": "METRIC",
     "recipes": "RECIPE",
+    "ways": "WAY",
+    "judges": "JUDGE",
 }
 
 CONTRACTS: dict[str, Any] = {
@@ -32,6 +35,8 @@ CONTRACTS: dict[str, Any] = {
     "auditors": Auditor,
     "metrics": Metric,
     "recipes": Recipe,
+    "ways": Way,
+    "judges": Judge,
 }
 
 

@@ -30,6 +30,27 @@ MAX_REPLY = 200_000
 MAX_REASON = 600
 """Characters of a reason: so many are asked for, and kept where the settings say nothing else."""
 
+Fault: TypeAlias = Literal[
+    "refused", "empty", "cut off at the token limit", "not JSON", "not in the form that was asked for"
+]
+"""What was wrong with a reply that could not be used, in the words in which such replies are counted."""
+DecisionRule: TypeAlias = Literal[
+    "unusable", "score reached", "low confidence", "no effective hint", "no retry left", "hints followed"
+]
+"""What decided about an audit.
+
+unusable: the reply could not be used. score reached: the picture is good enough. low confidence: the auditor was not
+sure enough to be followed, or did not say how sure. no effective hint: nothing that it asked for would change anything.
+no retry left: it asked for a change when all retries were spent. hints followed: its hints take effect.
+"""
+VerdictRule: TypeAlias = Literal["preferred", "not preferred", "orders disagree", "guard tripped"]
+"""What decided about a candidate.
+
+preferred: it was the better one whenever it was shown, and no guard tripped. not preferred: another choice was made
+each time. orders disagree: the choice changed with the order of the two. guard tripped: it was preferred, but measures
+worse than a guard allows.
+"""
+
 KnobValue: TypeAlias = float | int | bool
 Knobs: TypeAlias = Mapping[str, KnobValue]
 """Checked name → value. A knob that is absent stands at its default."""
@@ -55,13 +76,61 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Restoration(Stored):
-    """One output of a backend, as it is stored."""
+class Restore(Stored):
+    """A step by which a picture is made: the input goes through a network with its knobs."""
 
     backend: str
     """Name of the backend plugin."""
     model: str
     """What the network was, with `embedded` or `stand-in` said where it is one."""
+    knobs: dict[str, KnobValue]
+    """Every offered knob with the value it had."""
+    seed: int
+    """Seed of the backend's own noise."""
+    weights: dict[str, str] = field(default_factory=dict)
+    """File name → sha256 of the files that the network was opened with; empty where it has none, or none is known."""
+    checkpoint: str | None = None
+    """The setting `model` of a network beside the family's own; None for the family's, or for a backend's usual one."""
+    prompt: str = ""
+    """What a network that reads text was told."""
+    kind: Literal["restore"] = "restore"
+
+
+@dataclass(frozen=True, slots=True)
+class Blend(Stored):
+    """A step by which a picture is made: so much of one, the rest of another."""
+
+    first: int
+    """Position of an earlier step, whose picture is taken."""
+    second: int
+    """Position of another."""
+    share: float
+    """How much of the second, from 0 to 1."""
+    kind: Literal["blend"] = "blend"
+
+
+@dataclass(frozen=True, slots=True)
+class Mean(Stored):
+    """A step by which a picture is made: the mean of several, pixel by pixel."""
+
+    of: tuple[int, ...]
+    """Positions of earlier steps, whose pictures are taken."""
+    kind: Literal["mean"] = "mean"
+
+
+Operation: TypeAlias = Restore | Blend | Mean
+"""One step by which a picture was made. A picture is its operations: replayed in order, they give the same pixels, and
+the last one's picture is the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration(Stored):
+    """One picture that a pipeline or an arm made, as it is stored."""
+
+    backend: str
+    """Name of the backend plugin; of several, joined by ` + `."""
+    model: str
+    """What the network was, with `embedded` or `stand-in` said where it is one; of several, joined by ` + `."""
     knobs: dict[str, KnobValue]
     """Every knob offered to this family with the value it had."""
     seed: int
@@ -76,6 +145,8 @@ class Restoration(Stored):
     """fp32, fp16 or bf16: what was really used."""
     notes: tuple[str, ...] = ()
     """What a reader must know: no face found, tile halved, repeated in fp32, …"""
+    operations: tuple[Operation, ...] = ()
+    """How it was made, and how it is made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +196,8 @@ class Audit(Stored):
     """Names of the repairs that the reply needed before it parsed."""
     usage: Usage = Usage()
     """What it cost."""
+    fault: Fault | None = None
+    """What was wrong with an invalid one; None where its auditor does not say, and where nothing was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +206,10 @@ class Decision(Stored):
 
     action: Literal["accept", "retry", "stop"]
     """accept: the current picture is good. retry: restore again. stop: no more is possible or trusted."""
+    rule: DecisionRule
+    """The rule that decided."""
     why: str
-    """The rule that decided, in words."""
+    """The same in words, with its numbers: for people alone."""
     applied: dict[str, KnobValue] = field(default_factory=dict)
     """Hints that take effect, after clamping."""
     clamped: dict[str, str] = field(default_factory=dict)
@@ -149,12 +224,52 @@ class Verdict(Stored):
 
     kept: bool
     """True if the candidate replaced it."""
+    rule: VerdictRule
+    """The rule that decided."""
     why: str
-    """The rule that decided, in words."""
+    """The same in words: for people alone."""
     preferences: tuple[str, ...] = ()
     """What the auditor preferred in each order: `candidate`, `current` or `neither`."""
     guards: dict[str, str] = field(default_factory=dict)
     """Guard → "before → after", for those that tripped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate(Stored):
+    """One picture that an arm could have ended with. Pure is candidate 0."""
+
+    origin: str
+    """Where it came from, in a word or two: `pure`, `retry`, `constant 1`, …"""
+    sha256: str
+    """Hash of its 8-bit pixels. Only the picture that an arm ended with is stored: operations make the others again."""
+    operations: tuple[Operation, ...]
+    """How it was made."""
+    chosen: bool
+    """Did the round end with it?"""
+    parent: int | None = None
+    """Number of the candidate that it was made from; None where it was made from the input."""
+    seconds: float = 0.0
+    """What making it took."""
+    passes: int = 0
+    """Passes through a network that it took beyond those that were made before it."""
+    note: str = ""
+    """What a reader must know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking(Stored):
+    """What a judge made of candidates."""
+
+    judge: str
+    """Its name."""
+    scores: tuple[float | None, ...]
+    """One for each candidate, higher is better; None where it could not be judged."""
+    order: tuple[int, ...]
+    """Numbers of the candidates, the best first; those that could not be judged come last."""
+    parts: tuple[dict[str, float], ...] = ()
+    """Of what each score is made, where it has parts."""
+    usage: Usage = Usage()
+    """What it cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +288,14 @@ class Round(Stored):
     """What followed from it; None for pure."""
     verdict: Verdict | None = None
     """Whether the new picture was kept; None where the policy keeps every one."""
+    candidates: tuple[Candidate, ...] = ()
+    """Among what the round chose; empty where there was no choice."""
+    ranking: Ranking | None = None
+    """How they were ordered; None where no judge was asked."""
+    passes: int | None = None
+    """Passes through a network that the round took; None where an earlier version did not count them."""
+    bound: str = ""
+    """Which bound of its budget ended the arm here; empty where none did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +359,32 @@ class Score:
     """The number; None is missing, never zero."""
     note: str = ""
     """Why there is none, or what to know about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyLimits:
+    """How far an auditor is followed."""
+
+    min_confidence: float
+    """Below it the current picture stands (the paper's tau_conf)."""
+    accept_score: float
+    """From this score on the current picture is accepted."""
+    retries: int
+    """Restorations after the first, at most."""
+    max_changes: int | None
+    """Knobs that may differ from their defaults at once; None for all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """How much worse than the picture that stands a candidate may be, under policy `guarded`."""
+
+    consistency: float
+    """Most that the consistency with the LR may fall, in dB."""
+    identity: float
+    """Most that the likeness to the enlarged LR may fall."""
+    niqe: float
+    """Most that NIQE may rise."""
 
 
 @dataclass(frozen=True, slots=True)

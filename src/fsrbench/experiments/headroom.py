@@ -122,7 +122,8 @@ def _add(
     summary = summarising.summarise(what, numbers)
     result["metrics"] |= summary.metrics
     result["models"] |= summary.models
-    result["notes"] = list(dict.fromkeys([*result["notes"], *what.notes, *_unavailable(summary)]))
+    told = (*what.about_metrics.values(), *what.notes, *_unavailable(summary))
+    result["notes"] = list(dict.fromkeys([*result["notes"], *told]))
     beside = gains.Beside.read(plan.beside) if plan.beside is not None else None
     if beside is not None and not any(map(beside.measured, result["objectives"])):
         lacking = ",".join(result["objectives"])

@@ -13,15 +13,17 @@ from typing import Any
 
 from fsrbench.asking import prompts
 from fsrbench.case import evidence, liveness
-from fsrbench.case.context import CaseContext
+from fsrbench.case.making import Making
 from fsrbench.case.restore import Pipeline
 from fsrbench.core import contracts, execute, plugins
+from fsrbench.core.budget import Spending
 from fsrbench.core.contracts import Knob, Machine
 from fsrbench.core.errors import FsrbenchError, InputError
 from fsrbench.core.near import near
 from fsrbench.core.values import Answer, Audit, Case, Image, Question, derive_seed
+from fsrbench.core.ways import CaseContext
 from fsrbench.imaging import faces, images
-from fsrbench.study import config, inputs, unit
+from fsrbench.study import config, families, inputs
 from fsrbench.study.config import Settings
 from fsrbench.study.store import RunFolder
 
@@ -160,10 +162,11 @@ def question(settings: Settings, machine: Machine, family: str, lr: Path, case: 
         return Answer(Audit("ok", score=100))  # accepted, so the loop asks once
 
     tools = evidence.open_tools(machine)
-    bench = unit.open_family(family, settings, machine, {"lvlm": ask}, tools, RunFolder(Path()))
+    bench = families.open_family(family, settings, machine, {"lvlm": ask}, tools, RunFolder(Path()))
     image = images.read(chosen.lr, **settings.limits.of_pictures())
     pure = bench.pipeline.restore(image, {}, derive_seed(settings.seed, settings.kind(family), chosen.id))
-    bench.arms["lvlm"](CaseContext(family, chosen.id, image, pure, bench.pipeline))
+    maker = Making(image, pure.seed, bench.pipeline, bench.other, {}, Spending())
+    bench.arms["lvlm"](CaseContext(family, chosen.id, image, pure, maker))
     sent = asked[0]
     shown = (sent.evidence.lr, sent.evidence.sr, *(patch.image for patch in sent.evidence.patches))
     return {

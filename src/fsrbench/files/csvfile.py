@@ -14,12 +14,14 @@ from pathlib import Path
 
 from fsrbench.core import foreign
 from fsrbench.core.errors import StoreError
-from fsrbench.files import atomic
+from fsrbench.files import atomic, opening
 
 NAMES = ("family", "case", "arm", "metric", "picture")
 """Columns that are written as they are."""
 MAX_BYTES = 200_000_000
 """Bytes of a table: some million rows."""
+MAX_HEADER = 100_000
+"""Bytes of its first line."""
 UNREADABLE = (OSError, UnicodeDecodeError, csv.Error)
 """What reading a table raises where it is damaged or may not be read."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -38,6 +40,17 @@ def write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]], *
         for row in rows:
             writer.writerow(row if exact else [_written(v, keep) for keep, v in zip(plain, row, strict=True)])
         text.detach()
+
+
+def columns(path: Path) -> tuple[str, ...]:
+    """Names of a table's columns; none if it is not there."""
+    try:
+        with opening.plain(path) as file:
+            return tuple(next(csv.reader([file.readline(MAX_HEADER).decode("utf-8-sig")]), ()))
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(f"{path} cannot be read: {error}. Delete it: it is made again.") from None
 
 
 def read(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from fsrbench.core.values import PURE, Trail
-from fsrbench.files import jsonfile
+from fsrbench.files import jsonfile, migrations
 
 
 class _Shape(BaseModel):
@@ -106,13 +106,11 @@ def exchange() -> TypeAdapter[dict[str, Any]]:
 
 
 @cache
-def trail(version: int) -> TypeAdapter[Trail]:
-    """A trail of this format."""
+def trail() -> TypeAdapter[Trail]:
+    """A trail, of today's format or of an earlier one."""
 
     def unpack(data: Any) -> Any:
-        if not isinstance(data, dict) or data.get("format") != version:
-            raise ValueError(f"it has another format than {version}: use the fsrbench that made it")
-        return {key: value for key, value in data.items() if key != "format"}
+        return {key: value for key, value in migrations.TRAIL.upgraded(data).items() if key != "format"}
 
     def look(found: Trail) -> Trail:
         if not found.rounds or [step.arm for step in found.rounds].count(PURE) != 1 or found.rounds[0].arm != PURE:

@@ -63,16 +63,16 @@ def find(folder: Path) -> dict[str, Path]:
         if not path.name.isprintable():  # undecodable bytes, control characters: no table could hold it
             log.warning("%s is left out: its name holds characters that are no text. Rename it.", ascii(str(path)))
             continue
-        twin = found.setdefault(_id(path).casefold(), path)
+        twin = found.setdefault(case_id(path).casefold(), path)
         if twin is not path:
             raise InputError(
                 f"{twin.name} and {path.name} in {folder} share the name {path.stem!r}, and results are "
                 "stored under it. Rename one of them."
             )
-    return {_id(path): path for path in sorted(found.values(), key=_id)}
+    return {case_id(path): path for path in sorted(found.values(), key=case_id)}
 
 
-def _id(path: Path) -> str:
+def case_id(path: Path) -> str:
     """A name composed the usual way: macOS takes accents apart, and the pair would not be found."""
     return unicodedata.normalize("NFC", path.stem)
 
@@ -80,6 +80,12 @@ def _id(path: Path) -> str:
 def read(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> Image:
     """Read one picture into the contract. Every way in which it can fail is an InputError that names it."""
     return check(decode.decode(path, _read_file(path, max_bytes), max_pixels), str(path))
+
+
+def read_hashed(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> tuple[Image, str]:
+    """The same, and the sha256 of the very bytes that were decoded."""
+    data = _read_file(path, max_bytes)
+    return check(decode.decode(path, data, max_pixels), str(path)), hashlib.sha256(data).hexdigest()
 
 
 def read_stored(path: Path) -> Image:

@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from fsrbench.core.errors import InputError
 from fsrbench.core.values import PURE, to_json
 from fsrbench.files import atomic, jsonfile
-from fsrbench.measure.subjects import Role
+from fsrbench.measure.subjects import Standing
 from fsrbench.measure.summary_file import MAX_BYTES
 from fsrbench.measure.summary_values import FORMAT
 from fsrbench.study.store import RunFolder
@@ -159,7 +159,7 @@ class Baseline:
     """Family → metric → its numbers."""
     counts: dict[Name, Counts]
     """Family → what became of its cases."""
-    roles: dict[Name, Role]
+    roles: dict[Name, Standing]
     """Arm → what it is there for."""
     marks: dict[Name, Text]
     """Arm → what must be said wherever it shows."""

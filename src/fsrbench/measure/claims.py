@@ -11,7 +11,7 @@ from typing import TypeAlias, TypeVar
 
 from fsrbench.core.values import PURE
 from fsrbench.measure import signs, stats
-from fsrbench.measure.subjects import Role
+from fsrbench.measure.subjects import Standing
 from fsrbench.measure.summary_values import ArmEffect, Comparison, MetricResults, RivalEffect, probability
 
 TESTED = ("contender", "control")
@@ -25,7 +25,7 @@ Pair: TypeAlias = tuple[str, str, str, str]
 AnyComparison = TypeVar("AnyComparison", ArmEffect, RivalEffect)
 
 
-def tested(families: Families, roles: Mapping[str, Role]) -> Iterator[tuple[Pair, Comparison]]:
+def tested(families: Families, roles: Mapping[str, Standing]) -> Iterator[tuple[Pair, Comparison]]:
     """Every comparison that something may be claimed of: TESTED roles against pure, contenders against RIVALS.
 
     One without p (nothing was measured, or the arm is void) is none; an arm that changed nothing has p = 1 and counts.
@@ -41,7 +41,7 @@ def tested(families: Families, roles: Mapping[str, Role]) -> Iterator[tuple[Pair
                         yield (family, metric, arm, rival), beside
 
 
-def judged(families: Families, roles: Mapping[str, Role]) -> tuple[Families, int]:
+def judged(families: Families, roles: Mapping[str, Standing]) -> tuple[Families, int]:
     """The same with what is shown by all tests together, and beside it what that takes; and the number of tests.
 
     `least` and `majority` are of this run, with the other tests as they came out; `needed` is for another one with as

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fsrbench.asking import reply
-from fsrbench.core.values import Audit, Failure
+from fsrbench.core.values import Audit, Failure, Fault
 
 NAMED = 3
 """Cases of a group that are named."""
+UNSAID: Fault = "not in the form that was asked for"
+"""What a reply counts as, where its auditor does not say what is wrong with it."""
 _VARYING = re.compile(r"[0-9a-fA-F]{8,}|\d+")
 """What differs between two tellings of one thing: numbers, ids of requests, hashes."""
 
@@ -63,7 +64,7 @@ def grouped(failures: Iterable[Failure]) -> list[Group]:
 
 def unusable(audits: Iterable[Audit]) -> Counter[str]:
     """How many replies could not be used, by what was wrong with them."""
-    return Counter(reply.kind(audit.reason) for audit in audits if audit.status == "invalid")
+    return Counter(audit.fault or UNSAID for audit in audits if audit.status == "invalid")
 
 
 def mostly_unusable(replies: int, kinds: Mapping[str, int], share: float) -> bool:

@@ -27,9 +27,10 @@ def of_canaries(canaries: Mapping[str, tuple[int, int]]) -> Iterator[str]:
         yield f"{arm} scored spoilt pictures clearly below the real one in {looked} of {shown} samples{verdict}."
 
 
-def of_settings(settings: Settings) -> tuple[str, ...]:
-    """Networks that stand in for the official ones are named."""
+def of_metrics(settings: Settings) -> dict[str, str]:
+    """Metric → that a network stands in for the official one, where one does."""
     recogniser = settings.faces.recogniser
     if recogniser is None or "arcface" not in settings.metrics:
-        return ()
-    return (f"ArcFace was computed with {recogniser.name}, which the settings name, not with the official recogniser.",)
+        return {}
+    told = f"ArcFace was computed with {recogniser.name}, which the settings name, not with the official recogniser."
+    return {"arcface": told}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from fsrbench.core.values import PURE, Round, Score, Trail
+from fsrbench.core.values import PURE, DecisionRule, Round, Score, Trail
 from fsrbench.measure.subjects import Evaluation
 from fsrbench.measure.summary_values import Summary
 
@@ -50,6 +50,17 @@ def _difference(value: float, pure: float) -> float:
     return round(value - pure, 6)
 
 
+LED_TO: Mapping[DecisionRule, str] = {
+    "hints followed": "retry",
+    "score reached": "accepted",
+    "no effective hint": "no effective hint",
+    "low confidence": "low confidence",
+    "no retry left": "no retry allowed",
+    "unusable": "invalid reply",
+}
+"""What a first audit led to, by the rule that decided."""
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
     """What became of one case under one arm, in short: of thousands of trails, this is held."""
@@ -63,7 +74,7 @@ class Course:
     retried: bool
     """Whether another restoration followed from it."""
     decided: str
-    """What it led to, in words."""
+    """What it led to, in the words of LED_TO."""
     ended: str
     """Which picture stood at the end, in words."""
     offered: tuple[str, ...]
@@ -82,23 +93,11 @@ class Course:
             score=audit.score if audit is not None and usable else None,
             confidence=audit.confidence if audit is not None else None,
             retried=decision is not None and decision.action == "retry",
-            decided=_decided(first),
+            decided=LED_TO[decision.rule if decision is not None else "unusable"],
             ended=_ended(trail, steps),
             offered=tuple(pure),
             turned=tuple((name, float(final[name])) for name in pure if final.get(name, pure[name]) != pure[name]),
         )
-
-
-def _decided(step: Round) -> str:
-    """What a first audit led to."""
-    audit, decision = step.audit, step.decision
-    if audit is None or decision is None or audit.status == "invalid" or audit.score is None:
-        return "invalid reply"
-    if decision.action == "retry":
-        return "retry"
-    if decision.action == "accept":
-        return "accepted" if decision.why.startswith("score") else "no effective hint"
-    return "no retry allowed" if decision.why == "no retry is left" else "low confidence"
 
 
 def _ended(trail: Trail, steps: Sequence[Round]) -> str:

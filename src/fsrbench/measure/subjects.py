@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias, overload
 
 from fsrbench.core import plugins
-from fsrbench.core.contracts import Auditor, Metric
+from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.values import PURE, Failure, Trail
+from fsrbench.core.ways import Role
 from fsrbench.imaging import images
 from fsrbench.measure import case_tables, provenance, remarks
 from fsrbench.study import config, ledger
@@ -26,9 +27,9 @@ FREE = ("metrics", "faces", "hr_size", "limits", "clusters")
 """Settings of a finished run that an evaluation may change: they decide what is measured, not what was made."""
 
 
-Role = Literal["contender", "control", "floor", "headroom"]
-"""contender: what is tested. control: what it must beat. floor: nothing was done. headroom: it saw the reference."""
-MARKS: dict[Role, str] = {"floor": "noise floor", "headroom": "privileged: saw the reference"}
+Standing: TypeAlias = Role | Literal["headroom"]
+"""What an arm is to a reader: its role, or that it saw the reference and so bounds what others can reach."""
+MARKS: dict[Standing, str] = {"floor": "noise floor", "headroom": "privileged: saw the reference"}
 """What must be said of an arm wherever it shows."""
 
 
@@ -127,7 +128,9 @@ class Evaluation:
     """Arm → what must be said wherever it shows: privileged, noise floor."""
     notes: tuple[str, ...] = ()
     """What a reader of the numbers must know."""
-    roles: dict[str, Role] = field(default_factory=dict)
+    about_metrics: Mapping[str, str] = field(default_factory=dict)
+    """Metric → what a reader of its numbers must know beside."""
+    roles: dict[str, Standing] = field(default_factory=dict)
     """Arm → what it is there for."""
     degraded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Case → the row of the LR folder's `degradations.csv` that made its input; empty where nothing is known."""
@@ -167,7 +170,8 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         load_metrics(settings.metrics),
         found.labels,
         marks={arm: _mark(settings, arm, role) for arm, role in roles.items() if role in MARKS},
-        notes=(*remarks.of_settings(settings), *remarks.of_study(study), *remarks.of_canaries(canaries), *unknown),
+        notes=(*remarks.of_study(study), *remarks.of_canaries(canaries), *unknown),
+        about_metrics=remarks.of_metrics(settings),
         roles=roles,
         degraded=degraded,
         clusters=case_tables.clusters(settings.clusters, found.cases),
@@ -231,7 +235,8 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
     return Evaluation(
         subjects,
         metrics,
-        notes=(*remarks.of_settings(settings), *alone),
+        notes=tuple(alone),
+        about_metrics=remarks.of_metrics(settings),
         roles=dict.fromkeys(order[1:], "contender"),
         clusters=case_tables.clusters(settings.clusters, found[PURE]),
         hr_size=settings.hr_size,
@@ -244,18 +249,22 @@ def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
     return {name: plugins.load("metrics", name) for name in names}
 
 
-def _mark(settings: Settings, arm: str, role: Role) -> str:
+def _mark(settings: Settings, arm: str, role: Standing) -> str:
     """What must be said of an arm; of an oracle also by which metric it chose, since it bounds no other."""
     objective = settings.arms[arm].settings.get("objective") if role == "headroom" else None
     return f"{MARKS[role]}, chose by {plugins.load('metrics', objective).label}" if objective else MARKS[role]
 
 
-def _role(settings: Settings, arm: str) -> Role:
-    auditor = settings.arms[arm].auditor
-    if auditor is None:
+def _role(settings: Settings, arm: str) -> Standing:
+    """What an arm is there for: by its way, and by whoever looks at pictures for it."""
+    way, lookers = settings.arms[arm].declared(), settings.arms[arm].lookers()
+    if way.role == "floor":
         return "floor"
-    declared: Auditor = plugins.load("auditors", auditor)
-    return "headroom" if declared.privileged else "control" if declared.control else "contender"
+    if settings.privileged(arm):
+        return "headroom"
+    if lookers:
+        return "control" if any(looker.control for looker in lookers) else "contender"
+    return way.role
 
 
 def _references(recorded: str | None, given: Path | None) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from fsrbench.measure.provenance import Provenance
-from fsrbench.measure.subjects import Role
+from fsrbench.measure.subjects import Standing
 
 FORMAT = 3
 DIGITS = 6
@@ -256,7 +256,7 @@ class Summary:
     """What holds for all intervals and tests."""
     families: dict[str, dict[str, MetricResults]]
     """Family → metric → what was found."""
-    roles: dict[str, Role]
+    roles: dict[str, Standing]
     """Arm → what it is there for."""
     marks: dict[str, str]
     """Arm → what must be said wherever it shows."""

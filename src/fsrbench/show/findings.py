@@ -99,7 +99,7 @@ def _not_shown(summary: Summary, name: str, effects: Mapping[str, ArmEffect], wh
     enough = {m: effect.majority for m, effect in open_.items() if effect.majority is not None}
     if enough:
         takes = _list(list(dict.fromkeys(f"{most:,} of {open_[m].changed:,}" for m, most in enough.items())))
-        things = wording.units(summary, 0).removeprefix("0 ")
+        things = f"{wording.unit(summary)}s"
         between = f" between {name} and pure" if where else ""
         yield (
             f"No difference{between} could be shown in {_list([label[m] for m in enough])}{where}: "

@@ -15,6 +15,8 @@ from fsrbench.show import numbers
 ARROWS = {"higher": "↑", "lower": "↓"}
 ORDER = ("contender", "control", "floor", "headroom")
 """Roles of arms, in the order of rows."""
+STAND_INS = ("embedded", "stand-in")
+"""Words of which a network's name holds one where it is not the real one: see `Restoration.model`."""
 OUTLIER = " ‡"
 """Marks a mean that one case makes."""
 
@@ -109,7 +111,12 @@ def marks(effect: ArmEffect) -> str:
 
 def units(summary: Summary, n: int) -> str:
     """`3 pictures`: what a claim counts; persons where it is known who is who."""
-    return count(n, "person" if summary.statistics.clusters else "picture")
+    return count(n, unit(summary))
+
+
+def unit(summary: Summary) -> str:
+    """`picture`, or `person` where it is known who is who: one of what a claim counts."""
+    return "person" if summary.statistics.clusters else "picture"
 
 
 def shares(effect: Judged) -> str:
@@ -183,6 +190,11 @@ def arms(summary: Summary, family: str) -> list[str]:
 def ordered(names: Iterable[str], roles: Mapping[str, str]) -> list[str]:
     """Contenders first, then what they are compared with."""
     return sorted(names, key=lambda arm: (ORDER.index(roles[arm]), arm))
+
+
+def standin(models: Iterable[str]) -> str:
+    """`embedded` or `stand-in`, which a network's own name holds where it is not the real one; empty where all are."""
+    return next((word for word in STAND_INS for model in models if word in model), "")
 
 
 def count(n: int, word: str) -> str:

@@ -12,12 +12,22 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from fsrbench.core import contracts, plugins
+from fsrbench.core.budget import Budget
 from fsrbench.core.errors import SettingsError, StoreError
 from fsrbench.core.near import near
 from fsrbench.core.values import MAX_REASON, MAX_REPLY, PURE, Bounds
+from fsrbench.core.ways import Judge, Way
 from fsrbench.files import yamlfile
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
@@ -58,6 +68,14 @@ class ArmPolicy(_Model):
     min_confidence: float | None = Field(default=None, ge=0, le=100)
     accept_score: float | None = Field(default=None, ge=0, le=100)
     retries: int | None = Field(default=None, ge=0, le=10)
+    passes: int | None = Field(default=None, ge=0)
+    calls: int | None = Field(default=None, ge=0)
+    seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+    def budget(self) -> Budget:
+        """What the arm may spend on one case."""
+        return Budget(self.passes, self.calls, self.seconds, self.cost)
 
 
 class Family(_Model):
@@ -79,18 +97,69 @@ class Arm(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    way: Literal["audit", "rerun"] = "audit"
+    way: str = "audit"
+    options: dict[str, Any] = Field(default_factory=dict, alias="with")
+    """The way's own settings: `with` in a config."""
     auditor: str | None = None
+    judge: dict[str, Any] | None = None
+    """Its `name`, and beside it the judge's own settings. A config may give the name alone."""
     policy: Literal["paper", "guarded"] = "paper"
     limits: ArmPolicy = ArmPolicy()
+    keep_candidates: bool = False
+    """Store also the pictures that the arm did not end with."""
     variant_of: str | None = None
     """Another arm whose seeds it takes: where both see the same picture, they ask the same question."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, given: Any) -> Any:
+        """`judge: NAME`, and `auditor: {name: NAME, …}` with its settings beside its name."""
+        if not isinstance(given, Mapping):
+            return given
+        arm = dict(given)
+        if isinstance(arm.get("judge"), str):
+            arm["judge"] = {"name": arm["judge"]}
+        if isinstance(arm.get("auditor"), Mapping):
+            own = dict(arm.pop("auditor"))
+            arm = {**arm, "auditor": own.pop("name", None), **own}
+        return arm
+
     @model_validator(mode="after")
-    def _has_an_auditor(self) -> Self:
-        if (self.way == "audit") != (self.auditor is not None):
-            raise ValueError("an arm names an auditor, unless its way is rerun")
+    def _names_a_judge(self) -> Self:
+        if self.judge is not None and not isinstance(self.judge.get("name"), str):
+            raise ValueError("a judge has a name: judge: {name: metric, metric: niqe}, or judge: metric")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_in_a_config(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What an earlier version did not know is left out where it says nothing."""
+        arm = dump(self)
+        options, judge, kept = arm.pop("options"), arm.pop("judge"), arm.pop("keep_candidates")
+        limits = arm["limits"].items()
+        arm["limits"] = {key: value for key, value in limits if value is not None or key in Policy.model_fields}
+        said = {"with": options, "judge": judge, "keep_candidates": kept}
+        return {**arm, **{key: value for key, value in said.items() if value}}
+
+    def declared(self) -> Way:
+        """The plugin of its way."""
+        way: Way = plugins.load("ways", self.way)
+        return way
+
+    def lookers(self) -> list[contracts.Auditor | Judge]:
+        """The plugins of those that look at pictures for it."""
+        auditor = [] if self.auditor is None else [plugins.load("auditors", self.auditor)]
+        return auditor + ([] if self.judge is None else [plugins.load("judges", self.judge["name"])])
+
+    def chosen(self) -> Any:
+        """The way's settings, checked: a value of the model that it declares; None where it has none."""
+        model = self.declared().settings
+        return None if model is None else model.model_validate(self.options)
+
+    def judging(self) -> Any:
+        """The judge's settings, checked; None where it has none."""
+        own = {key: value for key, value in (self.judge or {}).items() if key != "name"}
+        model = None if self.judge is None else plugins.load("judges", self.judge["name"]).settings
+        return None if model is None else model.model_validate(own)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -173,8 +242,7 @@ class Settings(_Model):
 
     def privileged(self, arm: str) -> bool:
         """May this arm look at the reference?"""
-        auditor = self.arms[arm].auditor
-        return auditor is not None and bool(plugins.load("auditors", auditor).privileged)
+        return any(declared.privileged for declared in (self.arms[arm].declared(), *self.arms[arm].lookers()))
 
     def in_flight(self) -> int:
         """Cases in work that keep an LVLM busy: more than its requests, since a case's audits follow each other."""
@@ -184,7 +252,8 @@ class Settings(_Model):
 
     def limits_of(self, arm: str) -> Policy:
         """The study's policy limits with the arm's own over them."""
-        return self.policy.model_copy(update=self.arms[arm].limits.model_dump(exclude_none=True))
+        own = self.arms[arm].limits.model_dump(include=set(Policy.model_fields), exclude_none=True)
+        return self.policy.model_copy(update=own)
 
 
 def load(
@@ -223,16 +292,18 @@ def stored(data: Mapping[str, Any], file: Path) -> Settings:
 
 
 def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
-    """Keep only the named arms; a name that is no arm but an auditor becomes an arm with its defaults."""
+    """Keep only the named arms; a name that is no arm but an auditor or a way becomes an arm with its defaults."""
     chosen: dict[str, Arm] = {}
-    auditors = plugins.names("auditors")
+    auditors, ways = plugins.names("auditors"), plugins.names("ways")
     for name in names:
         if name == PURE:
             continue
-        if name not in settings.arms and name not in auditors:
-            known = sorted({*settings.arms, *auditors})
+        if name not in settings.arms and name not in auditors and name not in ways:
+            known = sorted({*settings.arms, *auditors, *ways})
             raise SettingsError(f"There is no arm or auditor {name!r}.{near(name, known)} Known: {', '.join(known)}.")
-        chosen[name] = settings.arms.get(name) or Arm(auditor=name)
+        arm = Arm(auditor=name) if name in auditors else Arm(way=name)
+        chosen[name] = settings.arms.get(name) or arm
+        _fitting(name, chosen[name], None, {})
     return settings.model_copy(update={"arms": dict(sorted(chosen.items()))})
 
 
@@ -353,6 +424,8 @@ def _validate(data: dict[str, Any], path: Path | None, lines: Mapping[yamlfile.P
         settings = Settings.model_validate(data)
         for kind, place, name in _plugin_names(settings):
             _known_plugin(kind, name, place, path, lines)
+        for name, arm in settings.arms.items():
+            _fitting(name, arm, path, lines)
     except ValidationError as error:
         problems = [_sentence(problem, path, lines) for problem in error.errors()]
         raise SettingsError("\n".join(dict.fromkeys(problems))) from None
@@ -376,8 +449,11 @@ def _plugin_names(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], st
         for knob in family.knobs or ():
             yield "knobs", ("families", name, "knobs"), knob
     for name, arm in settings.arms.items():
+        yield "ways", ("arms", name, "way"), arm.way
         if arm.auditor is not None:
             yield "auditors", ("arms", name, "auditor"), arm.auditor
+        if arm.judge is not None:
+            yield "judges", ("arms", name, "judge"), arm.judge["name"]
     for metric in settings.metrics:
         yield "metrics", ("metrics",), metric
 
@@ -393,13 +469,57 @@ def _known_plugin(
         )
 
 
-def _sentence(problem: Any, path: Path | None, lines: Mapping[yamlfile.Place, int]) -> str:
+def _fitting(name: str, arm: Arm, path: Path | None, lines: Mapping[yamlfile.Place, int]) -> None:
+    """Does an arm name what its way needs, nothing that it has no use for, and settings that the way knows?"""
+    way = arm.declared()
+    for part, given in (("auditor", arm.auditor), ("judge", arm.judge)):
+        where = _where(("arms", name, part), path, lines)
+        if part in way.needs and given is None:
+            raise SettingsError(f"{where}: the way {arm.way} needs one, and this arm names none: add {part}: NAME.")
+        if part not in (*way.needs, *way.takes) and given is not None:
+            raise SettingsError(f"{where}: the way {arm.way} asks no {part}: leave it out.")
+    if arm.auditor is None and arm.settings:
+        key = next(iter(arm.settings))
+        where = _where(("arms", name, key), path, lines)
+        raise SettingsError(f"{where}: there is no auditor whose setting that could be; a way's own stand under with.")
+    _own("with", arm.options, way.settings, name, path, lines)
+    if arm.judge is not None:
+        own = {key: value for key, value in arm.judge.items() if key != "name"}
+        _own("judge", own, plugins.load("judges", arm.judge["name"]).settings, name, path, lines)
+
+
+def _own(
+    part: str,
+    given: Mapping[str, Any],
+    model: type[BaseModel] | None,
+    arm: str,
+    path: Path | None,
+    lines: Mapping[yamlfile.Place, int],
+) -> None:
+    """Are these settings that a way or a judge knows?"""
+    if model is None:
+        if given:
+            where = _where(("arms", arm, part, next(iter(given))), path, lines)
+            raise SettingsError(f"{where}: it has no settings of its own: leave that out.")
+        return
+    try:
+        model.model_validate(given)
+    except ValidationError as error:
+        found = [{**problem, "loc": ("arms", arm, part, *problem["loc"])} for problem in error.errors()]
+        problems = [_sentence(problem, path, lines, model.model_fields) for problem in found]
+        raise SettingsError("\n".join(dict.fromkeys(problems))) from None
+
+
+def _sentence(
+    problem: Any, path: Path | None, lines: Mapping[yamlfile.Place, int], keys: Iterable[str] | None = None
+) -> str:
+    """A validator's finding in words. `keys` are those that are known there; None to look them up."""
     place = tuple(str(part) for part in problem["loc"])
     while place and place[-1] in ("literal['auto']", "bool", "[key]"):  # pydantic's own steps, not keys
         place = place[:-1]
     where = _where(place, path, lines)
     if problem["type"] == "extra_forbidden":
-        known = _keys_at(place[:-1])
+        known = _keys_at(place[:-1]) if keys is None else sorted(keys)
         return f"{where}: there is no such setting.{near(place[-1], known)} Known here: {', '.join(known)}."
     if problem["type"] == "missing":
         return f"{where}: this setting is missing."
@@ -430,4 +550,5 @@ def _keys_at(place: tuple[str, ...]) -> list[str]:
         "limits": LimitSettings,
     }  # fmt: skip
     model: type[BaseModel] = models.get(place[0], Settings) if place else Settings
-    return sorted((ArmPolicy if model is Arm and place[-1] == "limits" else model).model_fields)
+    fields = (ArmPolicy if model is Arm and place[-1] == "limits" else model).model_fields
+    return sorted(field.alias or name for name, field in fields.items())

@@ -42,7 +42,7 @@ def describe(
     lr, hr = inputs
     plain = settings.model_dump(mode="json")
     for name in settings.arms:
-        plain["arms"][name]["limits"] = settings.limits_of(name).model_dump()
+        plain["arms"][name]["limits"] |= settings.limits_of(name).model_dump()
     return {
         "started": today(),
         "fsrbench": __version__,

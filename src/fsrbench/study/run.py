@@ -18,7 +18,7 @@ from fsrbench.core import execute
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import CostLimitReached, StoreError, WeightsError
 from fsrbench.core.values import PURE, Case, Failure
-from fsrbench.study import inputs, ledger, record, unit, workers
+from fsrbench.study import families, inputs, ledger, record, sheets, unit, workers
 from fsrbench.study.config import Settings
 from fsrbench.study.store import RunFolder
 from fsrbench.study.workers import Executor, WorkerPool
@@ -56,12 +56,12 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
     unopened: list[WeightsError] = []
     stopped = ""
     with executor(settings, machine, folder, workers) as crew, folder.locked():
-        described = record.describe(settings, machine, (lr, hr), unit.asked(settings) if audited else {})
+        described = record.describe(settings, machine, (lr, hr), families.asked(settings) if audited else {})
         study = record.join(folder.started(), described, out)
         waiting = {
             f: [c for c in cases[:limit] if unit.missing(folder, f, c, settings.arms)] for f in settings.families
         }
-        if unasked := unit.unasked(folder, waiting, [name for name, arm in settings.arms.items() if arm.auditor]):
+        if unasked := families.unasked(folder, waiting, [name for name, arm in settings.arms.items() if arm.auditor]):
             crew.preflight(unasked)
         folder.write_study(study)
         try:
@@ -93,7 +93,7 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
             tried = done | {(failure.family, failure.case) for failure in failures}
             folder.write_failures(failures, partial(_settled, settings, {case.id for case in cases}, tried))
             folder.write_study(record.join(study, _taken_back(folder, study, done), out))
-            folder.write_run_config()
+            sheets.write(folder)
             ledger.settle(folder)
     if unopened and not done:
         raise unopened[0]

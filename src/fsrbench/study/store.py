@@ -6,10 +6,9 @@ holds is done, and resuming looks at trails only. One process at a time: the loc
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,11 +17,10 @@ from typing import Any
 
 import yaml
 
-from fsrbench import __version__
 from fsrbench.core import foreign
 from fsrbench.core.errors import StoreError
-from fsrbench.core.values import PURE, Failure, Image, Restoration, Round, Trail, to_json
-from fsrbench.files import atomic, csvfile, jsonfile, locks, names, shapes, yamlfile
+from fsrbench.core.values import PURE, Failure, Image, Restoration, Trail, to_json
+from fsrbench.files import atomic, csvfile, jsonfile, locks, migrations, names, shapes, yamlfile
 from fsrbench.files.journal import Journal
 from fsrbench.imaging import images
 
@@ -34,8 +32,6 @@ RUN_AGAIN = "Delete it: the case is then run again."
 READ_ONLY = "Delete it: it is kept for reading only."
 KEPT = 64
 """Trails that are remembered: whoever looks at a case asks for its trail several times."""
-FORMAT = 1
-"""Version of all stored files; raised when a reader of the old one would misread the new one."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -97,8 +93,10 @@ class RunFolder:
             raise StoreError(f"{self.study_file} cannot be read: {jsonfile.why(error)}. Use another --out.") from None
         if why:
             raise StoreError(f"{self.study_file} {why}, or use another --out.")
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise StoreError(f"{self.study_file} has another format than {FORMAT}: use the fsrbench that made it.")
+        try:
+            data = migrations.STUDY.upgraded(data)
+        except ValueError as error:
+            raise StoreError(f"{self.study_file} cannot be read: {error}.") from None
         if wrong := shapes.study(data):
             raise StoreError(f"{self.study_file} is cut off or was edited ({wrong}). Use another --out.")
         return data
@@ -117,7 +115,9 @@ class RunFolder:
 
     def write_study(self, data: dict[str, Any]) -> dict[str, Any]:
         """Write `study.yaml`, unless it says the same already; hands the study on."""
-        text = yaml.dump({"format": FORMAT, **data}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+        text = yaml.dump(
+            {"format": migrations.STUDY.number, **data}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+        )
         if not self.study_file.is_file() or self.study_file.read_bytes() != text.encode():
             atomic.write_bytes(self.study_file, text.encode())
         return data
@@ -211,7 +211,7 @@ class RunFolder:
 
     def _parse(self, path: Path) -> Trail:
         """A trail that can only be of the case whose file it is, and names that case's pictures and no other file."""
-        trail = jsonfile.read(path, shapes.trail(FORMAT), RUN_AGAIN)
+        trail = jsonfile.read(path, shapes.trail(), RUN_AGAIN)
         if path.parent.name != trail.family or not names.same(path.name, names.of(trail.case, ".json")):
             raise StoreError(f"{path} is the trail of another case, {trail.family} {trail.case!r:.80}. {RUN_AGAIN}")
         for step in trail.rounds:
@@ -225,7 +225,7 @@ class RunFolder:
 
         Each is read when its turn comes: a study is larger than memory.
         """
-        for path in self._stored():
+        for path in self.stored():
             try:
                 trail = self._trail(path)
             except StoreError as error:
@@ -236,7 +236,7 @@ class RunFolder:
             if trail is not None:
                 yield trail
 
-    def _stored(self) -> Iterator[Path]:
+    def stored(self) -> Iterator[Path]:
         """Files of all trails."""
         for folder in sorted(p for p in (self.root / "trails").glob("*") if p.is_dir()):
             yield from sorted(folder.glob("*.json"), key=lambda path: path.stem)
@@ -244,7 +244,7 @@ class RunFolder:
     def write_trail(self, trail: Trail) -> None:
         """Mark what a trail holds as done."""
         path = self.trail_file(trail.family, trail.case)
-        self.deliver(path, as_json({"format": FORMAT, **to_json(trail)}))
+        self.deliver(path, as_json({"format": migrations.TRAIL.number, **to_json(trail)}))
         self._parsed.pop(path, None)
 
     # --------------------------------------------------------------- pictures
@@ -255,6 +255,10 @@ class RunFolder:
         if number is None:
             return f"{family}/{folder}/{names.of(case, '.png')}"
         return f"{family}/{folder}/rounds/{names.of(case, f'-{number}.png')}"
+
+    def candidate_name(self, family: str, arm: str, case: str, step: int, number: int) -> str:
+        """Where a picture lies that an arm made and did not end with, relative to the root."""
+        return f"{family}/fsr+{arm}/candidates/{names.of(case, f'-{step}-{number}.png')}"
 
     def panel_name(self, family: str, case: str) -> str:
         """Where a case's panel lies, relative to the root."""
@@ -270,7 +274,8 @@ class RunFolder:
 
     def write_exchange(self, family: str, arm: str, case: str, number: int, exchange: Mapping[str, Any]) -> None:
         """Keep one exchange with an auditor."""
-        self.deliver(self._exchange_file(family, arm, case, number), as_json({"format": FORMAT, **exchange}))
+        data = as_json({"format": migrations.EXCHANGE.number, **exchange})
+        self.deliver(self._exchange_file(family, arm, case, number), data)
 
     def exchange(self, family: str, arm: str, case: str, number: int) -> dict[str, Any] | None:
         """One kept exchange, or None."""
@@ -301,50 +306,6 @@ class RunFolder:
         merged = sorted({*kept, *failures}, key=lambda f: (f.family, f.case, f.arm))
         if merged != before or not path.is_file():
             csvfile.write(path, FAILURES, [[f.family, f.case, f.arm, f.why] for f in merged])
-
-    def write_run_config(self) -> None:
-        """Rewrite `run_config.csv` from the trails if any is new: a row for each case, family, arm and round."""
-        path, found = self.run_config_file, hashlib.sha256(repr([FORMAT, __version__]).encode())
-        for trail_file in self._stored():
-            found.update(repr(self.journal.sha256(trail_file)).encode())
-        made_of = found.hexdigest()
-        if not self.journal.fresh(path.name, made_of):
-            knobs = sorted({name for trail in self.trails() for name in trail.pure.knobs})
-            rows = (_config_row(trail, step, knobs) for trail in self.trails() for step in trail.rounds)
-            csvfile.write(path, [*_LEFT, *knobs, *_RIGHT], rows)
-            self.journal.made(path.name, made_of, [path])
-        self.journal.save()
-
-
-_LEFT = ("family", "case", "arm", "round", "backend", "model", "precision", "seed")
-_RIGHT = (
-    "score", "confidence", "tags", "asked", "applied", "clamped", "dropped", "decision", "why", "audit", "repairs",
-    "reason", "verdict", "lr_sha256", "sr_sha256", "picture", "notes", "seconds", "audit_seconds", "requests",
-    "prompt_tokens", "completion_tokens", "cost",
-)  # fmt: skip
-
-
-def _config_row(trail: Trail, step: Round, knobs: Sequence[str]) -> list[object]:
-    done, audit, decision = step.restoration, step.audit, step.decision
-    left = [trail.family, trail.case, step.arm, step.number, done.backend, done.model, done.precision, done.seed]
-    turned = [done.knobs.get(name, "") for name in knobs]
-    said: list[object] = [""] * 13
-    if audit is not None and decision is not None:
-        said = [
-            audit.score, audit.confidence, ";".join(audit.tags), _pairs(audit.hints), _pairs(decision.applied),
-            _pairs(decision.clamped), _pairs(decision.dropped), decision.action, decision.why, audit.status,
-            ";".join(audit.repairs), audit.reason, step.verdict.why if step.verdict else "",
-        ]  # fmt: skip
-    made = [trail.lr_sha256, done.sha256, done.path, "; ".join(done.notes), f"{done.seconds:.3f}"]
-    usage = audit.usage if audit else None
-    spent: list[object] = [""] * 5
-    if usage is not None:
-        spent = [f"{usage.seconds:.3f}", usage.requests, usage.prompt_tokens, usage.completion_tokens, usage.cost]
-    return [*left, *turned, *said, *made, *spent]
-
-
-def _pairs(values: Mapping[str, Any]) -> str:
-    return "; ".join(f"{name}={value}" for name, value in values.items())
 
 
 def read_made(path: Path, sha256: str) -> Image:

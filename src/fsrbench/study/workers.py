@@ -19,10 +19,11 @@ from fsrbench.core import execute
 from fsrbench.core.contracts import Assuming, Machine, Paid
 from fsrbench.core.values import Case
 from fsrbench.models import devices
-from fsrbench.study import unit
+from fsrbench.study import families, trials, unit
 from fsrbench.study.config import Settings
+from fsrbench.study.families import OpenFamily
 from fsrbench.study.store import RunFolder
-from fsrbench.study.unit import OpenFamily, UnitOutcome
+from fsrbench.study.unit import UnitOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,14 @@ class OpenStudy:
         self._settings = settings
         self._machine = machine
         self._folder = folder
-        self._auditors = unit.open_auditors(settings, machine)
+        self._auditors = families.open_auditors(settings, machine)
         self._look: evidence.Tools | None = None
         self._bench: OpenFamily | None = None
         self._turn = Lock()
 
     def preflight(self, arms: Sequence[str]) -> None:
         """Ask the auditors of these arms one small question each, if they are asked over a network."""
-        unit.preflight(self._auditors, arms, self._folder)
+        families.preflight(self._auditors, arms, self._folder)
 
     def open(self, family: str) -> Opened:
         """Load a family's network, once, in place of the one before."""
@@ -84,7 +85,7 @@ class OpenStudy:
 
     def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
         """What offered knobs move; nothing is tried where nobody will ask for any."""
-        return unit.try_knobs(self._opened(family), todo) if self._auditors else {}
+        return trials.try_knobs(self._opened(family), todo) if self._auditors else {}
 
     def work(self, family: str, case: Case) -> UnitOutcome:
         """Do what is missing of one case."""
@@ -98,7 +99,7 @@ class OpenStudy:
 
     def weights(self, family: str) -> dict[str, str]:
         """Files that were opened for a family."""
-        return dict(sorted(self._opened(family).pipeline.restorer.weights.items()))
+        return self._opened(family).weights()
 
     def _opened(self, family: str) -> OpenFamily:
         with self._turn:
@@ -106,7 +107,7 @@ class OpenStudy:
                 self._bench = None  # its network goes before the next one comes
                 if self._auditors and self._look is None:
                     self._look = evidence.open_tools(self._machine)
-                self._bench = unit.open_family(
+                self._bench = families.open_family(
                     family, self._settings, self._machine, self._auditors, self._look, self._folder
                 )
             bench = self._bench

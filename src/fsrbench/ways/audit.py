@@ -1,7 +1,7 @@
 """The bounded audit loop of the paper: look, ask, decide, restore again, while retries last.
 
 It knows pictures and an auditor, not files. A reference passes through it only for an auditor that is
-declared privileged, and only as that auditor's `Insight`.
+declared privileged, and only as that auditor's `PrivilegedAccess`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,21 @@ from dataclasses import dataclass, replace
 
 from fsrbench.asking import comparison, prompts
 from fsrbench.case import policy
-from fsrbench.case.context import CaseContext, RoundDraft
-from fsrbench.case.restore import Restored
 from fsrbench.core import contracts
 from fsrbench.core.contracts import Comparer, Paid, Remote, Scope
-from fsrbench.core.errors import AuditorUnreachable, TookTooLong
-from fsrbench.core.values import Answer, Evidence, Image, Knobs, PrivilegedAccess, Question, derive_seed
+from fsrbench.core.errors import AuditorUnreachable, SettingsError, TookTooLong
+from fsrbench.core.values import (
+    Answer,
+    Evidence,
+    GuardLimits,
+    Image,
+    Knobs,
+    PolicyLimits,
+    PrivilegedAccess,
+    Question,
+    derive_seed,
+)
+from fsrbench.core.ways import ArmSetup, CaseContext, Intervention, Proposal, Restored, RoundDraft, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +39,11 @@ class Supervisor:
     """The opened auditor."""
     look: Callable[[Image, Image], Evidence]
     """From (LR, SR) to evidence."""
-    limits: policy.PolicyLimits
+    limits: PolicyLimits
     """How far it is followed."""
     prompt: prompts.Prompt
     """The family's prompt."""
-    guards: policy.GuardLimits | None = None
+    guards: GuardLimits | None = None
     """Set under policy `guarded`: a candidate must be preferred blindly and trip none of them."""
     seeds: str = ""
     """Name that its questions are seeded from: of the arm that it is a variant of, else its own."""
@@ -61,21 +70,33 @@ class Supervisor:
         retries = self.limits.retries
         ask = self.ask
         while True:
-            situation.pipeline.clock.check()
+            situation.clock.check()
+            if bound := situation.spending.bound(calls=1):
+                steps.append(RoundDraft(current, bound=bound))
+                return
             seen = self.look(situation.lr, current.image)
             question = self._question(situation, current, seen, len(steps) + 1)
             if not steps and isinstance(ask, Paid):
                 ask = ending.enter_context(ask.begin(question, self._scope(situation)))
+            before = situation.spending.passes
             answer = ask(question)
-            decision = policy.decide(answer.audit, current.knobs, situation.pipeline.offered, self.limits, retries)
-            steps.append(RoundDraft(current, answer.audit, decision, exchange=answer.exchange))
+            situation.spending.called(1, answer.audit.usage.cost)
+            decision = policy.decide(answer.audit, current.knobs, situation.make.offered, self.limits, retries)
+            tried = situation.spending.passes - before
+            steps.append(RoundDraft(current, answer.audit, decision, exchange=answer.exchange, passes=tried))
             if decision.action != "retry":
                 return
             retries -= 1
             knobs = {**current.knobs, **decision.applied}
-            candidate = situation.pipeline.restore(situation.lr, knobs, situation.pure.seed)
-            steps[-1] = replace(steps[-1], picture=candidate)
+            if bound := situation.spending.bound(passes=situation.make.extra(knobs)):
+                steps[-1] = replace(steps[-1], bound=bound)
+                return
+            candidate = situation.make.restore(knobs)
+            steps[-1] = replace(steps[-1], picture=candidate, passes=situation.spending.passes - before)
             if self.guards is not None or contracts.takes_back(ask):
+                if bound := situation.spending.bound(calls=1 if self.guards is None else 2):
+                    steps[-1] = replace(steps[-1], picture=current, bound=bound)
+                    return
                 steps[-1] = self._validate(ask, situation, current, seen, steps[-1])
                 if steps[-1].verdict is not None and not steps[-1].verdict.kept:
                     return
@@ -85,7 +106,7 @@ class Supervisor:
         """The most that this arm asks about a case."""
         retries = self.limits.retries
         comparisons = 0 if self.guards is None else 2 * retries
-        return Scope(retries + 1, comparisons, situation.kept, situation.pipeline.clock.excuse)
+        return Scope(retries + 1, comparisons, situation.kept, situation.clock.excuse)
 
     def _validate(
         self,
@@ -106,8 +127,14 @@ class Supervisor:
         named = {"first": ("current", "candidate"), "second": ("candidate", "current"), "neither": ("neither",) * 2}
         preferences = tuple(named[one.chosen][order] for order, one in enumerate(told))
         verdict = policy.judge(preferences, seen.qa, after.qa, self.guards)
+        situation.spending.called(len(told), sum(one.usage.cost or 0.0 for one in told))
+        proposals = [Proposal(situation.pure, "pure")]
+        if current is not situation.pure:
+            proposals.append(Proposal(current, "stood before", parent=0))
+        proposals.append(Proposal(step.picture, "retry", parent=len(proposals) - 1, passes=step.passes))
         return replace(
             step,
+            candidates=tuple(proposals),
             picture=step.picture if verdict.kept else current,
             audit=step.audit and replace(step.audit, usage=sum((one.usage for one in told), step.audit.usage)),
             verdict=verdict,
@@ -115,7 +142,7 @@ class Supervisor:
         )
 
     def _question(self, situation: CaseContext, current: Restored, evidence: Evidence, number: int) -> Question:
-        offered = situation.pipeline.offered
+        offered = situation.make.offered
         return Question(
             case=situation.case,
             family=situation.family,
@@ -137,6 +164,19 @@ def _insight(situation: CaseContext) -> PrivilegedAccess | None:
         return None
 
     def restore(knobs: Knobs) -> Image:
-        return situation.pipeline.restore(situation.lr, knobs, situation.pure.seed).image
+        return situation.make.restore(knobs).image
 
     return PrivilegedAccess(reference, restore, situation.measured)
+
+
+def open_audit(setup: ArmSetup) -> Intervention:
+    """An arm of this way in one family."""
+    if setup.ask is None or setup.look is None or setup.limits is None:
+        raise TypeError(f"arm {setup.arm} was opened without an auditor")
+    if setup.guards is not None and not isinstance(setup.ask, Comparer):
+        raise SettingsError(f"Arm {setup.arm}: its auditor cannot compare two pictures, which policy guarded asks for.")
+    prompt = prompts.read(setup.kind, setup.prompt)
+    return Supervisor(setup.arm, setup.ask, setup.look, setup.limits, prompt, setup.guards, setup.seeds)
+
+
+WAY = Way("The paper's bounded loop: look, ask, decide, restore again.", open=open_audit, needs=("auditor",))

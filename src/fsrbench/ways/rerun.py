@@ -6,11 +6,19 @@ backend that draws no noise has a floor of exactly zero.
 
 from __future__ import annotations
 
-from fsrbench.case.context import CaseContext, RoundDraft
 from fsrbench.core.values import derive_seed
+from fsrbench.core.ways import ArmSetup, CaseContext, Intervention, RoundDraft, Way
 
 
-def intervene(situation: CaseContext) -> list[RoundDraft]:
-    """Restore again, seeded differently."""
-    other = derive_seed(situation.pure.seed, "rerun")
-    return [RoundDraft(situation.pipeline.restore(situation.lr, {}, other))]
+def open_rerun(_setup: ArmSetup) -> Intervention:
+    """Nothing is to be opened."""
+
+    def intervene(case: CaseContext) -> list[RoundDraft]:
+        """Restore again, seeded differently."""
+        again = case.make.restore({}, seed=derive_seed(case.pure.seed, "rerun"))
+        return [RoundDraft(again, passes=1)]
+
+    return intervene
+
+
+WAY = Way("Pure once more, with other noise: the noise floor.", open=open_rerun, role="floor", draws=True)

@@ -132,14 +132,13 @@ def caption(results: Results, shown: Sequence[Row], *sentences: str) -> list[str
     if any(r.role == "headroom" for r in shown):
         said.append("Privileged: it saw the reference, an upper bound and no contender.")
     models = [m for family in counts for m in results.summary.models.get(family, ())]
-    if any("embedded" in m for m in models):
+    if wording.standin(models) == "embedded":
         said.append("Embedded: a small network that ships with fsrbench in place of the official one.")
     measured = metrics(results)
     lacking = [about.label for name, about in results.summary.metrics.items() if name not in measured]
     if lacking:
         said.append(f"Not available here: {', '.join(lacking)}.")
-    labels = tuple(about.label for about in measured.values())
-    return [*said, *(note for note in results.summary.notes if labels and note.startswith(labels))]
+    return [*said, *(told for name, told in results.what.about_metrics.items() if name in measured)]
 
 
 def floor_sentence(results: Results) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench.measure.results import Results
+from fsrbench.measure.results import LED_TO, Results
 from fsrbench.show.plots import _data, _style
 from fsrbench.show.plots._data import Row
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 QUESTION = "What became of the cases?"
 STAGES: tuple[tuple[str, ...], ...] = (
     ("cases",),
-    ("retry", "accepted", "no effective hint", "low confidence", "no retry allowed", "invalid reply", "failed"),
+    (*LED_TO.values(), "failed"),
     ("changed", "changed, no pixel", "not kept", "pure stands", "no picture"),
     ("better", "worse", "same", "unknown"),
 )

@@ -110,7 +110,7 @@ class Teller:
         details = {
             "family": entry.family,
             "case": entry.case,
-            "models": what.labels.get(entry.family, []),
+            "models": [[model, bool(wording.standin([model]))] for model in what.labels.get(entry.family, [])],
             "cluster": (what.clusters or {}).get(entry.case),
             "degraded": {name: _written(text) for name, text in what.degraded.get(entry.case, {}).items()},
             "pictures": pictures,

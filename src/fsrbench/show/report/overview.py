@@ -16,7 +16,6 @@ from fsrbench.show import imprint, numbers, tables, wording
 from fsrbench.show.report import places
 from fsrbench.show.report.cases import Entry, title
 from fsrbench.show.report.pictures import Plot
-from fsrbench.show.report.table import standin
 
 HALF = 54
 """Half the width of the little picture of an interval, in its own units; a little room stays at each end."""
@@ -64,7 +63,7 @@ def _family(summary: Summary, family: str) -> dict[str, Any]:
     metrics = summary.families[family]
     return {
         "name": family,
-        "models": [(model, bool(standin([model]))) for model in summary.models.get(family, ())],
+        "models": [(model, bool(wording.standin([model]))) for model in summary.models.get(family, ())],
         "finding": summary.findings.get(family, ""),
         "n": summary.counts[family].cases,
         "pure": [_pure(summary.metrics[metric], entry) for metric, entry in metrics.items()],

@@ -5,7 +5,7 @@ A row is one arm of one case in one family; a case without any arm has one row, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fsrbench.core.values import PURE, Audit
@@ -79,7 +79,7 @@ def data(results: Results, entries: Sequence[Entry], rows: Rows, chunk: int) -> 
         "family": [families(entry.family) for entry in entries],
         "case": [entry.case for entry in entries],
         "families": families.values,
-        "standins": [standin(results.what.labels.get(family, ())) for family in families.values],
+        "standins": [wording.standin(results.what.labels.get(family, ())) for family in families.values],
         "arms": [_about(results, arm) for arm in rows.arms.values],
         "titles": {arm: title(arm) for arm in (PURE, *rows.arms.values)},
         "outcomes": rows.outcomes.values,
@@ -94,11 +94,6 @@ def data(results: Results, entries: Sequence[Entry], rows: Rows, chunk: int) -> 
 def _metric(name: str, about: MetricFacts) -> dict[str, str]:
     """What the page must know of a metric: how numbers are written is not among it."""
     return {"name": name, "label": about.label, "heading": wording.heading(about), "better": about.better}
-
-
-def standin(models: Iterable[str]) -> str:
-    """What must be said of a family's networks where they are not the real ones."""
-    return next((word for word in ("embedded", "stand-in") for model in models if word in model), "")
 
 
 def _said(one: Told, arm: str) -> tuple[Audit | None, str]:

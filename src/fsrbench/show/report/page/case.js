@@ -289,7 +289,7 @@ fsr.case = (() => {
     const kept = (key, other) => (earlier && key !== `${earlier.arm}:` && has(key) ? key : other);
     const own = has(`${arm}:`) ? `${arm}:` : has("reference") ? "reference" : "pure:";
     fsr.viewer.show(told, named, earlier ? kept(earlier.left, "pure:") : "pure:", earlier && earlier.arm === arm ? kept(earlier.right, own) : own);
-    parts.models.replaceChildren(fsr.badge(told.family), ...told.models.map((model) => fsr.badge(model, /embedded|stand-in/.test(model))));
+    parts.models.replaceChildren(fsr.badge(told.family), ...told.models.map(([model, standsIn]) => fsr.badge(model, standsIn)));
     tabs(arm);
     const pure = told.failed.pure ? m("p.invalid", null, m("b", null, "Nothing could be restored: "), told.failed.pure) : null;
     parts.info.replaceChildren(...[pure, numbers(arm), patches(arm), rounds(arm), ...input()].filter(Boolean));

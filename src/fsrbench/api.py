@@ -1,0 +1,291 @@
+"""What the command line and notebooks call: degrade, restore one picture, run, evaluate, load.
+
+    import fsrbench
+    run = fsrbench.run(hr="faces", lr="lr", out="outputs/mine", arms=["heuristic"])
+    run.summary
+
+Each command of `fsrbench` parses its options, calls the function of its name here, and prints. What a user can mend is
+a `FsrbenchError`, whose text is the cure; options are named in it as on the command line. Nothing is printed: notes go
+to the logger `fsrbench`. An interrupt is a KeyboardInterrupt; the same call goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from fsrbench.core import execute
+from fsrbench.core.errors import SettingsError
+from fsrbench.show.progress import tracking
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from fsrbench.case.degrade import DegradeReport
+    from fsrbench.core.execute import Track
+    from fsrbench.core.values import Knobs
+    from fsrbench.experiments.single import RestoredPicture
+    from fsrbench.measure.subjects import Evaluation
+    from fsrbench.show.notebook import Run
+    from fsrbench.study.config import Settings
+    from fsrbench.study.store import RunFolder
+
+log = logging.getLogger("fsrbench")
+StrPath: TypeAlias = str | os.PathLike[str]
+Names: TypeAlias = str | Iterable[str]
+Changes: TypeAlias = Mapping[str, Any] | Iterable[str]
+"""Settings as a mapping, laid out as in the YAML; or texts as after `--set`, `policy.retries=2`."""
+OUTPUTS = Path("outputs")
+"""Where results go that nobody gave a place."""
+
+
+def degrade(
+    hr: StrPath,
+    lr: StrPath,
+    recipe: str = "paper",
+    scale: int = 4,
+    *,
+    hr_size: int = 512,
+    seed: int = 0,
+    table: StrPath | None = None,
+    workers: int | None = None,
+    progress: bool | Track = False,
+) -> DegradeReport:
+    """Make low-resolution faces of a folder of high-resolution ones; every drawn value goes to `lr/degradations.csv`.
+
+    With `table`, an earlier `degradations.csv`, the same pictures are made again from its values. What is returned
+    says which cases are `done`, which `failed` and why, which were `cropped`, and where the `table` lies.
+    """
+    from fsrbench.case import degrade as degrading
+
+    if table is not None and (recipe, scale, hr_size, seed) != ("paper", 4, 512, 0):
+        raise SettingsError("--from takes recipe, scale, size and seed from its table: leave these options out.")
+    with tracking(progress) as track:
+        return degrading.degrade(
+            _path(hr), _path(lr), recipe=recipe, scale=scale, hr_size=hr_size, seed=seed,
+            workers=_many(workers) or execute.WORKERS, table=_maybe(table), track=track,
+        )  # fmt: skip
+
+
+def restore(
+    picture: StrPath | NDArray[np.uint8] | NDArray[np.floating[Any]],
+    family: str = "general",
+    knobs: Knobs | None = None,
+    models: str | None = None,
+    *,
+    seed: int | None = None,
+    settings: Changes | None = None,
+    config: StrPath | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    offline: bool = False,
+) -> RestoredPicture:
+    """Restore one picture: a file, or an array of height × width × 3 (uint8, or floats from 0 to 1).
+
+    `models` is `embedded` or `official`. `knobs` turns some of the family's knobs (`fsrbench knobs` lists them), the
+    others stand at their defaults. The picture is in `image` of what is returned, with the `model` that made it and
+    its `notes`; a run with these settings has the same as pure of a file of this name. The network is loaded anew
+    each time: for many pictures, `run`.
+    """
+    import numpy as np
+
+    from fsrbench.experiments import single
+    from fsrbench.study import machines
+
+    chosen = _settings(config, settings, seed=seed, models=models)[0]
+    machine = machines.machine(chosen, device, precision, offline)
+    given = picture if isinstance(picture, np.ndarray) else _path(picture)
+    return single.restore(given, chosen, machine, family, knobs or {})
+
+
+def run(
+    *,
+    lr: StrPath,
+    hr: StrPath | None = None,
+    out: StrPath | None = None,
+    families: Names | None = None,
+    arms: Names | None = None,
+    settings: Changes | None = None,
+    config: StrPath | None = None,
+    models: str | None = None,
+    seed: int | None = None,
+    limit: int | None = None,
+    policy: str | None = None,
+    base_url: str | None = None,
+    lvlm_model: str | None = None,
+    concurrency: int | None = None,
+    max_cost: float | None = None,
+    evaluate: bool = True,
+    workers: int | None = None,
+    executor: str = "local",
+    address: str | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    offline: bool = False,
+    progress: bool | Track = False,
+) -> Run:
+    """Restore every picture of `lr` alone and with each arm, then measure the difference; `hr` holds the references.
+
+    The same call again finishes what is missing; families and arms may be added later. Without `families` all are
+    run; without `arms` those that `config` or `settings` define. What failed does not raise: it is in `failures` of
+    the run that is returned, and in its `outcome`, which also says why the run stopped early, if it did.
+    """
+    from fsrbench.files import names
+    from fsrbench.show import notebook, publish
+    from fsrbench.study import config as configuring
+    from fsrbench.study import machines
+    from fsrbench.study.run import run_study
+
+    if limit is not None and limit < 1:
+        raise SettingsError(f"--limit is {limit}; it must be at least 1.")
+    chosen, own_arms = _settings(config, settings, seed=seed, models=models)
+    chosen = configuring.with_families(chosen, ["all"] if families is None else _names(families))
+    chosen = configuring.with_arms(chosen, own_arms if arms is None else _names(arms))
+    chosen = configuring.with_options(
+        chosen, base_url=base_url, model=lvlm_model, policy=policy, concurrency=concurrency, max_cost=max_cost
+    )
+    inputs = _path(lr)
+    folder = _path(out) if out else OUTPUTS / names.of(inputs.resolve().name, f"-{chosen.models}-seed{chosen.seed}")
+    if policy is not None and (told := configuring.followed(chosen, policy)):
+        log.warning(told)
+    log.info("Writing to %s", folder)
+    asked = _many(workers)
+    with tracking(progress) as track:
+        with machines.executor(executor, address, device, asked, chosen) as (where, many, crew):
+            machine = machines.resolved(chosen, where, precision, offline)
+            outcome = run_study(
+                chosen, machine, inputs, _maybe(hr), folder, limit=limit, workers=many, track=track, executor=crew
+            )
+        measured = evaluate and any(True for _ in outcome.folder.trails())
+        if measured:
+            here = machines.machine(chosen, device if executor == "local" else "auto", precision, offline)
+            publish.run(outcome.folder, here, asked or execute.WORKERS, track)
+    return notebook.Run(folder, outcome, measured)
+
+
+def evaluate(
+    run: StrPath | Run | None = None,
+    *,
+    hr: StrPath | None = None,
+    arms: Mapping[str, StrPath] | None = None,
+    out: StrPath | None = None,
+    settings: Changes | None = None,
+    config: StrPath | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    offline: bool = False,
+    progress: bool | Track = False,
+) -> Run:
+    """Measure a finished run again, or folders of pictures: `arms={"pure": DIR, "lvlm": DIR}`, results in `out`.
+
+    Of a run, `settings` may change what is measured (`metrics`, `hr_size`, …) and `hr` says where its references are
+    now. Only what is missing or changed is measured.
+    """
+    from fsrbench.show import notebook, publish
+    from fsrbench.study import machines
+
+    path = run.path if isinstance(run, notebook.Run) else run
+    if (path is None) == (not arms):
+        raise SettingsError("Name a run's folder, or plain folders: --hr DIR --arm pure=DIR --arm lvlm=DIR.")
+    if path is None:
+        plain = {name: _path(one) for name, one in (arms or {}).items()}
+        folder, what, chosen = _of_folders(_maybe(hr), plain, out, config, settings)
+    else:
+        if out is not None:
+            raise SettingsError("--out is for plain folders: a run is evaluated in its own folder.")
+        folder, what, chosen = _of_run(_path(path), _maybe(hr), config, settings)
+    machine = machines.machine(chosen, device, offline=offline)
+    with tracking(progress) as track:
+        publish.publish(what, folder, machine, _many(workers) or execute.WORKERS, track)
+    return notebook.Run(folder.root, evaluated=True)
+
+
+def load(run: StrPath) -> Run:
+    """A finished run, or an evaluation of plain folders: its tables as pandas DataFrames, its settings, its pictures.
+
+    `scores`, `rounds`, `candidates`, `failures` and `summary` are read when they are asked for.
+    """
+    from fsrbench.show import notebook
+
+    return notebook.load(_path(run))
+
+
+# ------------------------------------------------------------------ in between
+
+
+def _of_run(
+    path: Path, hr: Path | None, config: StrPath | None, changes: Changes | None
+) -> tuple[RunFolder, Evaluation, Settings]:
+    """What a run's folder holds, measured as its own settings say but for what is changed."""
+    from fsrbench.measure import subjects
+    from fsrbench.study.store import RunFolder
+
+    folder = RunFolder(path)
+    settings, _ = _settings(config, changes, base=folder.study()["settings"])
+    return folder, subjects.of_run(folder, settings, hr), settings
+
+
+def _of_folders(
+    hr: Path | None, arms: Mapping[str, Path], out: StrPath | None, config: StrPath | None, changes: Changes | None
+) -> tuple[RunFolder, Evaluation, Settings]:
+    """What plain folders hold; what is drawn goes to a folder that is none of them."""
+    from fsrbench.measure import subjects
+    from fsrbench.study.store import RunFolder
+
+    folder = RunFolder(_path(out) if out else OUTPUTS / "evaluation")
+    if folder.study_file.is_file():
+        raise SettingsError(f"{folder.root} holds a run, whose tables would be overwritten. Use another --out.")
+    settings, _ = _settings(config, changes)
+    if folder.root.resolve() in {one.resolve() for one in (*arms.values(), *([hr] if hr else ()))}:
+        raise SettingsError(
+            f"{folder.root} holds pictures that are measured: what is drawn would be among them "
+            "the next time. Use another --out."
+        )
+    return folder, subjects.of_folders(hr, arms, folder.root.resolve().name, settings), settings
+
+
+def _settings(
+    config: StrPath | None,
+    changes: Changes | None,
+    *,
+    base: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    models: str | None = None,
+) -> tuple[Settings, tuple[str, ...]]:
+    """Settings of a file, with changes over them and what has a name of its own over those; and the arms they define.
+
+    They are laid over `base`, a finished run's settings, or over the shipped defaults.
+    """
+    from fsrbench.study import config as configuring
+
+    named = [f"{name}={value}" for name, value in (("seed", seed), ("models", models)) if value is not None]
+    if not isinstance(changes, Mapping):
+        return configuring.load(_maybe(config), [*_names(changes or ()), *named], base)
+    below, arms = configuring.load(_maybe(config), (), base)
+    own = changes.get("arms")
+    laid = configuring.lay(changes, named, below.model_dump(mode="json"))
+    return laid, (*arms, *(own if isinstance(own, Mapping) else ()))
+
+
+def _path(given: StrPath) -> Path:
+    return Path(given).expanduser()
+
+
+def _maybe(given: StrPath | None) -> Path | None:
+    return None if given is None else _path(given)
+
+
+def _names(given: Names) -> list[str]:
+    """One name, or several."""
+    return [given] if isinstance(given, str) else list(given)
+
+
+def _many(workers: int | None) -> int | None:
+    """A number of workers that somebody asked for."""
+    if workers is not None and workers < 1:
+        raise SettingsError(f"--workers is {workers}; it must be at least 1.")
+    return workers

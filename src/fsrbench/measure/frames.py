@@ -1,0 +1,116 @@
+"""The tables of a finished run as pandas DataFrames: numbers are numbers, what is missing is NaN, names are text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence, Set
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fsrbench.core.errors import StoreError
+from fsrbench.core.values import PURE, to_json
+from fsrbench.files import csvfile
+from fsrbench.measure import scores as scorefile
+from fsrbench.measure import summary_file
+from fsrbench.measure.summary_values import Summary
+from fsrbench.study import sheets, store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUMMARY = (
+    "family", "arm", "role", "metric", "better", "n", "pure", "mean", "delta", "low", "high", "units", "changed",
+    "improved", "p", "p_adjusted", "shown", "void",
+)  # fmt: skip
+"""Columns of the summary: what each means stands at `measure/stats.py`'s `Effect`."""
+WHOLE = ("round", "candidate", "seed", "n", "units", "changed", "improved")
+"""Columns of whole numbers, of which none is ever missing."""
+FLAGS = ("chosen", "shown", "void")
+"""Columns of yes or no."""
+NUMBERS = (
+    "value", "score", "confidence", "seconds", "audit_seconds", "requests", "prompt_tokens", "completion_tokens",
+    "cost", "parent", "rank", "passes", "pure", "mean", "delta", "low", "high", "p", "p_adjusted",
+)  # fmt: skip
+"""Columns of numbers, any of which may be missing. So are those of knobs; all other columns are text."""
+
+
+def scores(root: Path) -> pd.DataFrame:
+    """`scores.csv`: a row for each family, case, arm and metric."""
+    return _table(root / "scores.csv", scorefile.HEADER)
+
+
+def rounds(root: Path) -> pd.DataFrame:
+    """`run_config.csv`: a row for each family, case, arm and round, with every knob; a flag is 1 or 0."""
+    known = (*sheets.LEFT, *sheets.RIGHT)
+    path = root / "run_config.csv"
+    return _table(path, known, {*csvfile.columns(path)} - {*known})
+
+
+def candidates(root: Path) -> pd.DataFrame:
+    """`candidates.csv`: a row for each picture that an arm could have ended with; no row where no arm chose."""
+    return _table(root / "candidates.csv", sheets.CANDIDATES)
+
+
+def failures(root: Path) -> pd.DataFrame:
+    """`failures.csv`: what failed, and why."""
+    return _table(root / "failures.csv", store.FAILURES)
+
+
+def summary(root: Path) -> pd.DataFrame:
+    """`summary.json`, a row for each family, arm and metric; the rows of pure have its mean and no difference."""
+    rows = list(_effects(details(root)))
+    return _frame({name: [row[name] for row in rows] for name in SUMMARY})
+
+
+def details(root: Path) -> Summary:
+    """All of `summary.json`."""
+    try:
+        return summary_file.read(root / "summary.json")
+    except FileNotFoundError:
+        raise StoreError(f"{root} was not evaluated yet: fsrbench evaluate {root}.") from None
+
+
+def _effects(found: Summary) -> Iterator[dict[str, Any]]:
+    """Every effect of a summary beside what it belongs to."""
+    nothing = dict.fromkeys(SUMMARY) | dict.fromkeys(WHOLE, 0)
+    for family, metrics in found.families.items():
+        for metric, entry in metrics.items():
+            place = {"family": family, "metric": metric, "better": found.metrics[metric].better}
+            alone = {"arm": PURE, "role": "baseline", "n": entry.n, "pure": entry.pure, "mean": entry.pure}
+            yield nothing | place | alone
+            for arm, effect in entry.arms.items():
+                yield nothing | to_json(effect) | place | {"arm": arm, "role": found.roles.get(arm, "")}
+
+
+def _table(path: Path, columns: Sequence[str], knobs: Set[str] = frozenset()) -> pd.DataFrame:
+    """A stored table; where it is not there, these columns without a row."""
+    header = csvfile.columns(path) or columns
+    rows = csvfile.read(path, header)
+    try:
+        return _frame({name: [row[name] for row in rows] for name in header}, knobs)
+    except ValueError as error:
+        raise StoreError(f"{path} was changed: {error}. Delete it: it is made again.") from None
+
+
+def _frame(cells: Mapping[str, Sequence[Any]], knobs: Set[str] = frozenset()) -> pd.DataFrame:
+    """Columns, each typed by its name."""
+    import pandas as pd
+
+    found = {}
+    for name, column in cells.items():
+        if name in WHOLE:
+            found[name] = pd.Series([int(cell) for cell in column], dtype="int64")
+        elif name in FLAGS:
+            found[name] = pd.Series([cell in (True, "yes") for cell in column], dtype="bool")
+        elif name in NUMBERS or name in knobs:
+            found[name] = pd.Series([_number(cell) for cell in column], dtype="float64")
+        else:
+            found[name] = pd.Series(column, dtype="str")
+    return pd.DataFrame(found)
+
+
+def _number(cell: Any) -> float:
+    """A cell as a number: NaN where it is empty."""
+    if cell is None or cell == "":
+        return math.nan
+    return float(cell == "True") if cell in ("True", "False") else float(cell)

@@ -1,0 +1,92 @@
+"""How far something is: bars on a terminal, a line that is written over elsewhere, such as in a notebook.
+
+Both are trackers (`execute.Track`): they hand on what passes through. Nothing is drawn before the first of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO, TypeVar
+
+from fsrbench.core.execute import Track, untracked
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Item = TypeVar("Item")
+WIDTH = 30
+"""Characters of a bar that is written as a line."""
+
+
+@contextmanager
+def bars(console: Console) -> Iterator[Track]:
+    """A tracker that draws a bar for each title on a terminal, and nothing elsewhere."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    if not console.is_terminal:
+        yield untracked
+        return
+    columns = (
+        TextColumn("{task.description:>10}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    drawn = Progress(*columns, console=console)
+
+    def track(title: str, items: Iterable[Item], total: int) -> Iterable[Item]:
+        drawn.start()
+        task = drawn.add_task(title, total=total)
+        for item in items:
+            yield item
+            drawn.advance(task)
+
+    try:
+        yield track
+    finally:
+        if drawn.live.is_started:
+            drawn.stop()
+
+
+@contextmanager
+def tracking(wanted: bool | Track) -> Iterator[Track]:
+    """A tracker that draws on standard error, one that draws nothing, or the caller's own."""
+    if not isinstance(wanted, bool):
+        yield wanted
+    elif wanted:
+        with anywhere(sys.stderr) as track:
+            yield track
+    else:
+        yield untracked
+
+
+@contextmanager
+def anywhere(stream: TextIO) -> Iterator[Track]:
+    """A tracker that draws bars on a terminal and lines elsewhere."""
+    from rich.console import Console
+
+    console = Console(file=stream, force_jupyter=False)
+    if console.is_terminal:
+        with bars(console) as track:
+            yield track
+        return
+
+    def written(title: str, items: Iterable[Item], total: int) -> Iterable[Item]:
+        done = 0
+        stream.write(_line(title, done, total))
+        for item in items:
+            yield item
+            done += 1
+            stream.write(_line(title, done, total))
+            stream.flush()
+        stream.write("\n")
+
+    yield written
+
+
+def _line(title: str, done: int, total: int) -> str:
+    """`general ███████▒▒▒ 7/10`, over the line that stands there."""
+    full = WIDTH * done // max(total, 1)
+    return f"\r{title:>10} {'█' * full}{'░' * (WIDTH - full)} {done}/{total}"

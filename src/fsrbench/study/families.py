@@ -1,0 +1,227 @@
+"""Opening what cases of a family need: its networks, its arms, and whoever looks at pictures for them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from threading import Lock
+
+from fsrbench.asking import comparison, prompts
+from fsrbench.case import liveness
+from fsrbench.case.restore import BATCH, Pipeline
+from fsrbench.core import contracts, plugins
+from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import AuditorUnreachable, FsrbenchError, SettingsError, StoreError
+from fsrbench.core.values import Answer, Case, Evidence, GuardLimits, Image, PolicyLimits, Question, Ranking
+from fsrbench.core.ways import ArmSetup, Contest, Intervention, Network
+from fsrbench.models import devices
+from fsrbench.study import ledger
+from fsrbench.study.config import Settings
+from fsrbench.study.store import RunFolder
+
+log = logging.getLogger("fsrbench")
+
+
+@dataclass(frozen=True)
+class OpenFamily:
+    """A family, opened and ready for cases."""
+
+    family: str
+    """The family's name."""
+    pipeline: Pipeline
+    """Its network and knobs."""
+    arms: Mapping[str, Intervention]
+    """Its arms by name."""
+    networks: Mapping[str, Mapping[str, Network]]
+    """Arm → the other networks that its way restores with, by the names it calls them."""
+    settings: Settings
+    """The study's settings."""
+    folder: RunFolder
+    """Where results go."""
+    reentrant: bool = False
+    """May many threads restore at once?"""
+    machine: Machine = field(default_factory=Machine)
+    """Where it runs, for a face detector."""
+    others: dict[Network, Pipeline] = field(default_factory=dict)
+    """Networks beside the family's own, as far as they were opened."""
+    turn: Lock = field(default_factory=Lock)
+    """Guards the opening of others."""
+    probed: dict[str, Pipeline] = field(default_factory=dict)
+    """Case id → the pipeline with which its knobs were tried, and which remembers its pure restoration."""
+
+    @cached_property
+    def dead(self) -> tuple[str, ...]:
+        """Knobs that were dead when they were tried: it stands in the folder before the first case is begun.
+
+        What a run takes back later changes nothing here, so that a resumed run draws as one that was not interrupted.
+        """
+        study = self.folder.study() if self.folder.study_file.is_file() else {}
+        return tuple(name for name, trial in liveness.recorded(study, self.family).items() if trial.dead)
+
+    def other(self, network: Network) -> Pipeline:
+        """A network beside the family's own, opened when it is first asked for."""
+        with self.turn:
+            if network not in self.others:
+                self.others[network] = _pipeline(self.family, self.settings, self.machine, network)
+            return self.others[network]
+
+    def weights(self) -> dict[str, str]:
+        """Files of all networks that were opened, with their hashes."""
+        opened = (self.pipeline, *self.others.values())
+        return dict(sorted((file, digest) for one in opened for file, digest in one.restorer.weights.items()))
+
+
+def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Question], Answer]]:
+    """Open the auditor of every arm that has one. What lacks a key or a server says so before any work is done.
+
+    Variants of an arm that set their auditor alike share one, and with it the limits on requests and money.
+    """
+    machine = _reading(settings, machine)
+    opened: dict[str, Callable[[Question], Answer]] = {}
+    shared: dict[str, Callable[[Question], Answer]] = {}
+    for name, arm in settings.arms.items():
+        if arm.auditor is None:
+            continue
+        key = json.dumps([arm.variant_of or name, arm.auditor, arm.settings], sort_keys=True, default=str)
+        try:
+            opened[name] = shared.get(key) or plugins.load("auditors", arm.auditor).open(arm.settings, machine)
+        except FsrbenchError as error:
+            raise type(error)(f"Arm {name}: {error}") from None
+        shared[key] = opened[name]
+    return opened
+
+
+def preflight(auditors: Mapping[str, Callable[[Question], Answer]], arms: Iterable[str], folder: RunFolder) -> None:
+    """Ask whoever is asked over a network one small question, before any work is done.
+
+    What the user must mend is a SettingsError with the cure; what may pass by itself is said, and the run goes on.
+    """
+    tried: set[str] = set()
+    for name in arms:
+        ask = auditors.get(name)
+        if not isinstance(ask, contracts.Remote) or ask.whom in tried:
+            continue
+        tried.add(ask.whom)
+        try:
+            ask.preflight(ledger.before(folder, name))
+        except AuditorUnreachable as error:
+            if error.cure:
+                raise SettingsError(
+                    f"Arm {name}: {error}. {error.cure} Nothing was restored; the arm's setting preflight: false "
+                    "leaves this question out."
+                ) from None
+            log.warning(f"Arm {name}: {error}. That may pass, so the run goes on.")
+
+
+def unasked(folder: RunFolder, todo: Mapping[str, Sequence[Case]], arms: Iterable[str]) -> list[str]:
+    """Those of the arms that have a case before them which they have not done."""
+    waiting, found = list(arms), list[str]()
+    for family, cases in todo.items():
+        for case in cases:
+            if not waiting:
+                return found
+            try:
+                trail = folder.trail(family, case.id)
+            except StoreError:
+                continue
+            found += [arm for arm in waiting if trail is None or arm not in trail.arms]
+            waiting = [arm for arm in waiting if arm not in found]
+    return found
+
+
+def open_family(
+    family: str,
+    settings: Settings,
+    machine: Machine,
+    auditors: Mapping[str, Callable[[Question], Answer]],
+    look: Callable[[Image, Image], Evidence] | None,
+    folder: RunFolder,
+) -> OpenFamily:
+    """Load a family's networks and put its arms beside them; `look` is what auditors look through."""
+    backend: contracts.Backend = plugins.load("backends", settings.families[family].backend)
+    pipeline = _pipeline(family, settings, machine)
+    setups = {name: _setup(family, settings, machine, name, auditors.get(name), look) for name in settings.arms}
+    arms = {name: settings.arms[name].declared().open(setup) for name, setup in setups.items()}
+    named = {name: settings.arms[name].declared().networks(setup.settings) for name, setup in setups.items()}
+    opened = OpenFamily(family, pipeline, arms, named, settings, folder, backend.reentrant, machine)
+    for networks_of_arm in named.values():
+        for network in networks_of_arm.values():
+            opened.other(network)  # what cannot be opened is said before any work is done
+    return opened
+
+
+def _pipeline(family: str, settings: Settings, machine: Machine, other: Network | None = None) -> Pipeline:
+    """The family's network with its knobs, or another one in its place."""
+    own = settings.families[family]
+    name = own.backend if other is None else other.backend
+    backend: contracts.Backend = plugins.load("backends", name)
+    chosen = settings.backend_settings(family) | ({} if other is None else {"backend": name, "model": other.model})
+    restorer = backend.open(chosen, machine)
+    offered = {
+        knob: declared
+        for knob, declared in settings.offered(family).items()
+        if other is None or declared.stage != "restore" or knob in backend.consumes
+    }
+    lanes = devices.share_cores(machine, backend.reentrant) if other is None else 1
+    batch = 1 if machine.device.startswith("cpu") else BATCH
+    model = None if other is None else other.model
+    return Pipeline(restorer, offered, settings.scale, machine.precision, batch, lanes, name, model)
+
+
+def _setup(
+    family: str,
+    settings: Settings,
+    machine: Machine,
+    name: str,
+    ask: Callable[[Question], Answer] | None,
+    look: Callable[[Image, Image], Evidence] | None,
+) -> ArmSetup:
+    """What the way of an arm is opened with."""
+    arm, own = settings.arms[name], settings.families[family]
+    return ArmSetup(
+        arm=name,
+        kind=settings.kind(family),
+        settings=arm.chosen(),
+        offered=settings.offered(family),
+        draws=plugins.load("backends", own.backend).draws,
+        ask=ask,
+        look=look,
+        judge=_judge(settings, machine, name),
+        limits=PolicyLimits(**settings.limits_of(name).model_dump(), max_changes=own.max_changes),
+        guards=GuardLimits(**settings.guards.model_dump()) if arm.policy == "guarded" else None,
+        prompt=own.prompt,
+        seeds=arm.variant_of or name,
+    )
+
+
+def _judge(settings: Settings, machine: Machine, name: str) -> Callable[[Contest], Ranking] | None:
+    """The judge of an arm, opened; what it lacks is said before any work is done."""
+    arm = settings.arms[name]
+    if arm.judge is None:
+        return None
+    try:
+        opened: Callable[[Contest], Ranking] = plugins.load("judges", arm.judge["name"]).open(
+            arm.judging(), _reading(settings, machine)
+        )
+    except FsrbenchError as error:
+        raise type(error)(f"Arm {name}: {error}") from None
+    return opened
+
+
+def _reading(settings: Settings, machine: Machine) -> Machine:
+    """The machine, with the bounds on what is read of replies."""
+    return replace(machine, bounds=settings.limits.of_replies())
+
+
+def asked(settings: Settings) -> dict[str, str]:
+    """Hashes of the prompts that auditors are asked with, by family; and of the comparison's under policy guarded."""
+    found = {
+        family: prompts.read(settings.kind(family), chosen.prompt).sha256
+        for family, chosen in settings.families.items()
+    }
+    if any(arm.policy == "guarded" for arm in settings.arms.values()):
+        found["compare"] = comparison.sha256()
+    return found

@@ -1,0 +1,91 @@
+"""The constant: the same knob values for every picture, and nobody looks. Whoever looks must beat it.
+
+Several settings may be named; then a judge says for each picture which of them it ends with, or whether pure stands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from fsrbench.core.errors import SettingsError
+from fsrbench.core.values import Knobs, KnobValue, derive_seed
+from fsrbench.core.ways import ArmSetup, CaseContext, Contest, Intervention, Proposal, RoundDraft, Way
+
+
+class Constant(BaseModel):
+    """What is turned, and how far."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    knobs: tuple[dict[str, KnobValue], ...] = Field(min_length=1, max_length=64)
+    """Knob values; those that are not named stand at their defaults. One setting, or a list of them for a judge."""
+
+    @field_validator("knobs", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return [given] if isinstance(given, dict) else given
+
+
+def open_constant(setup: ArmSetup) -> Intervention:
+    """Check that there is somebody to choose where there is a choice."""
+    settings = [_checked(setup, knobs) for knobs in setup.settings.knobs]
+    if len(settings) > 1 and setup.judge is None:
+        raise SettingsError(
+            f"Arm {setup.arm}: with {len(settings)} settings somebody must choose: add a judge (judge: metric), or "
+            "name one setting."
+        )
+
+    def intervene(case: CaseContext) -> list[RoundDraft]:
+        """Restore with each setting, and end with the only one or with the judge's choice."""
+        proposals, before, bound = [Proposal(case.pure, "pure")], case.spending.passes, ""
+        for number, knobs in enumerate(settings, start=1):
+            passes = case.make.extra(knobs)
+            case.clock.check()
+            if bound := case.spending.bound(passes=passes):
+                break
+            origin = "constant" if len(settings) == 1 else f"constant {number}"
+            proposals.append(Proposal(case.make.restore(knobs), origin, parent=0, passes=passes))
+        chosen, ranking = len(proposals) - 1, None
+        if setup.judge is not None and len(proposals) > 1:
+            if over := case.spending.bound(calls=1):
+                chosen, bound = 0, over
+            else:
+                pictures = tuple(one.picture.image for one in proposals)
+                seed = derive_seed(case.pure.seed, setup.seeds, "judge")
+                ranking = setup.judge(Contest(case.case, case.family, seed, case.lr, pictures, case.reference))
+                case.spending.called(1, ranking.usage.cost)
+                chosen = ranking.order[0]
+        passes = case.spending.passes - before
+        return [
+            RoundDraft(
+                proposals[chosen].picture, candidates=tuple(proposals), ranking=ranking, passes=passes, bound=bound
+            )
+        ]
+
+    return intervene
+
+
+def _checked(setup: ArmSetup, knobs: Knobs) -> dict[str, KnobValue]:
+    """Only knobs that this family offers, within their bounds: a wrong one is not silently another."""
+    for name, value in knobs.items():
+        if name not in setup.offered:
+            known = ", ".join(setup.offered) or "none"
+            raise SettingsError(f"Arm {setup.arm}: {name} is no knob of the family {setup.kind}. Known: {known}.")
+        try:
+            given = setup.offered[name].clamp(value)
+        except ValueError as error:
+            raise SettingsError(f"Arm {setup.arm}: {name}: {error}.") from None
+        if given != value:
+            raise SettingsError(f"Arm {setup.arm}: {name} cannot be {value:g}; the nearest is {given:g}.")
+    return dict(knobs)
+
+
+WAY = Way(
+    "The same knob values for every picture; nobody looks.",
+    open=open_constant,
+    role="control",
+    settings=Constant,
+    takes=("judge",),
+)
