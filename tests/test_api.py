@@ -18,8 +18,10 @@ from typer.testing import CliRunner
 
 import fsrbench
 from fsrbench.cli.app import app
+from fsrbench.core.values import to_json
 from fsrbench.measure import frames
 from fsrbench.show import progress
+from fsrbench.study.store import RunFolder
 from support import ROOT, draw_face
 
 SMALL: dict[str, Any] = {
@@ -122,7 +124,7 @@ def test_candidates_are_read_where_an_arm_chose(home: Path, tmp_path: Path) -> N
     assert {"round", "candidate"} == set(found.select_dtypes("int64").columns)
     assert {"parent", "score", "rank", "seconds", "passes"} == set(found.select_dtypes("float64").columns)
     assert found["judge"].unique().tolist() == ["random"]
-    none = frames.candidates(tmp_path / "nowhere")
+    none = frames.candidates(RunFolder(tmp_path / "nowhere"))
     assert none.empty
     assert none.dtypes.to_dict() == found.dtypes.to_dict()
 
@@ -185,7 +187,7 @@ def test_the_command_line_writes_the_same(home: Path, tmp_path: Path) -> None:
     words += ["--set", "families.general.backend=bicubic", "--device", "cpu", "--offline", "--workers", "1", "--json"]
     done = CliRunner().invoke(app, [str(word) for word in words])
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == fsrbench.load(home / "out").details
+    assert json.loads(done.stdout) == to_json(fsrbench.load(home / "out").details)
     for name in ("study.yaml", "scores.csv", "general/fsr+random/007.png"):
         assert (tmp_path / "typed" / name).read_bytes() == (home / "out" / name).read_bytes()
 

@@ -319,6 +319,7 @@ def test_no_face_is_said_and_upscaled_plainly(folder: Path, find: Find) -> None:
     np.testing.assert_array_equal(output.image, run(opened("bicubic"), WIDE).image)
 
 
+@pytest.mark.slow
 def test_every_face_is_restored_and_nothing_else(folder: Path, find: Find) -> None:
     find(LEFT, MIDDLE)
     restorer = opened("gfpgan")
@@ -398,6 +399,7 @@ def collage(eval_faces: Path) -> Image:
     return np.concatenate([np.concatenate(people[:2], axis=1), np.concatenate(people[2:], axis=1)])
 
 
+@pytest.mark.slow
 def test_a_square_group_is_restored_face_by_face(folder: Path, seeing: Machine, collage: Image) -> None:
     plain = run(opened("bicubic"), collage)
     restorer = opened("gfpgan", seeing)
@@ -415,6 +417,7 @@ def test_a_square_group_is_restored_face_by_face(folder: Path, seeing: Machine, 
     assert moved(smeared, output) > 10
 
 
+@pytest.mark.slow
 def test_an_aligned_face_has_the_same_pixels_with_a_detector(
     folder: Path, seeing: Machine, eval_faces: Path, collage: Image
 ) -> None:

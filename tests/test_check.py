@@ -532,7 +532,7 @@ def test_saving_without_comparing(said: Callable[..., Said], tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "Say what to compare with, --baseline FILE, or make one: --save-baseline FILE."),
+        ([], "Say what to compare with, --baseline FILE, or make one: --save-baseline FILE. Pictures: --pictures."),
         (["--save-baseline", "b.json", "--junit", "c.xml"], "There is no comparison to tell of: add --baseline FILE."),
     ],
 )

@@ -27,6 +27,7 @@ from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
 
+pytestmark = pytest.mark.usefixtures("no_plots")
 RED = 0.9
 """A picture's first value from which on it holds three faces, for the stand-in of the detector."""
 SEEING = Machine(offline=True, detector=Path("detector.onnx"))

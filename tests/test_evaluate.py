@@ -24,6 +24,7 @@ from fsrbench.study import config
 from fsrbench.study.store import RunFolder
 from support import draw_face
 
+pytestmark = pytest.mark.usefixtures("no_plots")
 MACHINE = Machine(offline=True)
 
 

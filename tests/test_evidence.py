@@ -91,6 +91,7 @@ def test_consistency_is_psnr_at_the_input_size() -> None:
     assert evidence.consistency(sr, sr) == evidence.SAME
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["paper", "realesrgan", "bsrgan"])
 def test_the_reference_itself_is_hardly_ever_called_poor(recipe: str, references: Faces) -> None:
     """25 dB of plain consistency, the bound that stood here, called a third to a half of them poor."""

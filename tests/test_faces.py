@@ -30,6 +30,7 @@ def canonical(size: int = 512) -> faces.Points:
 # -------------------------------------------------------------------- finding
 
 
+@pytest.mark.slow
 def test_faces_that_fill_the_frame_are_found(detector: faces.Detector, eval_faces: Path) -> None:
     for path in sorted(eval_faces.glob("*.png"))[:3]:
         picture = images.fit_square(images.read(path), 512)

@@ -116,6 +116,7 @@ def test_a_further_case_takes_next_to_no_memory(tiny: Path, monkeypatch: pytest.
         assert (many - few) / (MANY - FEW) < 1024 * ALLOWED, found
 
 
+@pytest.mark.slow
 def test_plots_and_report_read_every_trail_once(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = run(tiny, FEW)
     numbers(out)

@@ -153,6 +153,7 @@ def test_what_knobs_move_on_pictures(faces: tuple[Path, Path]) -> None:
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.slow
 def test_a_plugin_that_does_nothing_is_dead(faces: tuple[Path, Path], tmp_path: Path) -> None:
     """In a process of its own: a folder of plugins stays for as long as Python runs."""
     folder = tmp_path / "mine" / "knobs"

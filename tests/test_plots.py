@@ -174,6 +174,7 @@ PSNR: dict[str, Any] = {"metrics": {"psnr": METRICS["psnr"]}}
 SMALL: dict[str, Any] = {"arms": {"lvlm": "contender", "rerun": "floor"}, "metrics": {"niqe": METRICS["niqe"]}}
 
 
+@pytest.mark.slow
 def test_settings_of_the_user_neither_matter_nor_change(tmp_path: Path) -> None:
     results = make(tmp_path, **SMALL)
     plain = [p.read_bytes() for p in plots.draw(results)]
@@ -183,6 +184,7 @@ def test_settings_of_the_user_neither_matter_nor_change(tmp_path: Path) -> None:
         assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.slow
 def test_pictures_refer_to_nothing_outside(tmp_path: Path) -> None:
     for path in plots.draw(make(tmp_path, **{**SMALL, "arms": {NASTY: "contender", "rerun": "floor"}}, n=500)):
         data = path.read_bytes()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fsrbench.core import plugins
 from fsrbench.core.errors import SettingsError
 from fsrbench.imaging import images
 from support import ROOT, draw_face
+from support.studies import rows
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -46,34 +52,114 @@ def test_an_unknown_name_gets_the_nearest() -> None:
         plugins.load("knobs", "dehaloo")
 
 
-@pytest.mark.slow
-def test_one_new_file_adds_a_plugin_of_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's metric, knob, backend and auditor, and a recipe, used by the installed command."""
-    for name in ("metrics/sharpness.py", "knobs/gamma.py", "backends/mine.py", "auditors/strict.py"):
-        path = tmp_path / "my plugins" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(example(name), encoding="utf-8")
-    (tmp_path / "my plugins" / "recipes").mkdir()
-    (tmp_path / "my plugins" / "recipes" / "nearest.py").write_text(
-        "from fsrbench.plugins import Recipe\n"
-        "RECIPE = Recipe('Every n-th pixel.', draw=lambda rng: {}, apply=lambda hr, values, n: hr[::n, ::n].copy())\n",
-        encoding="utf-8",
+# ------------------------------------------------------- one new file of a kind
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """One file in a user's folder of plugins, and how it is known that the command line used it."""
+
+    place: str
+    """Where it stands in the folder."""
+    text: str
+    """What stands in it."""
+    words: tuple[str, ...]
+    """What is typed for it: options of `run`."""
+    used: Callable[[Path], bool]
+    """Does a folder that holds `hr`, `lr` and the run `out` show it?"""
+
+
+RECIPE = """
+from fsrbench.plugins import Recipe
+RECIPE = Recipe("Every n-th pixel.", draw=lambda rng: {}, apply=lambda hr, values, n: hr[::n, ::n].copy())
+"""
+BRIGHTER = {"score": 30, "confidence": 95, "tags": [], "hints": {"gamma": 0.2}, "reason": "Too dark."}
+
+
+def rounds(root: Path, arm: str) -> list[dict[str, str]]:
+    """What the run tells of an arm's changes."""
+    return [row for row in rows(root / "out" / "run_config.csv") if row["arm"] == arm and row["round"] == "1"]
+
+
+def mean(root: Path, arm: str) -> float:
+    """Brightness of an arm's pictures."""
+    return float(np.mean([images.read(path) for path in sorted((root / "out" / "general" / arm).glob("*.png"))]))
+
+
+def measured(root: Path) -> bool:
+    scores = [row for row in rows(root / "out" / "scores.csv") if row["metric"] == "sharpness"]
+    return {row["arm"] for row in scores} >= {"pure", "strict"} and all(float(row["value"]) > 0 for row in scores)
+
+
+def turned(root: Path) -> bool:
+    return {row["gamma"] for row in rounds(root, "bright")} == {"0.2"} and mean(root, "fsr+bright") > mean(
+        root, "pure-fsr"
     )
+
+
+def restored(root: Path) -> bool:
+    return {row["backend"] for row in rows(root / "out" / "run_config.csv")} == {"mine"}
+
+
+def asked(root: Path) -> bool:
+    return {(row["dehalo"], row["reason"]) for row in rounds(root, "strict")} == {
+        ("0.3", "I always ask for less halo.")
+    }
+
+
+def degraded(root: Path) -> bool:
+    hr, lr = (images.read(root / folder / "0.png") for folder in ("hr", "lr"))
+    return bool((images.to_8bit(lr) == images.to_8bit(hr)[::4, ::4]).all())
+
+
+NEW = (
+    NewFile("metrics/sharpness.py", example("metrics/sharpness.py"), ("--set", "metrics=psnr,sharpness"), measured),
+    NewFile(
+        "knobs/gamma.py",
+        example("knobs/gamma.py"),
+        ("--arm", "bright", "--set", f"arms.bright={json.dumps({'auditor': 'scripted', 'replies': [BRIGHTER]})}"),
+        turned,
+    ),
+    NewFile("backends/mine.py", example("backends/mine.py"), ("--set", "families.general.backend=mine"), restored),
+    NewFile("auditors/strict.py", example("auditors/strict.py"), ("--arm", "strict"), asked),
+    NewFile("recipes/nearest.py", RECIPE, (), degraded),
+)
+"""The README's examples as they stand, and a recipe, which is chosen when pictures are degraded."""
+
+
+def test_each_kind_of_plugin_has_a_new_file_here() -> None:
+    assert {new.place.partition("/")[0] for new in NEW} == set(plugins.KINDS), "add a NewFile of the kind"
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the installed command was given all of the new files, and nothing else of the user's."""
+    root = tmp_path_factory.mktemp("user")
+    for new in NEW:
+        path = root / "my plugins" / new.place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(new.text, encoding="utf-8")
     for number in range(2):
-        images.write(tmp_path / "hr" / f"{number}.png", draw_face(96, number))
-    monkeypatch.setenv("FSRBENCH_PLUGINS", str(tmp_path / "my plugins"))
+        images.write(root / "hr" / f"{number}.png", draw_face(96, number))
 
     def fsrbench(*words: str) -> None:
-        done = subprocess.run([sys.executable, "-m", "fsrbench", *words], capture_output=True, text=True, cwd=tmp_path)
+        there = {**os.environ, "FSRBENCH_PLUGINS": str(root / "my plugins")}
+        command = [sys.executable, "-m", "fsrbench", *words]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=there)
         assert done.returncode == 0, done.stderr
 
     fsrbench("degrade", "--hr", "hr", "--lr", "lr", "--recipe", "nearest", "--hr-size", "96")
-    fsrbench(
-        "run", "--family", "general", "--hr", "hr", "--lr", "lr", "--out", "out", "--arm", "strict",
-        "--set", "families.general.backend=mine", "--set", "metrics=psnr,sharpness", "--set", "hr_size=96",
-    )  # fmt: skip
-    config_csv = (tmp_path / "out" / "run_config.csv").read_text(encoding="utf-8")
-    assert "gamma" in config_csv.splitlines()[0].split(",")
-    assert "dehalo=0.3" in config_csv
-    assert "sharpness" in (tmp_path / "out" / "scores.csv").read_text(encoding="utf-8")
-    assert "Sharpness ↑" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    own = [word for new in NEW for word in new.words]
+    fsrbench("run", "--family", "general", "--hr", "hr", "--lr", "lr", "--out", "out", "--set", "hr_size=96", *own)
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("new", NEW, ids=lambda new: new.place)
+def test_one_new_file_is_all_that_the_command_line_needs(new: NewFile, ran: Path) -> None:
+    assert new.used(ran)
+
+
+@pytest.mark.slow
+def test_a_new_metric_stands_in_the_summary_under_its_own_name(ran: Path) -> None:
+    assert "Sharpness ↑" in (ran / "out" / "summary.md").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import SettingsError, Unavailable
 from fsrbench.core.execute import Track, untracked
 from fsrbench.imaging import images
-from fsrbench.study import config, machines, ray_worker, ray_workers, workers
+from fsrbench.study import config, machines, ray_cluster, ray_worker, ray_workers, workers
 from fsrbench.study.run import RunOutcome, run_study
 from support import draw_face
 from support.studies import ASK, everything, rows, scripted, wait_for
@@ -129,7 +129,7 @@ def stray() -> list[str]:
 def test_workers_are_laid_over_the_nodes(
     nodes: list[tuple[int, int]], workers: int | None, device: str, expected: tuple[int, int, int]
 ) -> None:
-    assert ray_workers.lay_out(nodes, workers, device) == ray_workers.Places(*expected)
+    assert ray_cluster.lay_out(nodes, workers, device) == ray_cluster.Places(*expected)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_workers_are_laid_over_the_nodes(
 )
 def test_what_has_no_place_is_refused(nodes: list[tuple[int, int]], workers: int, device: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
-        ray_workers.lay_out(nodes, workers, device)
+        ray_cluster.lay_out(nodes, workers, device)
 
 
 def test_requests_and_money_are_shared_among_workers() -> None:
@@ -160,7 +160,7 @@ def test_requests_and_money_are_shared_among_workers() -> None:
 
 def test_without_ray_its_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(Unavailable, match=r"pip install 'fsrbench\[ray\]'"), ray_workers.connected(None):
+    with pytest.raises(Unavailable, match=r"pip install 'fsrbench\[ray\]'"), ray_cluster.connected(None):
         pass
 
 
@@ -182,12 +182,12 @@ def test_on_this_machine_an_lvlm_is_kept_busy() -> None:
 
 def test_which_gpu_is_not_asked_for() -> None:
     with pytest.raises(SettingsError, match="which GPU is Ray's choice"):
-        ray_workers.resolve_device("cuda:1", None)
+        ray_cluster.resolve_device("cuda:1", None)
 
 
 # ------------------------------------------------------------ one machine
 
-os.environ.update(ray_workers.alone())  # Ray reads it when it is imported; the cluster of two nodes has it, too
+os.environ.update(ray_cluster.alone())  # Ray reads it when it is imported; the cluster of two nodes has it, too
 pytest.importorskip("ray", reason="pip install 'fsrbench[ray]'")
 
 
@@ -273,8 +273,8 @@ def test_an_interrupt_leaves_a_folder_that_goes_on_and_no_process(
 
 STARTED = """
 import sys, time
-from fsrbench.study import ray_workers
-with ray_workers.connected(None) as ray:
+from fsrbench.study import ray_cluster
+with ray_cluster.connected(None) as ray:
     class Idle:
         def answer(self):
             return 1
@@ -339,7 +339,7 @@ def two_cores() -> Iterator[None]:
     """Ray on this machine, once for several tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "cpu_count", lambda: 2)
-        with ray_workers.connected(None) as ray:
+        with ray_cluster.connected(None) as ray:
             assert ray.cluster_resources()["CPU"] == 2
             yield
 

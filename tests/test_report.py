@@ -27,7 +27,7 @@ from fsrbench.show.report import pictures
 from fsrbench.study import config, inputs
 from fsrbench.study.store import RunFolder
 from support import draw_face
-from support.command import PLAIN, fsrbench
+from support.command import PLAIN, typed
 from support.reports import EVIL, EVIL_CASE, Study
 
 
@@ -289,57 +289,59 @@ def test_a_refusal_to_fit_is_an_error_that_a_reader_sees(small: Study, tmp_path:
 def test_the_command_brings_back_what_was_lost(tmp_path: Path) -> None:
     root = tmp_path / "mes données"
     images.write(root / "inputs" / "low_res_imgs" / "face 1.png", draw_face(24))
-    ran = fsrbench("run", "--family", "general", "--arm", "rerun", *PLAIN, "--out", "run", cwd=root)
+    ran = typed("run", "--family", "general", "--arm", "rerun", *PLAIN, "--out", "run", cwd=root)
     assert ran.returncode == 0, ran.stderr
     page = root / "run" / "report" / "index.html"
     assert f"Open {Path('run', 'report', 'index.html')}" in ran.stderr
     shown = page.parent / "pictures" / told(root / "run", "face 1")["pictures"]["pure:"]["file"]
     shown.unlink()
-    less = fsrbench("evaluate", "run", "--set", "metrics=psnr", cwd=root)
+    less = typed("evaluate", "run", "--set", "metrics=psnr", cwd=root)
     assert less.returncode == 0, less.stderr
-    again = fsrbench("report", "run", cwd=root)
+    again = typed("report", "run", cwd=root)
     assert again.returncode == 0, again.stderr
     assert again.stdout.strip() == str(Path("run", "report", "index.html"))
     assert shown.is_file()
     assert page.is_file()
     (data,) = handed(page.parent / "data.js")
     assert [metric["name"] for metric in data["metrics"]] == ["psnr"], "the report is of what was measured last"
-    refused = fsrbench("report", "inputs", cwd=root)
+    refused = typed("report", "inputs", cwd=root)
     assert refused.returncode == 2
     assert "not a run's folder" in refused.stderr
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_a_report_does_not_forget_how_it_was_measured(tmp_path: Path) -> None:
     for number in range(3):
         images.write(tmp_path / "inputs" / "low_res_imgs" / f"{number}.png", draw_face(48, number))
-    ran = fsrbench("run", "--family", "general", "--arm", "rerun", *PLAIN, "--out", "run", cwd=tmp_path)
+    ran = typed("run", "--family", "general", "--arm", "rerun", *PLAIN, "--out", "run", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     (tmp_path / "who.csv").write_text("case,cluster\n0,Ann\n1,Ann\n2,Bob\n", encoding="utf-8")
-    assert fsrbench("evaluate", "run", "--set", "clusters=who.csv", cwd=tmp_path).returncode == 0
+    assert typed("evaluate", "run", "--set", "clusters=who.csv", cwd=tmp_path).returncode == 0
     before = (tmp_path / "run" / "summary.json").read_bytes()
-    refused = fsrbench("report", "run", cwd=tmp_path)
+    refused = typed("report", "run", cwd=tmp_path)
     assert refused.returncode == 2
     assert "--set clusters=FILE" in refused.stderr
-    assert fsrbench("report", "run", "--set", "clusters=who.csv", cwd=tmp_path).returncode == 0
+    assert typed("report", "run", "--set", "clusters=who.csv", cwd=tmp_path).returncode == 0
     assert (tmp_path / "run" / "summary.json").read_bytes() == before
-    assert fsrbench("report", "run", "--set", "clusters=null", cwd=tmp_path).returncode == 0
+    assert typed("report", "run", "--set", "clusters=null", cwd=tmp_path).returncode == 0
     assert json.loads((tmp_path / "run" / "summary.json").read_bytes())["statistics"]["clusters"] is None
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_plain_folders_are_not_written_into_and_not_reported_again(tmp_path: Path) -> None:
     for number in range(2):
         images.write(tmp_path / "pure" / f"{number}.png", draw_face(48, number))
     words = ("evaluate", "--arm", "pure=pure", "--set", "metrics=psnr", "--out")
-    refused = fsrbench(*words, "./pure", cwd=tmp_path)
+    refused = typed(*words, "./pure", cwd=tmp_path)
     assert refused.returncode == 2
     assert "Use another --out" in refused.stderr
     assert len(list((tmp_path / "pure").iterdir())) == 2
     for name in ("other", "1"):
         images.write(tmp_path / "arm" / f"{name}.png", draw_face(48))
-    done = fsrbench(*words, "mine", "--arm", "arm=arm", cwd=tmp_path)
+    done = typed(*words, "mine", "--arm", "arm=arm", cwd=tmp_path)
     assert done.returncode == 0
     assert "note: arm: 1 pictures without a pure one are left out." in done.stderr
-    again = fsrbench("report", "mine", cwd=tmp_path)
+    again = typed("report", "mine", cwd=tmp_path)
     assert again.returncode == 2
     assert "evaluated from plain folders" in again.stderr
 

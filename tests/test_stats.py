@@ -98,6 +98,7 @@ def test_the_majority_is_the_smallest_that_is_shown(changed: int, tests: int) ->
     assert ways[0] == (shown[0] if shown else changed + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("units", "change", "win", "level"), [(30, 0.5, 0.9, 0.05), (12, 1.0, 0.95, 0.01), (200, 0.1, 1.0, 0.003)]
 )

@@ -81,6 +81,7 @@ def test_a_name_that_fits_stays_and_any_other_is_cut_and_told_apart() -> None:
     assert len(cut) == 6
 
 
+@pytest.mark.slow
 @POSIX
 def test_long_and_odd_names_finish_and_are_shown(tmp_path: Path) -> None:
     cases = sorted([LONG, WIDE, "a\\b", *ODD])

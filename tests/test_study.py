@@ -26,6 +26,7 @@ from fsrbench.study.store import RunFolder
 from support import draw_face
 from support.studies import ACCEPT, ASK, PLAIN, everything, rows, scripted, wait_for
 
+pytestmark = pytest.mark.usefixtures("no_plots")
 MACHINE = Machine()
 
 

@@ -44,6 +44,7 @@ from fsrbench.study.store import RunFolder
 from support import draw_face
 from support.loopback import Loopback, Step, says
 
+pytestmark = pytest.mark.usefixtures("no_plots")
 MACHINE = Machine()
 PLAIN = {
     "families": {name: {"backend": "bicubic"} for name in ("general", "blind", "prior")},

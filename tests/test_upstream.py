@@ -74,6 +74,7 @@ def lr() -> Image:
 # ------------------------------------------------------------ Real-ESRGAN
 
 
+@pytest.mark.slow
 def test_x4v3_with_real_weights(upstream: Any, shared_weights: Path, face: Image) -> None:
     lr = images.as_stored(images.resize(face, 96, 96))
     path = shared_weights / "realesr-general-x4v3.pth"
@@ -83,6 +84,7 @@ def test_x4v3_with_real_weights(upstream: Any, shared_weights: Path, face: Image
     assert_equal(run(native, lr).image, run(original, lr).image)
 
 
+@pytest.mark.slow
 def test_denoise_strength_turns_the_same_way(upstream: Any, shared_weights: Path, face: Image) -> None:
     lr = images.as_stored(images.resize(face, 64, 64))
     path = shared_weights / "realesr-general-x4v3.pth"
@@ -125,6 +127,7 @@ def test_x2plus_architecture(upstream: Any, tmp_path: Path, lr: Image) -> None:
     assert_equal(one, other)
 
 
+@pytest.mark.slow
 def test_upstream_tiles(upstream: Any, shared_weights: Path, face: Image, capsys: pytest.CaptureFixture[str]) -> None:
     lr = images.as_stored(images.resize(face, 64, 64))
     path = shared_weights / "realesr-general-x4v3.pth"
@@ -149,6 +152,7 @@ def bsrgan_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return renamed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", ["BSRGAN's", "spandrel's"])
 def test_bsrgan(upstream: Any, tmp_path: Path, lr: Image, names: str) -> None:
     made = networks.read(made_rrdb(tmp_path / "made.pth", lr, blocks=2, features=32))
@@ -217,6 +221,7 @@ def narrow_gfpgan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_dead_weight_upstream_and_seeded_noise(upstream: Any, narrow_gfpgan: Path, lr: Image) -> None:
     restorer = opened("upstream_gfpgan", narrow_gfpgan)
     torch.manual_seed(5)

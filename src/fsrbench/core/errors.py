@@ -1,7 +1,7 @@
 """Everything that a user can mend is a `FsrbenchError`, and its text is the sentence they read.
 
 Each message names the file or setting at fault and the cure. `sentence` tells what a user reads of an error, in
-`cli.py` and in the record of a failed case; bugs are not wrapped: they keep their traceback.
+`cli/app.py` and in the record of a failed case; bugs are not wrapped: they keep their traceback.
 Memory that ran out is no bug, whoever says so, and has a sentence of its own here.
 """
 

@@ -1,7 +1,7 @@
 """A sweep's file: a grid of settings, read, checked, and spread into the arms and families of one ordinary study.
 
 Every point of the grid becomes an arm named after its values, and where the grid changes families, a family so
-named: `variants.py` does that. What is done with them is in `sweep.py`.
+named: `gridpoints.py` does that. What is done with them is in `sweep.py`.
 """
 
 from __future__ import annotations

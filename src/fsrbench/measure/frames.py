@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench.core.errors import StoreError
-from fsrbench.core.values import PURE, to_json
+from fsrbench.core.values import PURE
 from fsrbench.files import csvfile
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure import summary_file
 from fsrbench.measure.summary_values import Summary
 from fsrbench.study import sheets, store
+from fsrbench.study.store import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +24,7 @@ SUMMARY = (
     "family", "arm", "role", "metric", "better", "n", "pure", "mean", "delta", "low", "high", "units", "changed",
     "improved", "p", "p_adjusted", "shown", "void",
 )  # fmt: skip
-"""Columns of the summary: what each means stands at `measure/stats.py`'s `Effect`."""
+"""Columns of the summary: what each means stands at `summary_values.py`'s `ArmEffect`."""
 WHOLE = ("round", "candidate", "seed", "n", "units", "changed", "improved")
 """Columns of whole numbers, of which none is ever missing."""
 FLAGS = ("chosen", "shown", "void")
@@ -34,52 +36,51 @@ NUMBERS = (
 """Columns of numbers, any of which may be missing. So are those of knobs; all other columns are text."""
 
 
-def scores(root: Path) -> pd.DataFrame:
+def scores(folder: RunFolder) -> pd.DataFrame:
     """`scores.csv`: a row for each family, case, arm and metric."""
-    return _table(root / "scores.csv", scorefile.HEADER)
+    return _table(folder.scores_file, scorefile.HEADER)
 
 
-def rounds(root: Path) -> pd.DataFrame:
+def rounds(folder: RunFolder) -> pd.DataFrame:
     """`run_config.csv`: a row for each family, case, arm and round, with every knob; a flag is 1 or 0."""
     known = (*sheets.LEFT, *sheets.RIGHT)
-    path = root / "run_config.csv"
+    path = folder.run_config_file
     return _table(path, known, {*csvfile.columns(path)} - {*known})
 
 
-def candidates(root: Path) -> pd.DataFrame:
+def candidates(folder: RunFolder) -> pd.DataFrame:
     """`candidates.csv`: a row for each picture that an arm could have ended with; no row where no arm chose."""
-    return _table(root / "candidates.csv", sheets.CANDIDATES)
+    return _table(folder.candidates_file, sheets.CANDIDATES)
 
 
-def failures(root: Path) -> pd.DataFrame:
+def failures(folder: RunFolder) -> pd.DataFrame:
     """`failures.csv`: what failed, and why."""
-    return _table(root / "failures.csv", store.FAILURES)
+    return _table(folder.failures_file, store.FAILURES)
 
 
-def summary(root: Path) -> pd.DataFrame:
+def summary(folder: RunFolder) -> pd.DataFrame:
     """`summary.json`, a row for each family, arm and metric; the rows of pure have its mean and no difference."""
-    rows = list(_effects(details(root)))
+    rows = list(_effects(details(folder)))
     return _frame({name: [row[name] for row in rows] for name in SUMMARY})
 
 
-def details(root: Path) -> Summary:
+def details(folder: RunFolder) -> Summary:
     """All of `summary.json`."""
     try:
-        return summary_file.read(root / "summary.json")
+        return summary_file.read(folder.summary_file)
     except FileNotFoundError:
-        raise StoreError(f"{root} was not evaluated yet: fsrbench evaluate {root}.") from None
+        raise StoreError(f"{folder.root} was not evaluated yet: fsrbench evaluate {folder.root}.") from None
 
 
 def _effects(found: Summary) -> Iterator[dict[str, Any]]:
     """Every effect of a summary beside what it belongs to."""
-    nothing = dict.fromkeys(SUMMARY) | dict.fromkeys(WHOLE, 0)
     for family, metrics in found.families.items():
         for metric, entry in metrics.items():
             place = {"family": family, "metric": metric, "better": found.metrics[metric].better}
             alone = {"arm": PURE, "role": "baseline", "n": entry.n, "pure": entry.pure, "mean": entry.pure}
-            yield nothing | place | alone
+            yield dict.fromkeys(SUMMARY) | dict.fromkeys(WHOLE, 0) | place | alone
             for arm, effect in entry.arms.items():
-                yield nothing | to_json(effect) | place | {"arm": arm, "role": found.roles.get(arm, "")}
+                yield asdict(effect) | place | {"arm": arm, "role": found.roles.get(arm, "")}
 
 
 def _table(path: Path, columns: Sequence[str], knobs: Set[str] = frozenset()) -> pd.DataFrame:
@@ -101,7 +102,7 @@ def _frame(cells: Mapping[str, Sequence[Any]], knobs: Set[str] = frozenset()) ->
         if name in WHOLE:
             found[name] = pd.Series([int(cell) for cell in column], dtype="int64")
         elif name in FLAGS:
-            found[name] = pd.Series([cell in (True, "yes") for cell in column], dtype="bool")
+            found[name] = pd.Series([cell in (True, "True") for cell in column], dtype="bool")
         elif name in NUMBERS or name in knobs:
             found[name] = pd.Series([_number(cell) for cell in column], dtype="float64")
         else:

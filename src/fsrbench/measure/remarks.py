@@ -28,7 +28,7 @@ def of_canaries(canaries: Mapping[str, tuple[int, int]]) -> Iterator[str]:
 
 
 def of_metrics(settings: Settings) -> dict[str, str]:
-    """Metric → that a network stands in for the official one, where one does."""
+    """Metric → what stands in for the official network that it is measured with."""
     recogniser = settings.faces.recogniser
     if recogniser is None or "arcface" not in settings.metrics:
         return {}

@@ -22,6 +22,7 @@ from fsrbench.study.store import RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fsrbench.measure.summary_values import Summary
     from fsrbench.study.config import Settings
     from fsrbench.study.run import RunOutcome
 
@@ -41,30 +42,34 @@ class Run:
     """Were its pictures measured by this call?"""
 
     @property
+    def folder(self) -> RunFolder:
+        """Its files."""
+        return RunFolder(self.path)
+
+    @property
     def settings(self) -> Settings:
         """Everything that decided its results, as `study.yaml` has it. Plain folders have none: StoreError."""
-        folder = RunFolder(self.path)
-        return config.stored(folder.study()["settings"], folder.study_file)
+        return config.stored(self.folder.study()["settings"], self.folder.study_file)
 
     @property
     def scores(self) -> pd.DataFrame:
         """Every number: family, case, arm, metric, value (NaN where there is none), note (why there is none)."""
-        return frames.scores(self.path)
+        return frames.scores(self.folder)
 
     @property
     def rounds(self) -> pd.DataFrame:
         """Every round of every arm: its knobs, what was said of it, what was decided, hashes, seconds, cost."""
-        return frames.rounds(self.path)
+        return frames.rounds(self.folder)
 
     @property
     def candidates(self) -> pd.DataFrame:
         """Every picture that an arm could have ended with, who judged it and how; no rows where no arm chose."""
-        return frames.candidates(self.path)
+        return frames.candidates(self.folder)
 
     @property
     def failures(self) -> pd.DataFrame:
         """What failed: family, case, arm, why."""
-        return frames.failures(self.path)
+        return frames.failures(self.folder)
 
     @property
     def summary(self) -> pd.DataFrame:
@@ -73,16 +78,16 @@ class Run:
         `mean` is the arm's, `delta` its mean paired difference to pure, `low` and `high` the 95 % interval of that,
         `p_adjusted` the sign test's, corrected for all tests of the run; `shown` says whether a claim may be made.
         """
-        return frames.summary(self.path)
+        return frames.summary(self.folder)
 
     @property
     def details(self) -> Summary:
         """All of `summary.json`: counts, findings, notes, what was run. StoreError where nothing was evaluated yet."""
-        return frames.details(self.path)
+        return frames.details(self.folder)
 
     def picture(self, family: str, case: str, arm: str = PURE) -> Image:
         """The picture that an arm ended with: float32, height × width × 3, values in [0, 1]."""
-        folder = RunFolder(self.path)
+        folder = self.folder
         folder.study()  # or it is no run's folder
         trail = folder.trail(family, case)
         if trail is None:
@@ -100,16 +105,17 @@ class Run:
             return f"<p>{html.escape(str(error))}</p>"
         lines = [*found.findings.values(), *caveats.lines(found), *found.notes]
         told = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-        report = self.path / "report" / "index.html"
+        report = self.folder.report_page
         link = html.escape(_link(report))
         return f'{_table(found)}<ul>{told}</ul><a href="{link}" target="_blank">{html.escape(str(report))}</a>'
 
 
 def load(path: Path) -> Run:
     """A finished run, or an evaluation of plain folders; StoreError where the folder holds neither."""
-    if not (path / "summary.json").is_file():
-        RunFolder(path).study()
-    return Run(path)
+    run = Run(path)
+    if not run.folder.summary_file.is_file():
+        run.folder.study()
+    return run
 
 
 def _link(file: Path) -> str:

@@ -44,10 +44,10 @@ def executor(
         usual = execute.WORKERS if where.startswith("cpu") else restore.BATCH
         yield where, max(many or usual, settings.in_flight()), workers.local
         return
-    from fsrbench.study import ray_workers
+    from fsrbench.study import ray_cluster, ray_workers
 
-    with ray_workers.connected(address):
-        yield ray_workers.resolve_device(device, address), many or 0, partial(ray_workers.crew, address=address)
+    with ray_cluster.connected(address):
+        yield ray_cluster.resolve_device(device, address), many or 0, partial(ray_workers.crew, address=address)
 
 
 def _known(what: str, name: str, known: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """One worker of a Ray crew: a workshop in a process of its own, which hands in what it makes.
 
-It imports nothing of Ray: `raycluster.py` makes an actor of it, gives it cases, and stores what it hands in.
+It imports nothing of Ray: `ray_workers.py` makes an actor of it, gives it cases, and stores what it hands in.
 """
 
 from __future__ import annotations

@@ -34,14 +34,14 @@ def write(folder: RunFolder) -> None:
     for file in folder.stored():
         found.update(repr(folder.journal.sha256(file)).encode())
     made_of = found.hexdigest()
-    path = folder.root / "run_config.csv"
+    path = folder.run_config_file
     if not folder.journal.fresh(path.name, made_of):
         knobs = sorted({name for trail in folder.trails() for name in trail.pure.knobs})
         csvfile.write(
             path, [*LEFT, *knobs, *RIGHT], (_round(t, step, knobs) for t in folder.trails() for step in t.rounds)
         )
         folder.journal.made(path.name, made_of, [path])
-    path = folder.root / "candidates.csv"
+    path = folder.candidates_file
     if not folder.journal.fresh(path.name, made_of):
         csvfile.write(path, CANDIDATES, (row for trail in folder.trails() for row in candidates(trail)))
         folder.journal.made(path.name, made_of, [path])

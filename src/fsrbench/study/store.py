@@ -176,6 +176,11 @@ class RunFolder:
         """Every round of every case as a row."""
         return self.root / "run_config.csv"
 
+    @property
+    def candidates_file(self) -> Path:
+        """A row for each picture that an arm could have ended with."""
+        return self.root / "candidates.csv"
+
     def trail_file(self, family: str, case: str) -> Path:
         """Where the trail of a case is stored."""
         return Path(self.root, "trails", family, names.of(case, ".json"))

@@ -1,6 +1,6 @@
 """What units of work need, opened once and kept; and the crew that works through them on this machine.
 
-A crew is whoever does the work of a study: here threads around one workshop, in `raycluster.py` workers that each
+A crew is whoever does the work of a study: here threads around one workshop, in `ray_workers.py` workers that each
 have a workshop of their own. What is done with a case is in `unit.py`, how threads take turns in `execute.py`.
 """
 
