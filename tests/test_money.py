@@ -175,7 +175,7 @@ def test_a_case_cut_off_by_an_unreachable_server_goes_on_where_it_was(tmp_path: 
         assert len(first.failures) == 2
         spent = ledger.spent(first.folder)["lvlm"]
         assert (spent.cases, spent.usage.cost, spent.unfinished.cost) == (2, 2 * PRICE, 2 * PRICE)
-        arm = summed(tmp_path / "out")["counts"]["general"]["arms"]["lvlm"]
+        arm = summed(tmp_path / "out").counts["general"].arms["lvlm"]
         assert (arm.failed, arm.unfinished, arm.cost) == (2, 2, 2 * PRICE)
         assert run(server, lr, tmp_path / "out").failures == []
         assert till.requests == 6  # two questions twice: they were refused, and are not paid
@@ -261,8 +261,8 @@ def test_a_run_in_which_money_ran_out_can_be_evaluated_and_damaged_entries_are_a
         whole = json.loads(entry.read_text(encoding="utf-8"))
         for data in (b"{", b"[" * 100_000, json.dumps({**whole, "usage": {"requests": []}}).encode(), b"\xff"):
             entry.write_bytes(data)
-            found = summed(out)["counts"]["general"]["arms"]["lvlm"]
-            assert (found["unfinished"], found["cost"]) == (1, 0)
+            found = summed(out).counts["general"].arms["lvlm"]
+            assert (found.unfinished, found.cost) == (1, 0)
         assert run(server, lr, out, repeat=2).failures == []
     assert till.requests == 5  # the damaged one once more
     assert kept(out) == []

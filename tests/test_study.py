@@ -64,8 +64,8 @@ def test_an_arm_that_accepts_has_the_bytes_of_pure_and_delta_zero(faces: tuple[P
         assert (out / "general" / "fsr+s" / path.name).read_bytes() == path.read_bytes()
     summary = publish.run(RunFolder(out), MACHINE, 1, untracked)
     for entry in summary.families["general"].values():
-        assert entry["arms"]["s"]["delta"] == 0
-        assert entry["arms"]["s"]["n"] == 3
+        assert entry.arms["s"].delta == 0
+        assert entry.arms["s"].n == 3
 
 
 def test_out_of_bounds_is_clamped_recorded_and_visible(faces: tuple[Path, Path], tmp_path: Path) -> None:
