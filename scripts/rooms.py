@@ -102,7 +102,7 @@ def draw(*pictures: Path) -> None:
     told = (
         f"{sum(files.values())} files; {sum(found.values())} imports between rooms, none of them upward.\n"
         "From a room go right to a number, then down to the room that it uses.\n"
-        f"Plugins ({', '.join(sorted(PLUGINS))}) are loaded by name:\nnobody imports them."
+        f"Plugins ({', '.join(sorted(PLUGINS))})\nand ways are loaded by name: nobody imports them."
     )
     axes.text(-0.46, len(ORDER) - 3.4, "The rooms of fsrbench", fontsize=20, weight="bold", color=DARK, va="top")
     axes.text(-0.46, len(ORDER) - 2.6, told, fontsize=10.5, color=DARK, va="top", linespacing=1.6)

@@ -6,6 +6,7 @@ They are read in processes of their own, whose memory and time are their own, to
 from __future__ import annotations
 
 import faulthandler
+import functools
 import io
 import multiprocessing
 import random
@@ -29,6 +30,7 @@ SECONDS = 30.0
 """One picture of some kilobytes never takes so long, on any machine."""
 
 
+@functools.cache
 def originals() -> dict[str, bytes]:
     """A small picture in every format that can be written here, in the kinds that take a way of their own."""
     face = Pillow.fromarray(images.to_8bit(draw_face(24)))

@@ -7,6 +7,7 @@ count.
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,9 +50,13 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0]
 
 
-def imported(path: Path, *, top_only: bool) -> Iterator[str]:
+@functools.cache
+def imported(path: Path, *, top_only: bool) -> tuple[str, ...]:
     """Dotted names of the modules a file imports; with `top_only` those that run when it is imported."""
+    return tuple(_imports(path, top_only))
 
+
+def _imports(path: Path, top_only: bool) -> Iterator[str]:
     def walk(node: ast.AST) -> Iterator[ast.AST]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):

@@ -69,10 +69,7 @@ class NewFile:
     """Does a folder that holds `hr`, `lr` and the run `out` show it?"""
 
 
-RECIPE = """
-from fsrbench.plugins import Recipe
-RECIPE = Recipe("Every n-th pixel.", draw=lambda rng: {}, apply=lambda hr, values, n: hr[::n, ::n].copy())
-"""
+PICK = "{way: constant, judge: brightest, with: {knobs: [{dehalo: 0.2}]}}"
 BRIGHTER = {"score": 30, "confidence": 95, "tags": [], "hints": {"gamma": 0.2}, "reason": "Too dark."}
 
 
@@ -112,6 +109,17 @@ def degraded(root: Path) -> bool:
     return bool((images.to_8bit(lr) == images.to_8bit(hr)[::4, ::4]).all())
 
 
+def intervened(root: Path) -> bool:
+    made = {row["case"]: row["sr_sha256"] for row in rounds(root, "half")}
+    pure = {row["case"]: row["sr_sha256"] for row in rows(root / "out" / "run_config.csv") if row["arm"] == "pure"}
+    return made.keys() == pure.keys() and all(made[case] != pure[case] for case in pure)
+
+
+def ordered(root: Path) -> bool:
+    found = [row for row in rows(root / "out" / "candidates.csv") if row["arm"] == "pick"]
+    return len(found) == 4 and {row["judge"] for row in found} == {"brightest"}
+
+
 NEW = (
     NewFile("metrics/sharpness.py", example("metrics/sharpness.py"), ("--set", "metrics=psnr,sharpness"), measured),
     NewFile(
@@ -122,9 +130,15 @@ NEW = (
     ),
     NewFile("backends/mine.py", example("backends/mine.py"), ("--set", "families.general.backend=mine"), restored),
     NewFile("auditors/strict.py", example("auditors/strict.py"), ("--arm", "strict"), asked),
-    NewFile("recipes/nearest.py", RECIPE, (), degraded),
+    NewFile(
+        "ways/halfway.py", example("ways/halfway.py"), ("--arm", "half", "--set", "arms.half.way=halfway"), intervened
+    ),
+    NewFile(
+        "judges/brightest.py", example("judges/brightest.py"), ("--arm", "pick", "--set", f"arms.pick={PICK}"), ordered
+    ),
+    NewFile("recipes/nearest.py", example("recipes/nearest.py"), (), degraded),
 )
-"""The README's examples as they stand, and a recipe, which is chosen when pictures are degraded."""
+"""The README's examples as they stand; the recipe is chosen when pictures are degraded."""
 
 
 def test_each_kind_of_plugin_has_a_new_file_here() -> None:
