@@ -26,6 +26,7 @@ from fsrbench.imaging import images
 from fsrbench.measure import baseline
 from fsrbench.measure import subjects as gathering
 from fsrbench.measure.results import Numbers, Results
+from fsrbench.measure.summary import summarise
 from fsrbench.show import publish, report
 from fsrbench.show.report.pictures import Gallery
 from fsrbench.study import config
@@ -111,7 +112,7 @@ def test_records_none_of_which_can_be_read_are_not_asked_for_for_ever(tmp_path: 
 
     def tell() -> None:
         what = gathering.of_run(folder, config.stored(folder.study()["settings"], folder.study_file))
-        results = Results(out, what, Numbers([]), {})
+        results = Results(out, what, Numbers([]), summarise(what, Numbers([])))
         entry = report.cases.entries(results)[0]
         told = report.cases.Teller(results, Gallery(tmp_path / "pictures")).tell(entry)
         done.append(len(told.details["arms"]["s"]))

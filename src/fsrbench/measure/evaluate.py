@@ -50,7 +50,7 @@ Measured: TypeAlias = tuple[float | None, str]
 
 
 @dataclass(frozen=True)
-class _Bench:
+class _Instruments:
     """What every case is measured with."""
 
     what: Evaluation
@@ -109,20 +109,20 @@ def measure(
     journal = journal or Journal(None)
     identities = {name: identity.of(name, what, machine, journal) for name in what.metrics}
     identities |= dict.fromkeys((ENLARGED, CROPPED), str(what.hr_size))
-    bench = _Bench(what, machine, journal, {name: journal.values(name, one) for name, one in identities.items()})
+    tools = _Instruments(what, machine, journal, {name: journal.values(name, one) for name, one in identities.items()})
     order = {name: number for number, name in enumerate(what.metrics)}
     scores: list[Score] = []
     current: set[str] = set()
     to_do: list[int] = []
     for number, subject in enumerate(what.subjects):
-        case = _look_up(bench, subject, journal.recalled)
+        case = _look_up(tools, subject, journal.recalled)
         if any(map(case.missing, what.metrics)):
             to_do.append(number)
         else:
             scores += _settled(case, order, current)
     if to_do and any("device" in metric.depends for metric in what.metrics.values()):
         devices.share_cores(machine, reentrant=True)  # as in a run that restores first: the same sums, a core a case
-    outcomes = execute.run(partial(_measure, bench), (what.subjects[number] for number in to_do), workers)
+    outcomes = execute.run(partial(_measure, tools), (what.subjects[number] for number in to_do), workers)
     saved = time.monotonic()
     try:
         for case in track("evaluate", outcomes, len(to_do)) if to_do else ():
@@ -148,14 +148,14 @@ def _settled(case: _Case, order: Mapping[str, int], current: set[str]) -> list[S
     return [_score(case.subject, *place, *case.found[place]) for place in places]
 
 
-def _look_up(bench: _Bench, subject: Subject, sha256: Callable[[Path], str | None]) -> _Case:
+def _look_up(tools: _Instruments, subject: Subject, sha256: Callable[[Path], str | None]) -> _Case:
     """What is known of a case by its files' hashes, and what cannot be had at all. No pixel is looked at."""
     pictures = {arm: _picture(subject, arm, sha256) for arm in subject.variants}
     reference = sha256(subject.hr) if subject.hr is not None else None
     compared = {arm: _content(one, pictures[PURE], reference) for arm, one in pictures.items()}
     case = _Case(subject, {(PURE, ENLARGED): reference}, {})
-    for name, metric in bench.what.metrics.items():
-        keys, known = compared if metric.reference else pictures, bench.known[name]
+    for name, metric in tools.what.metrics.items():
+        keys, known = compared if metric.reference else pictures, tools.known[name]
         case.keys.update({(arm, name): key for arm, key in keys.items()})
         case.found.update({(arm, name): (known[key], "") for arm, key in keys.items() if key and key in known})
         missing = case.missing(name)
@@ -163,7 +163,7 @@ def _look_up(bench: _Bench, subject: Subject, sha256: Callable[[Path], str | Non
         if missing and metric.reference and subject.hr is None:
             why = "no reference for this case"
         elif missing and None not in keys.values():  # else it may be known, once the files have been hashed
-            why = bench.scorer(name)
+            why = tools.scorer(name)
         if why and isinstance(why, str):
             case.found.update({(arm, name): (None, why) for arm in missing})
     return case
@@ -184,20 +184,20 @@ def _content(*hashes: str | None) -> str | None:
     return hashlib.blake2b("".join(known).encode(), digest_size=16).hexdigest() if len(known) == len(hashes) else None
 
 
-def _measure(bench: _Bench, subject: Subject) -> _Case:
+def _measure(tools: _Instruments, subject: Subject) -> _Case:
     """All that is missing of one case. A picture that cannot be read costs only its own arm."""
-    case = _look_up(bench, subject, bench.journal.sha256)
+    case = _look_up(tools, subject, tools.journal.sha256)
     pictures: dict[str, Image | str] = {}
     reference: tuple[Image | None, str] | None = None
-    for name, metric in bench.what.metrics.items():
+    for name, metric in tools.what.metrics.items():
         wanted = {arm: _read(subject, arm, pictures) for arm in case.missing(name)}
         case.found.update({(arm, name): (None, why) for arm, why in wanted.items() if isinstance(why, str)})
         readable = {arm: image for arm, image in wanted.items() if not isinstance(image, str)}
         if not readable:
             continue
-        scorer = bench.scorer(name)
+        scorer = tools.scorer(name)
         if metric.reference and reference is None and not isinstance(scorer, str):
-            reference = _reference(bench.what, case, pictures)
+            reference = _reference(tools.what, case, pictures)
         target, lacking = reference if metric.reference and reference is not None else (None, "")
         first: dict[str, str] = {}  # arms that ended with the same picture are measured once: no difference, exactly
         for arm in readable:
@@ -206,7 +206,7 @@ def _measure(bench: _Bench, subject: Subject) -> _Case:
         case.found.update({(arm, name): found[first[case.keys[arm, name] or arm]] for arm in readable})
         if metric.reference and isinstance(pictures.get(PURE), str):
             continue  # the reference has the size of another picture now, and what it was is not in the key
-        measured = {_unchanged(bench, case, arm, name): value for arm, (value, _) in found.items()}
+        measured = {_unchanged(tools, case, arm, name): value for arm, (value, _) in found.items()}
         case.new[name] = {key: value for key, value in measured.items() if key is not None and value is not None}
     return case
 
@@ -227,11 +227,11 @@ def _own(subject: Subject, arm: str) -> Image:
     return images.read_stored(path) if made is None else read_made(path, made)
 
 
-def _unchanged(bench: _Bench, case: _Case, arm: str, metric: str) -> str | None:
+def _unchanged(tools: _Instruments, case: _Case, arm: str, metric: str) -> str | None:
     """The content that a number belongs to, if the files still are what they were before they were decoded."""
-    sha256, subject = bench.journal.sha256, case.subject
+    sha256, subject = tools.journal.sha256, case.subject
     now = _picture(subject, arm, sha256)
-    if bench.what.metrics[metric].reference:
+    if tools.what.metrics[metric].reference:
         now = _content(now, _picture(subject, PURE, sha256), sha256(subject.hr) if subject.hr is not None else None)
     known = case.keys[arm, metric]  # not `now`, which is as long: one text is held, not one for each metric
     return known if now == known else None

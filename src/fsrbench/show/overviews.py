@@ -180,8 +180,8 @@ def _movement(knob: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[st
         yield knob["told"] + "; what an auditor asks of it is nothing" * bool(knob["dead"])
     if not knob["dead"]:
         for end in knob["ends"]:
-            numbers = ", ".join(f"{labels[name]} {_change(value)}" for name, value in end["changes"].items())
-            yield f"at {_said(end['value'])}: pixels {end['mean']:.2f} in the mean, {end['largest']} at most; {numbers}"
+            moved = ", ".join(f"{labels[name]} {_change(value)}" for name, value in end["changes"].items())
+            yield f"at {_said(end['value'])}: pixels {end['mean']:.2f} in the mean, {end['largest']} at most; {moved}"
 
 
 def _change(value: float | None) -> str:

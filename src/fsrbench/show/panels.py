@@ -19,7 +19,7 @@ from fsrbench.core.values import PURE, Round, Score
 from fsrbench.imaging import faces, images
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary_values import Summary
-from fsrbench.show import drawing, imprint, wording
+from fsrbench.show import drawing, imprint, numbers, wording
 from fsrbench.show.drawing import BETTER, FAINT, GAP, INK, MARKED, WORSE, Page, Span
 from fsrbench.study import inputs
 
@@ -164,11 +164,9 @@ def _row(
                 shared.setdefault(column.title, column)
                 continue
             delta = [] if column.arm == PURE else [("Δ ", FAINT)]
-            numbers = [
-                (*delta, *spans) for name, spans in _numbers(values, summary, column.arm) if _known(summary, name)
-            ]
+            lines = [(*delta, *spans) for name, spans in _numbers(values, summary, column.arm) if _known(summary, name)]
             title = f"{subject.family} · {column.title}"
-            columns.append(replace(column, title=title, numbers=tuple(numbers[:SHOWN])))
+            columns.append(replace(column, title=title, numbers=tuple(lines[:SHOWN])))
     ends = [[shared[title]] if title in shared else [] for title in (LR, REFERENCE)]
     return [*ends[0], *columns, *ends[1]], notes
 
@@ -212,7 +210,7 @@ def _said(step: Round) -> str:
         return f"round {step.number}: unusable reply ({audit.reason}); {decision.why}"
     tags = f", sees {', '.join(audit.tags)}" if audit.tags else ""
     verdict = f"; {step.verdict.why}" if step.verdict else ""
-    score, sure = ("n/a" if value is None else f"{value:g}" for value in (audit.score, audit.confidence))
+    score, sure = map(numbers.short, (audit.score, audit.confidence))
     said = f"score {score}, confidence {sure}{tags}"
     return f"round {step.number}: {said} → {decision.action}: {decision.why}{verdict}"
 

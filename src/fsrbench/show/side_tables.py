@@ -104,8 +104,8 @@ def _counted(summary: Summary) -> Iterator[list[str]]:
         yield [md.escape(family), "pure", str(counts.cases), str(counts.failed), "", "", "", "", ""]
         for arm in wording.ordered(counts.arms, summary.roles):
             c = counts.arms[arm]
-            numbers = (c.done, c.failed, c.invalid, c.changed, c.requests, c.tokens, wording.cost(c.requests, c.cost))
-            yield [md.escape(family), md.escape(arm), *map(str, numbers)]
+            whole = (c.done, c.failed, c.invalid, c.changed, c.requests, c.tokens, wording.cost(c.requests, c.cost))
+            yield [md.escape(family), md.escape(arm), *map(str, whole)]
 
 
 def _unfinished(summary: Summary) -> Iterator[str]:

@@ -134,7 +134,7 @@ class Arm(BaseModel):
     def _as_in_a_config(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """What an earlier version did not know is left out where it says nothing."""
         arm = dump(self)
-        options, judge, kept = arm.pop("options"), arm.pop("judge"), arm.pop("keep_candidates")
+        options, judge, kept = (arm.pop(key, None) for key in ("options", "judge", "keep_candidates"))
         limits = arm["limits"].items()
         arm["limits"] = {key: value for key, value in limits if value is not None or key in Policy.model_fields}
         said = {"with": options, "judge": judge, "keep_candidates": kept}
