@@ -156,7 +156,8 @@ def test_a_record_that_was_changed_is_no_answer(three: list[Image], tmp_path: Pa
         with pytest.raises(AuditorUnreachable, match=r"record of this ranking was changed: replies\.0"):
             replay.ask(ranking(three))
     unread = recorded(tmp_path, replace(exchange, replies=({**whole, "text": "{}"},))).ask(ranking(three))
-    assert unread.problem == reply.Problem("not in the form that was asked for", "unusable: the object has no order and no reason")
+    told = "unusable: the object has no order and no reason"
+    assert unread.problem == reply.Problem("not in the form that was asked for", told)
 
 
 def test_tasks_that_differ_in_anything_have_another_hash(three: list[Image]) -> None:
