@@ -157,7 +157,7 @@ def test_what_cannot_be_chosen(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
         opened("gfpgan", models="official")
 
 
-@pytest.mark.parametrize("backend", ["bicubic", "realesrgan", "bsrgan", "gfpgan"])
+@pytest.mark.parametrize("backend", ["bicubic", "realesrgan", "bsrgan", pytest.param("gfpgan", marks=pytest.mark.slow)])
 def test_every_size_and_the_same_bytes(folder: Path, backend: str) -> None:
     restorer = opened(backend, aligned=True)
     for lr in (LR, WIDE, LR[:1, :1], LR[:, :3]):

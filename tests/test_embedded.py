@@ -83,6 +83,7 @@ def test_spandrel_detects_the_first_two(family: str, architecture: str) -> None:
     built.load_state_dict({name: tensor.float() for name, tensor in state.items()})
 
 
+@pytest.mark.slow
 def test_the_prior_is_a_gfpgan_whose_noise_moves_pixels_only_when_asked() -> None:
     import torch
     from spandrel.architectures.GFPGAN import GFPGAN
@@ -99,6 +100,7 @@ def test_the_prior_is_a_gfpgan_whose_noise_moves_pixels_only_when_asked() -> Non
     assert not torch.equal(still[0], drawn)
 
 
+@pytest.mark.slow
 def test_training_starts_at_interpolation_and_not_at_noise(training: Any) -> None:
     import torch
 

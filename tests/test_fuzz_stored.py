@@ -18,8 +18,9 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from fsrbench.case import degrade
 from fsrbench.core import execute, plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import FsrbenchError
-from fsrbench.files import csvfile, journal
+from fsrbench.files import csvfile, journal, yamlfile
 from fsrbench.imaging import images
 from fsrbench.measure import baseline, check, evaluate, scores, subjects, summary, summary_file
 from fsrbench.measure.results import Numbers, Results
@@ -255,6 +256,8 @@ def read_many(seed: int, number: int, root: Path, answer: Any) -> None:
     """In a process of its own: what became of each folder, and how much memory it took."""
     os.environ["FSRBENCH_OFFLINE"] = "1"
     os.fsync = lambda _file: None  # type: ignore[assignment]  # no power is cut here
+    yamlfile.unfit, parse = lru_cache(4)(yamlfile.unfit), lru_cache(4)(yamlfile.load)
+    yamlfile.load = lambda text: deepcopy(parse(text))  # study.yaml, which is read by every step, is parsed once
     draw, whole, place = random.Random(seed), root / "whole", root / "now"
     write_run(place)
     place.rename(whole)

@@ -225,7 +225,8 @@ EXTREMES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * (k == "names")) for k in EXTREMES])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", list(EXTREMES))
 def test_extremes_are_drawn_without_a_warning(kind: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -320,17 +321,18 @@ def test_a_cluster_started_here_is_reached_by_nobody_else() -> None:
             {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "f" * 64},
             {"RAY_AUTH_MODE": "disabled"},
         ]
-        let_in = []
-        for guest in guests:
+
+        def let_in(guest: dict[str, str]) -> bool:
             tried = [sys.executable, "-c", INTRUDER, address]
             there = {**environment, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", **guest}
             try:
                 done = subprocess.run(tried, capture_output=True, text=True, timeout=60, env=there)
             except subprocess.TimeoutExpired:  # it waits to be let in
-                let_in.append(False)
-            else:
-                let_in.append(done.stdout == "let in\n")
-        assert let_in == [True, False, False]
+                return False
+            return done.stdout == "let in\n"
+
+        with ThreadPoolExecutor(len(guests)) as pool:
+            assert list(pool.map(let_in, guests)) == [True, False, False]
         process.communicate("\n", timeout=60)
 
 

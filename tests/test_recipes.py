@@ -163,6 +163,7 @@ def test_two_seeds_differ() -> None:
         assert not np.array_equal(recipe.apply(hr, drawn(name, 1), 4), recipe.apply(hr, drawn(name, 2), 4))
 
 
+@pytest.mark.slow
 def test_paper_equals_the_five_stages_done_by_others() -> None:
     """scipy blurs, torch resizes, Pillow compresses; noise of sigma 0."""
     from PIL import Image as Pillow

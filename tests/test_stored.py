@@ -303,6 +303,7 @@ def test_a_study_that_was_edited_is_refused_in_a_sentence(tmp_path: Path, old: s
     assert len(str(caught.value)) < 1000
 
 
+@pytest.mark.slow
 def test_four_hundred_thousand_metrics_and_numbers_of_base_sixty_are_refused_soon(tmp_path: Path) -> None:
     for text in ("metrics: [" + "a," * 449_999 + "a]\n", "metrics: [" + "psnr," * 200 + "ssim]\n", "seed: 1:30\n"):
         path = tmp_path / "c.yaml"

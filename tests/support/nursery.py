@@ -26,12 +26,21 @@ def child(job: dict[str, Any], low: Path, high: Path, changes: list[str], counte
     """One run and its evaluation."""
     from fsrbench.core import execute
     from fsrbench.core.contracts import Machine
-    from fsrbench.show import publish
+    from fsrbench.files import atomic
+    from fsrbench.show import plots, publish
     from fsrbench.study import config
     from fsrbench.study.run import run_study
     from fsrbench.study.store import RunFolder
 
     out, moments = Path(job["out"]), 0
+    files = [out / "plots" / f"forest{suffix}" for suffix in (".svg", ".png")]
+
+    def draw(_results: object) -> list[Path]:
+        """In place of plots, which take most of an evaluation's time: files, written as theirs are."""
+        for file in files:
+            atomic.write_bytes(file, b"a plot")
+        return files
+
     if isinstance(job["kill"], str):
         signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
         signal.setitimer(signal.ITIMER_REAL, float(job["kill"].removesuffix("s")))
@@ -43,6 +52,7 @@ def child(job: dict[str, Any], low: Path, high: Path, changes: list[str], counte
             if moments == job["kill"]:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+    plots.draw = draw
     sys.addaudithook(watch)
     settings = config.with_arms(config.with_families(config.load(None, changes)[0], [FAMILY]), [ARM])
     run_study(settings, Machine(), low, high, out, workers=2)

@@ -5,9 +5,10 @@ Everything here is told from the summary. Jinja escapes whatever it is given.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsrbench import __version__
 from fsrbench.measure.results import Results
@@ -16,6 +17,9 @@ from fsrbench.show import imprint, numbers, tables, wording
 from fsrbench.show.report import places
 from fsrbench.show.report.cases import Entry, title
 from fsrbench.show.report.pictures import Plot
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 HALF = 54
 """Half the width of the little picture of an interval, in its own units; a little room stays at each end."""
@@ -30,14 +34,8 @@ FEW = 5
 
 def page(results: Results, entries: Sequence[Entry], plots: Sequence[Plot], scripts: Sequence[str]) -> str:
     """`index.html`."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(
-        resources.files(__package__).joinpath("page", "index.html").read_text(encoding="utf-8")
-    )
     summary = results.summary
-    return template.render(
+    return _template().render(
         name=results.root.resolve().name,
         version=__version__,
         scripts=scripts,
@@ -55,6 +53,17 @@ def page(results: Results, entries: Sequence[Entry], plots: Sequence[Plot], scri
         missing=list(tables.missing(summary)),
         outliers=list(tables.outliers(summary)),
         failed=[(e.family, e.case, title(arm), why) for e in entries for arm, why in e.failed.items()],
+    )
+
+
+@functools.cache
+def _template() -> Template:
+    """Made once: it takes longer than filling it in."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(
+        resources.files(__package__).joinpath("page", "index.html").read_text(encoding="utf-8")
     )
 
 
