@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import fsrbench
 from fsrbench.cli.app import app
-from fsrbench.core.values import to_json
+from fsrbench.core.stored import to_json
 from fsrbench.measure import frames
 from fsrbench.show import progress
 from fsrbench.study.store import RunFolder

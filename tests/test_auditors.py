@@ -21,7 +21,9 @@ from fsrbench.asking.audit import schema, task
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, SettingsError
-from fsrbench.core.values import TAGS, Answer, Evidence, Image, KnobValue, Question, to_json
+from fsrbench.core.questions import Answer, Evidence, Question
+from fsrbench.core.stored import KnobValue, to_json
+from fsrbench.core.values import TAGS, Image
 from fsrbench.imaging import images
 from support import draw_face
 from support.loopback import GOOD, Loopback, Step, breaks_off, drips, fails, good, html, overloaded, resets, says

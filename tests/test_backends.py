@@ -17,7 +17,8 @@ from spandrel.architectures.GFPGAN import GFPGAN
 from fsrbench.core import contracts, plugins
 from fsrbench.core.contracts import Machine, Output, Restorer
 from fsrbench.core.errors import BadOutput, SettingsError, WeightsError
-from fsrbench.core.values import Image, Knobs
+from fsrbench.core.stored import Knobs
+from fsrbench.core.values import Image
 from fsrbench.imaging import faces, images
 from fsrbench.models import published, weights
 from support import draw_face

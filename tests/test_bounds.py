@@ -22,11 +22,12 @@ from fsrbench.cli.app import app
 from fsrbench.core import contracts, execute, plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, InputError, SettingsError, StoreError, TookTooLong
-from fsrbench.core.values import PURE, Audit, Bounds
+from fsrbench.core.questions import Bounds
+from fsrbench.core.values import PURE, Audit
 from fsrbench.files import atomic, csvfile, journal, jsonfile, yamlfile
 from fsrbench.imaging import images
 from fsrbench.measure import case_tables, identity, subjects
-from fsrbench.study import config
+from fsrbench.study import config, schema
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -88,8 +89,8 @@ def rounds(outcome: RunOutcome) -> list[str]:
 
 def test_every_limit_has_its_default_in_the_shipped_file() -> None:
     stated = yaml.safe_load((plugins.shipped("configs") / "default.yaml").read_text(encoding="utf-8"))["limits"]
-    assert config.LimitSettings().model_dump() == stated
-    assert Bounds() == config.LimitSettings().of_replies()
+    assert schema.LimitSettings().model_dump() == stated
+    assert Bounds() == schema.LimitSettings().of_replies()
 
 
 @pytest.mark.parametrize(

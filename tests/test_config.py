@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsrbench import auditors
-from fsrbench.core import contracts, plugins
+from fsrbench.core import auditing, contracts, plugins
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.plugins import shipped
 from fsrbench.experiments import sweep
-from fsrbench.study import config, ray_worker
+from fsrbench.study import config, ray_worker, schema
 
 
 def write(folder: Path, text: str) -> Path:
@@ -27,7 +27,7 @@ def write(folder: Path, text: str) -> Path:
 def test_defaults_are_the_shipped_file() -> None:
     loaded, own = config.load(None)
     stated = yaml.safe_load((shipped("configs") / "default.yaml").read_text(encoding="utf-8"))
-    assert loaded == config.Settings.model_validate(stated)
+    assert loaded == schema.Settings.model_validate(stated)
     assert own == ()
     assert (loaded.policy.min_confidence, loaded.policy.retries) == (80, 1)
 
@@ -175,7 +175,7 @@ def test_whoever_is_said_to_compare_does(auditor: str, tmp_path: Path) -> None:
         own = {"run": str(tmp_path)}
     if auditor == "scripted":
         own = {"replies": [{"score": 50}], "preferences": ["first", "first"]}
-    assert isinstance(declared.open(own, contracts.Machine()), contracts.Comparer) == declared.compares
+    assert isinstance(declared.open(own, contracts.Machine()), auditing.Comparer) == declared.compares
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_whoever_is_said_to_compare_does(auditor: str, tmp_path: Path) -> None:
 )
 def test_an_option_that_no_arm_takes_is_refused(option: str, value: object) -> None:
     chosen = config.with_arms(config.load(None)[0], ["heuristic"])
-    with pytest.raises(SettingsError, match=f"{config.FLAGS[option]} is for an arm that asks a model.*--lvlm"):  # type: ignore[index]
+    with pytest.raises(SettingsError, match=f"{schema.FLAGS[option]} is for an arm that asks a model.*--lvlm"):  # type: ignore[index]
         config.with_options(chosen, **{option: value})  # type: ignore[arg-type]
 
 
@@ -200,7 +200,7 @@ def test_an_auditor_of_the_user_says_which_options_it_takes(tmp_path: Path, monk
     monkeypatch.setenv("FSRBENCH_PLUGINS", str(tmp_path / "plugins"))
     monkeypatch.setattr(auditors, "__path__", [*auditors.__path__])
     chosen = config.with_arms(config.load(None)[0], ["mine_over_the_net", "heuristic"])
-    assert chosen.in_flight() == 4 * contracts.CONCURRENCY
+    assert chosen.in_flight() == 4 * auditing.CONCURRENCY
     with pytest.raises(SettingsError, match="--base-url is for an arm that asks a model"):
         config.with_options(chosen, base_url="http://127.0.0.1:1/v1")
     changed = config.with_options(chosen, concurrency=6, max_cost=3.0)

@@ -18,11 +18,13 @@ from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, SettingsError
 from fsrbench.core.execute import untracked
-from fsrbench.core.values import Comparison, Image, Knobs, KnobValue, PrivilegedAccess, Question
+from fsrbench.core.questions import Comparison, PrivilegedAccess, Question
+from fsrbench.core.stored import Knobs, KnobValue
+from fsrbench.core.values import Image
 from fsrbench.imaging import artifacts, images
 from fsrbench.measure import subjects
 from fsrbench.show import publish
-from fsrbench.study import config
+from fsrbench.study import config, schema
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -406,6 +408,6 @@ def test_what_an_arm_is_for_is_what_its_auditor_declares(tmp_path: Path, monkeyp
     record = folder.study()
     record["settings"]["arms"] = settings.model_dump(mode="json")["arms"]
     monkeypatch.setattr(RunFolder, "study", lambda _: record)
-    what = subjects.of_run(folder, config.Settings.model_validate(record["settings"]))
+    what = subjects.of_run(folder, schema.Settings.model_validate(record["settings"]))
     assert what.roles == expected
     assert what.marks == {"oracle": "privileged: saw the reference, chose by PSNR", "rerun": "noise floor"}

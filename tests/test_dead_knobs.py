@@ -17,12 +17,13 @@ from fsrbench.case import liveness
 from fsrbench.case.liveness import Trial
 from fsrbench.core.contracts import Backend, Machine, Output
 from fsrbench.core.execute import untracked
-from fsrbench.core.values import Image, Knobs, Restoration, Round
+from fsrbench.core.stored import Knobs
+from fsrbench.core.values import Image, Restoration, Round
 from fsrbench.core.values import Trail as Kept
 from fsrbench.experiments import preview
 from fsrbench.imaging import faces, images
 from fsrbench.show import overviews, publish
-from fsrbench.study import config
+from fsrbench.study import config, schema
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -71,7 +72,7 @@ def folder(tmp_path: Path, groups: Sequence[int], number: int = 4) -> Path:
     return tmp_path / "lr"
 
 
-def settings_of(*arms: str, **said: Any) -> config.Settings:
+def settings_of(*arms: str, **said: Any) -> schema.Settings:
     own = [f"arms.{name}={json.dumps({'auditor': 'scripted', 'replies': [reply]})}" for name, reply in said.items()]
     whole, _ = config.load(None, ["metrics=psnr", *own])
     return config.with_arms(config.with_families(whole, ["prior"]), [*arms, *said])
@@ -81,7 +82,7 @@ def trials(out: Path) -> dict[str, Trial]:
     return liveness.recorded(RunFolder(out).study(), "prior")
 
 
-def everywhere(settings: config.Settings, machine: Machine, lr: Path, out: Path) -> tuple[str, str]:
+def everywhere(settings: schema.Settings, machine: Machine, lr: Path, out: Path) -> tuple[str, str]:
     """What `knobs` and a run's summary say of `only_center_face`."""
     found = preview.knobs(settings, machine, lr, None)["families"]["prior"]["knobs"]["only_center_face"]
     publish.run(RunFolder(out), machine, 1, untracked)

@@ -20,7 +20,7 @@ from fsrbench.measure import scores as scorefile
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.summary import summarise
 from fsrbench.show import publish
-from fsrbench.study import config
+from fsrbench.study import config, schema
 from fsrbench.study.store import RunFolder
 from support import draw_face
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("no_plots")
 MACHINE = Machine(offline=True)
 
 
-def chosen(metrics: list[str], hr_size: int) -> config.Settings:
+def chosen(metrics: list[str], hr_size: int) -> schema.Settings:
     return config.load(None, [f"metrics={','.join(metrics)}", f"hr_size={hr_size}"])[0]
 
 

@@ -18,7 +18,8 @@ from fsrbench.case import evidence
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Instrument, Machine, Sight
 from fsrbench.core.errors import Unavailable
-from fsrbench.core.values import Case, Evidence, Image, derive_seed
+from fsrbench.core.questions import Evidence
+from fsrbench.core.values import Case, Image, derive_seed
 from fsrbench.imaging import agreement, artifacts, images
 from support import draw_face
 from support.questions import bare_tools

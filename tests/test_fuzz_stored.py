@@ -38,7 +38,7 @@ from fsrbench.imaging import images
 from fsrbench.measure import baseline, check, evaluate, scores, subjects, summary, summary_file
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.show import findings, publish, report, tables
-from fsrbench.study import config, families, inputs, record, sheets, unit
+from fsrbench.study import config, families, inputs, record, schema, sheets, unit
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -84,16 +84,16 @@ def write_run(root: Path) -> None:
 
 
 @cache
-def chosen() -> config.Settings:
+def chosen() -> schema.Settings:
     settings = config.load(None, SETTINGS)[0]
     return config.with_arms(config.with_families(settings, ["general"]), ["s"])
 
 
-def settings_of(folder: RunFolder) -> config.Settings:
+def settings_of(folder: RunFolder) -> schema.Settings:
     return config.stored(folder.study()["settings"], folder.study_file)
 
 
-def show(folder: RunFolder, settings: config.Settings) -> None:
+def show(folder: RunFolder, settings: schema.Settings) -> None:
     """What `evaluate` and `report` do, but for drawing."""
     what = subjects.of_run(folder, settings)
     failures = subjects.failures(folder, what)

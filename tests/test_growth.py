@@ -26,8 +26,8 @@ from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.show import plots, publish, report
 from fsrbench.study import config, sheets, store
-from fsrbench.study.config import Settings
 from fsrbench.study.run import run_study
+from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 
 MACHINE = Machine(offline=True)

@@ -14,13 +14,14 @@ from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import InputError
 from fsrbench.core.execute import untracked
-from fsrbench.core.values import Score, to_json
+from fsrbench.core.stored import to_json
+from fsrbench.core.values import Score
 from fsrbench.experiments import gains, headroom
 from fsrbench.imaging import images
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure.results import Numbers
 from fsrbench.show import overviews, publish
-from fsrbench.study import config
+from fsrbench.study import config, schema
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -49,7 +50,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return root / "lr", root / "hr"
 
 
-def settings_of(*changes: str, families: tuple[str, ...] = ("general",)) -> config.Settings:
+def settings_of(*changes: str, families: tuple[str, ...] = ("general",)) -> schema.Settings:
     return config.with_families(config.load(None, [*PLAIN, *changes])[0], families)
 
 

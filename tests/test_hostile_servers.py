@@ -12,7 +12,8 @@ import pytest
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable
-from fsrbench.core.values import Answer, Question, to_json
+from fsrbench.core.questions import Answer, Question
+from fsrbench.core.stored import to_json
 from support.harm import KEY, PATIENCE
 from support.hostile import REDIRECTS, Hostile
 from support.process import peak_megabytes

@@ -29,8 +29,8 @@ from fsrbench.measure.results import Results
 from fsrbench.measure.subjects import Evaluation, Standing, Subject
 from fsrbench.show import panels, plots, publish, report
 from fsrbench.study import config, record
-from fsrbench.study.config import LimitSettings
 from fsrbench.study.run import RunOutcome, run_study
+from fsrbench.study.schema import LimitSettings
 from fsrbench.study.store import RunFolder
 from support import draw_face
 

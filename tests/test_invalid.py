@@ -20,7 +20,7 @@ from fsrbench.measure.results import Numbers
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import Canaries, Summary
 from fsrbench.show import caveats, findings, tables
-from fsrbench.study import config
+from fsrbench.study import config, schema
 from fsrbench.study.run import RunOutcome, run_study
 from support import draw_face
 from support.loopback import GOOD, Loopback, Step, says
@@ -49,7 +49,7 @@ def go(tmp_path: Path, *steps: Step, share: float = 0.5, **more: Any) -> tuple[R
         settings = config.with_arms(config.with_families(settings, ["general"]), ["lvlm"])
         machine = Machine(offline=True)
         outcome = run_study(settings, machine, tmp_path / "lr", tmp_path / "hr", tmp_path / "out")
-    made = config.Settings.model_validate(outcome.folder.study()["settings"])
+    made = schema.Settings.model_validate(outcome.folder.study()["settings"])
     what = subjects.of_run(outcome.folder, made)
     scores = evaluate.measure(what, machine, 1, execute.untracked, outcome.folder.journal)
     found = summarise(what, Numbers(scores), outcome.folder.failures())

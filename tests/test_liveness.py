@@ -20,7 +20,8 @@ from fsrbench.case.restore import Pipeline
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Knob, Machine, Output
 from fsrbench.core.errors import BadOutput, InputError, Unavailable
-from fsrbench.core.values import Image, Knobs
+from fsrbench.core.stored import Knobs
+from fsrbench.core.values import Image
 from fsrbench.experiments import preview
 from fsrbench.imaging import images
 from fsrbench.models import weights

@@ -20,9 +20,11 @@ from hypothesis import strategies as st
 from fsrbench.asking import comparison, reply
 from fsrbench.auditors import _canary, _price, _purse
 from fsrbench.auditors._limiter import Limiter, NoTurn
-from fsrbench.core.contracts import Comparer
+from fsrbench.core.auditing import Comparer
 from fsrbench.core.errors import AuditorUnreachable, CostLimitReached, SettingsError
-from fsrbench.core.values import Bounds, Evidence, Image, Patch, Question, to_json
+from fsrbench.core.questions import Bounds, Evidence, Patch, Question
+from fsrbench.core.stored import to_json
+from fsrbench.core.values import Image
 from fsrbench.imaging import images
 from support import draw_face
 from support.loopback import GOOD, Loopback, Step, drips, fails, good, says, watch

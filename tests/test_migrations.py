@@ -14,18 +14,9 @@ from hypothesis import strategies as st
 from fsrbench.case.policy import GuardLimits, PolicyLimits, decide, judge
 from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import StoreError
-from fsrbench.core.values import (
-    PURE,
-    Audit,
-    DecisionRule,
-    Fault,
-    Restoration,
-    Restore,
-    Round,
-    Trail,
-    VerdictRule,
-    to_json,
-)
+from fsrbench.core.operations import Restore
+from fsrbench.core.stored import to_json
+from fsrbench.core.values import PURE, Audit, DecisionRule, Fault, Restoration, Round, Trail, VerdictRule
 from fsrbench.files import migrations, shapes
 from fsrbench.files.migrations import Format
 from fsrbench.study.store import RunFolder

@@ -23,16 +23,17 @@ from hypothesis import strategies as st
 from fsrbench.auditors._price import Price
 from fsrbench.auditors._purse import Account, Need, Purse
 from fsrbench.cli import console
-from fsrbench.core.contracts import Comparer, Machine, Paid, Scope
+from fsrbench.core.auditing import Comparer, Paid, Scope
+from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import CostLimitReached
-from fsrbench.core.values import Comparison
+from fsrbench.core.questions import Comparison
 from fsrbench.imaging import images
 from fsrbench.measure import subjects
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import Summary
 from fsrbench.show import tables
-from fsrbench.study import config, families, ledger
+from fsrbench.study import config, families, ledger, schema
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -84,7 +85,7 @@ def low_faces(folder: Path, cases: int, size: int = 16) -> Path:
     return folder / "lr"
 
 
-def settings(server: Loopback, **more: Any) -> config.Settings:
+def settings(server: Loopback, **more: Any) -> schema.Settings:
     arm = {"auditor": "openai", "preflight": False, "base_url": server.url, "model": "vlm", "backoff": 0.001,
            "concurrency": 8, "prices": {"vlm": {"input": PRICE * 1000, "output": 0}}, **more}  # fmt: skip
     changes = ["families.general.backend=bicubic", "metrics=niqe", f"arms.lvlm={json.dumps(arm)}"]
@@ -98,7 +99,7 @@ def run(server: Loopback, lr: Path, out: Path, workers: int = 8, **more: Any) ->
 def summed(out: Path) -> Summary:
     """The summary of what is stored, nothing measured."""
     folder = RunFolder(out)
-    chosen = config.Settings.model_validate(folder.study()["settings"])
+    chosen = schema.Settings.model_validate(folder.study()["settings"])
     return summarise(subjects.of_run(folder, chosen), Numbers([]), folder.failures())
 
 

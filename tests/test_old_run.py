@@ -21,7 +21,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fsrbench.cli.app import app
-from fsrbench.core.values import to_json
+from fsrbench.core.stored import to_json
 from fsrbench.measure import summary_file
 from fsrbench.study.store import as_json
 from support import ROOT

@@ -19,7 +19,8 @@ from fsrbench.case.restore import Pipeline, Restored
 from fsrbench.core import execute, plugins
 from fsrbench.core.contracts import Machine, Output
 from fsrbench.core.errors import BadOutput, TookTooLong
-from fsrbench.core.values import Image, Knobs
+from fsrbench.core.stored import Knobs
+from fsrbench.core.values import Image
 from fsrbench.imaging import images
 from fsrbench.models import devices, networks
 from fsrbench.models.networks import LoadedNetwork

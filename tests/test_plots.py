@@ -25,7 +25,8 @@ from statsmodels.stats.proportion import proportion_confint
 
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Metric
-from fsrbench.core.values import PURE, Audit, Decision, Failure, KnobValue, Restoration, Round, Score, Trail, Verdict
+from fsrbench.core.stored import KnobValue
+from fsrbench.core.values import PURE, Audit, Decision, Failure, Restoration, Round, Score, Trail, Verdict
 from fsrbench.measure import stats, summary
 from fsrbench.measure.results import Course, Numbers, Results
 from fsrbench.measure.subjects import Evaluation, Standing, Subject

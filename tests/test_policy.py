@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from fsrbench.case.policy import decide, judge
 from fsrbench.core.contracts import Knob
-from fsrbench.core.values import Audit, Decision, DecisionRule, GuardLimits, PolicyLimits
+from fsrbench.core.questions import GuardLimits, PolicyLimits
+from fsrbench.core.values import Audit, Decision, DecisionRule
 
 OFFERED = {
     "strength": Knob("more of it", ("general",), "after", 0.0, low=0.0, high=0.5),

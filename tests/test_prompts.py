@@ -14,7 +14,8 @@ from fsrbench.asking import audit, prompts
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import SettingsError
-from fsrbench.core.values import FAMILIES, TAGS, Evidence, Patch
+from fsrbench.core.questions import Evidence, Patch
+from fsrbench.core.values import FAMILIES, TAGS
 
 NEW = Knob("Turns up the $glow of ${everything}.", ("general",), "after", 0.25, -1.0, 2.0)
 

@@ -18,7 +18,7 @@ from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import Summary
 from fsrbench.show import imprint, tables
 from fsrbench.show.report import overview
-from fsrbench.study import config, record
+from fsrbench.study import config, record, schema
 from fsrbench.study.run import RunOutcome, run_study
 from support import draw_face
 from support.loopback import GOOD, Loopback, says
@@ -37,7 +37,7 @@ def go(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, *arms: str) ->
         images.write(tmp_path / "lr" / f"face{number}.png", images.resize(draw_face(48, number), 12, 12))
     settings = config.with_arms(config.with_families(config.load(None, PLAIN)[0], ["general"]), arms)
     outcome = run_study(settings, Machine(offline=True), tmp_path / "lr", tmp_path / "hr", tmp_path / "out")
-    what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
+    what = subjects.of_run(outcome.folder, schema.Settings.model_validate(outcome.folder.study()["settings"]))
     return outcome, summarise(what, Numbers([]))
 
 
@@ -58,7 +58,7 @@ def test_it_stands_in_summary_report_and_panels(tmp_path: Path, monkeypatch: pyt
     assert "## What was run" in text
     assert f"- Arm lvlm: auditor openai, model tiny (it answers as vlm-7b-really) at {host}, policy paper" in text
     assert "- Arm rerun: nobody was asked" in text
-    what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
+    what = subjects.of_run(outcome.folder, schema.Settings.model_validate(outcome.folder.study()["settings"]))
     page = overview.page(Results(tmp_path / "out", what, Numbers([]), summary), [], [], [])
     assert short in page
     assert page.index(short) < page.index('class="card"')  # on the first page, above everything found

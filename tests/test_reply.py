@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from fsrbench.asking import audit, reply
 from fsrbench.case import policy
 from fsrbench.core.contracts import Knob
-from fsrbench.core.values import MAX_REASON, TAGS, Audit, Bounds, PolicyLimits, to_json
+from fsrbench.core.questions import MAX_REASON, Bounds, PolicyLimits
+from fsrbench.core.stored import to_json
+from fsrbench.core.values import TAGS, Audit
 
 KNOBS = {
     "dehalo": Knob("Removes halos.", ("general",), "after", 0.0, 0.0, 1.0),

@@ -12,7 +12,8 @@ from fsrbench.case.restore import Pipeline
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Output
 from fsrbench.core.errors import BadOutput
-from fsrbench.core.values import Image, Knobs
+from fsrbench.core.stored import Knobs
+from fsrbench.core.values import Image
 from fsrbench.imaging import images
 from support import draw_face
 

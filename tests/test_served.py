@@ -27,7 +27,7 @@ from fsrbench.imaging import images
 from fsrbench.measure import evaluate, subjects
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.summary import summarise
-from fsrbench.study import config
+from fsrbench.study import config, schema
 from fsrbench.study.run import run_study
 from support import ROOT, draw_face
 
@@ -199,7 +199,7 @@ def test_noise_from_a_foreign_server_leaves_the_baseline(served: Served, tmp_pat
     for pure, supervised in zip(pictures["pure-fsr"], pictures["fsr+lvlm"], strict=True):
         assert pure.read_bytes() == supervised.read_bytes()
 
-    what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
+    what = subjects.of_run(outcome.folder, schema.Settings.model_validate(outcome.folder.study()["settings"]))
     summary = summarise(what, Numbers(evaluate.measure(what, Machine())))
     counts = summary.counts["general"].arms["lvlm"]
     assert counts.invalid == counts.done == CASES

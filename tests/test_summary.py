@@ -15,7 +15,8 @@ from statsmodels.stats.multitest import multipletests
 
 from fsrbench.core import plugins
 from fsrbench.core.errors import InputError
-from fsrbench.core.values import Audit, Failure, Restoration, Round, Score, Trail, Usage, to_json
+from fsrbench.core.stored import to_json
+from fsrbench.core.values import Audit, Failure, Restoration, Round, Score, Trail, Usage
 from fsrbench.imaging import images
 from fsrbench.measure import case_tables, signs, stats, subjects, summary_file
 from fsrbench.measure.results import Numbers

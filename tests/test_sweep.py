@@ -26,7 +26,9 @@ from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.execute import untracked
-from fsrbench.core.values import Image, Question, Trail, derive_seed, to_json
+from fsrbench.core.questions import Question
+from fsrbench.core.stored import to_json
+from fsrbench.core.values import Image, Trail, derive_seed
 from fsrbench.experiments import (
     grid,
     gridpoints,  # fmt: skip
@@ -38,7 +40,7 @@ from fsrbench.measure import subjects
 from fsrbench.measure.summary_values import MetricFacts, Statistics, Summary
 from fsrbench.show import publish, sweep_views
 from fsrbench.show.plots import sweep as plot
-from fsrbench.study import config
+from fsrbench.study import config, schema
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -239,7 +241,7 @@ def test_a_sweep_without_a_model(arm: str, faces: tuple[Path, Path], tmp_path: P
     plan, outcome = go(file, faces, tmp_path / "out")
     settings, _ = config.load(None)
     one = config.with_arms(plan.settings.model_copy(update={"arms": settings.arms}), [arm])
-    one = one.model_copy(update={"policy": config.Policy(retries=2, accept_score=100)})
+    one = one.model_copy(update={"policy": schema.Policy(retries=2, accept_score=100)})
     ran = run_study(one, MACHINE, *faces, tmp_path / "one")
     for trail in ran.folder.trails():
         swept = outcome.folder.trail(trail.family, trail.case)
@@ -378,7 +380,7 @@ def test_whatever_the_values_names_differ_and_can_be_folders(values: list[Any]) 
     axis = gridpoints.Axis("model", "model", tuple(values), ("model",), (1,) * len(values), ("lvlm",))
     names = [point.name for point in gridpoints.spread([axis], ["lvlm"])]
     assert len({name.casefold() for name in names}) == len(values)
-    assert all(config.re.fullmatch(config.NAME, name) and not name.endswith(".") for name in names)
+    assert all(config.re.fullmatch(schema.NAME, name) and not name.endswith(".") for name in names)
 
 
 @pytest.mark.parametrize("path", sorted(plugins.shipped("configs").glob("sweep-*.yaml")), ids=lambda p: p.stem)
@@ -501,7 +503,7 @@ def test_the_report_has_the_sweep_until_the_numbers_are_others(faces: tuple[Path
         return plot.draw(sweep.gather(plan, outcome.folder, summary), root)
 
     def publishing(also: publish.Also | None = None, **changes: Any) -> None:
-        settings = config.Settings.model_validate(outcome.folder.study()["settings"]).model_copy(update=changes)
+        settings = schema.Settings.model_validate(outcome.folder.study()["settings"]).model_copy(update=changes)
         publish.publish(subjects.of_run(RunFolder(root), settings), RunFolder(root), MACHINE, 1, untracked, also=also)
 
     publishing(tell)

@@ -16,7 +16,8 @@ from fsrbench.asking.task import Asker, Exchange, Labelled, Task
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, CostLimitReached
-from fsrbench.core.values import Bounds, Comparison, Image, Restoration, Round, Trail, Verdict
+from fsrbench.core.questions import Bounds, Comparison
+from fsrbench.core.values import Image, Restoration, Round, Trail, Verdict
 from fsrbench.imaging import images
 from fsrbench.study import ledger
 from fsrbench.study.store import RunFolder

@@ -23,7 +23,8 @@ from fsrbench.core import plugins
 from fsrbench.core.budget import Budget, Spending
 from fsrbench.core.contracts import Machine, Output
 from fsrbench.core.errors import SettingsError
-from fsrbench.core.values import Image, Restore, Round
+from fsrbench.core.operations import Restore
+from fsrbench.core.values import Image, Round
 from fsrbench.core.ways import Contest
 from fsrbench.imaging import images
 from fsrbench.study import config

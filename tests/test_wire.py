@@ -38,7 +38,7 @@ from fsrbench.cli import app, console
 from fsrbench.core import foreign, plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable
-from fsrbench.core.values import Bounds
+from fsrbench.core.questions import Bounds
 from fsrbench.files import csvfile
 from fsrbench.imaging import images
 from fsrbench.measure.check import Check

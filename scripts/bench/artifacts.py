@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 
 from fsrbench.auditors import heuristic
 from fsrbench.core import plugins
-from fsrbench.core.values import Evidence, Image, Question, derive_seed
+from fsrbench.core.questions import Evidence, Question
+from fsrbench.core.values import Image, derive_seed
 from fsrbench.files import atomic
 from fsrbench.imaging import agreement, artifacts, images, luma
 from fsrbench.recipes import _stages

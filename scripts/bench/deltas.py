@@ -19,7 +19,7 @@ from fsrbench.files import csvfile
 from fsrbench.imaging import images
 from fsrbench.measure import evaluate, subjects
 from fsrbench.measure.results import Numbers
-from fsrbench.study import config
+from fsrbench.study import config, schema
 from fsrbench.study.run import run_study
 
 RECIPES = ("paper", "realesrgan", "bsrgan")
@@ -39,7 +39,7 @@ def deltas(faces: Path, recipe: str, seeds: int, checkpoint: Path, root: Path) -
     machine = Machine(offline=True)
     outcome = run_study(settings, machine, root / "lr", root / "hr", root / "out", workers=1)
     assert not outcome.failures, outcome.failures[:1]
-    what = subjects.of_run(outcome.folder, config.Settings.model_validate(outcome.folder.study()["settings"]))
+    what = subjects.of_run(outcome.folder, schema.Settings.model_validate(outcome.folder.study()["settings"]))
     numbers = Numbers(evaluate.measure(what, machine, 1))
     columns = [numbers.deltas("general", metric, arm) for arm in ARMS for metric in METRICS]
     return {case: [column[case] for column in columns] for case in sorted(columns[0])}

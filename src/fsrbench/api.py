@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from fsrbench.case.degrade import DegradeReport
     from fsrbench.core.execute import Track
-    from fsrbench.core.values import Knobs
+    from fsrbench.core.stored import Knobs
     from fsrbench.experiments.single import RestoredPicture
     from fsrbench.measure.subjects import Evaluation
     from fsrbench.show.notebook import Run
-    from fsrbench.study.config import Settings
+    from fsrbench.study.schema import Settings
     from fsrbench.study.store import RunFolder
 
 log = logging.getLogger("fsrbench")

@@ -9,7 +9,7 @@ from fsrbench.asking import prompts
 from fsrbench.case import evidence
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
-from fsrbench.core.values import Comparison, Evidence, Patch, Question
+from fsrbench.core.questions import Comparison, Evidence, Patch, Question
 from fsrbench.imaging import images
 from support import draw_face
 from support.loopback import Loopback

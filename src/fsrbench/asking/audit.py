@@ -13,7 +13,8 @@ from typing import Any
 from fsrbench.asking import prompts, reply
 from fsrbench.asking.task import Task
 from fsrbench.core.contracts import Knob
-from fsrbench.core.values import MAX_REASON, TAGS, Bounds, Question
+from fsrbench.core.questions import MAX_REASON, Bounds, Question
+from fsrbench.core.values import TAGS
 
 FIELDS = ("score", "confidence", "tags", "hints", "reason")
 MAX_HINTS = 32

@@ -17,7 +17,7 @@ from fsrbench.asking import prompts, reply
 from fsrbench.asking.prompts import picture_labels, restoration_labels
 from fsrbench.asking.task import Labelled, Task
 from fsrbench.core.plugins import shipped
-from fsrbench.core.values import Bounds, Comparison, Evidence
+from fsrbench.core.questions import Bounds, Comparison, Evidence
 
 FIELDS = ("preferred", "confidence", "reason")
 Preferred: TypeAlias = Literal["first", "second", "neither"]

@@ -19,7 +19,9 @@ from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.near import near
 from fsrbench.core.plugins import shipped
-from fsrbench.core.values import MAX_REASON, TAGS, Evidence, Image, Knobs, KnobValue
+from fsrbench.core.questions import MAX_REASON, Evidence
+from fsrbench.core.stored import Knobs, KnobValue
+from fsrbench.core.values import TAGS, Image
 from fsrbench.files import atomic
 
 MAX_PROMPT = 100_000

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fsrbench.core import foreign
-from fsrbench.core.values import Bounds, Fault
+from fsrbench.core.questions import Bounds
+from fsrbench.core.values import Fault
 
 MAX_DEPTH = 8
 """Nesting of braces and brackets; a valid reply has two."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from fsrbench.asking.reply import Problem
-from fsrbench.core.values import Bounds, Image, Usage
+from fsrbench.core.questions import Bounds
+from fsrbench.core.values import Image, Usage
 from fsrbench.imaging import images
 
 

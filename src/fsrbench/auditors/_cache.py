@@ -21,7 +21,8 @@ from typing import Any, get_type_hints
 from fsrbench.auditors._wire import Completion
 from fsrbench.core import foreign
 from fsrbench.core.errors import SettingsError
-from fsrbench.core.values import Usage, to_json
+from fsrbench.core.stored import to_json
+from fsrbench.core.values import Usage
 from fsrbench.files import atomic, jsonfile
 
 FORMAT = 1

@@ -11,7 +11,8 @@ import hashlib
 
 import numpy as np
 
-from fsrbench.core.values import Evidence, Image
+from fsrbench.core.questions import Evidence
+from fsrbench.core.values import Image
 from fsrbench.imaging import images
 
 QUALITY = 5

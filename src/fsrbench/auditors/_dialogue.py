@@ -25,7 +25,8 @@ from fsrbench.auditors._purse import Account, Bill, Need
 from fsrbench.auditors._wire import Completion
 from fsrbench.core import foreign
 from fsrbench.core.errors import AuditorUnreachable
-from fsrbench.core.values import Bounds, Usage
+from fsrbench.core.questions import Bounds
+from fsrbench.core.values import Usage
 from fsrbench.imaging import images
 
 QUOTED = 4000

@@ -21,9 +21,10 @@ from fsrbench.asking.task import Exchange, Said, Task, taken
 from fsrbench.auditors import _canary, _preflight
 from fsrbench.auditors._dialogue import Dialogue
 from fsrbench.auditors._wire import PICTURES
-from fsrbench.core.contracts import Scope
+from fsrbench.core.auditing import Scope
 from fsrbench.core.errors import AuditorUnreachable
-from fsrbench.core.values import Answer, Audit, Comparison, Evidence, Preference, Question, Usage, derive_seed
+from fsrbench.core.questions import Answer, Comparison, Evidence, Preference, Question
+from fsrbench.core.values import Audit, Usage, derive_seed
 
 SEEDS = 2**31
 """Servers take seeds below this."""

@@ -11,7 +11,7 @@ from fsrbench.asking.task import Labelled, Task
 from fsrbench.auditors._dialogue import Dialogue, tokens_of
 from fsrbench.auditors._purse import Account, Need
 from fsrbench.core.errors import CostLimitReached
-from fsrbench.core.values import Bounds
+from fsrbench.core.questions import Bounds
 
 SOON = 30.0
 """Seconds for it; a server that is not done by then may be loading its model."""

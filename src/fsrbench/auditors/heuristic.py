@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from fsrbench.auditors import _settings
-from fsrbench.core.contracts import Auditor, Knob
-from fsrbench.core.values import TAGS, Answer, Audit, Comparison, Evidence, Preference, Question, Usage
+from fsrbench.core.auditing import Auditor
+from fsrbench.core.contracts import Knob
+from fsrbench.core.questions import Answer, Comparison, Evidence, Preference, Question
+from fsrbench.core.values import TAGS, Audit, Usage
 from fsrbench.imaging import artifacts
 
 if TYPE_CHECKING:

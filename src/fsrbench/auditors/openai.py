@@ -31,13 +31,13 @@ from fsrbench.auditors._dialogue import Dialogue
 from fsrbench.auditors._limiter import Limiter
 from fsrbench.auditors._lvlm import Lvlm
 from fsrbench.auditors._purse import Purse
-from fsrbench.core.contracts import CONCURRENCY, Auditor
+from fsrbench.core.auditing import CONCURRENCY, Auditor
 from fsrbench.core.errors import SettingsError
 from fsrbench.files import atomic
 
 if TYPE_CHECKING:
     from fsrbench.core.contracts import Machine
-    from fsrbench.core.values import Bounds
+    from fsrbench.core.questions import Bounds
 
 NUMBER = (int, float)
 SETTINGS: dict[str, tuple[type, ...]] = {

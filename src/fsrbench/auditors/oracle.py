@@ -20,9 +20,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fsrbench.auditors import _settings
 from fsrbench.core import plugins
-from fsrbench.core.contracts import Auditor, Knob, Metric
+from fsrbench.core.auditing import Auditor
+from fsrbench.core.contracts import Knob, Metric
 from fsrbench.core.errors import AuditorUnreachable, FsrbenchError
-from fsrbench.core.values import Answer, Audit, Image, Knobs, KnobValue, PrivilegedAccess, Question
+from fsrbench.core.questions import Answer, PrivilegedAccess, Question
+from fsrbench.core.stored import Knobs, KnobValue
+from fsrbench.core.values import Audit, Image
 
 if TYPE_CHECKING:
     from fsrbench.core.contracts import Machine

@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from fsrbench.auditors import _settings
-from fsrbench.core.contracts import Auditor, Knob
-from fsrbench.core.values import Answer, Audit, Comparison, KnobValue, Preference, Question, derive_seed
+from fsrbench.core.auditing import Auditor
+from fsrbench.core.contracts import Knob
+from fsrbench.core.questions import Answer, Comparison, Preference, Question
+from fsrbench.core.stored import KnobValue
+from fsrbench.core.values import Audit, derive_seed
 
 if TYPE_CHECKING:
     from fsrbench.core.contracts import Machine

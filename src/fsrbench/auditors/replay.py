@@ -21,9 +21,10 @@ from fsrbench.asking.reply import Problem, Unusable
 from fsrbench.asking.task import Asked, Exchange, Said, Task, taken
 from fsrbench.auditors import _settings
 from fsrbench.core import plugins
-from fsrbench.core.contracts import Auditor
+from fsrbench.core.auditing import Auditor
 from fsrbench.core.errors import AuditorUnreachable, SettingsError, StoreError
-from fsrbench.core.values import Answer, Bounds, Comparison, Preference, Question, Round, Usage
+from fsrbench.core.questions import Answer, Bounds, Comparison, Preference, Question
+from fsrbench.core.values import Round, Usage
 from fsrbench.files import atomic, jsonfile, names, shapes, yamlfile
 from fsrbench.imaging import images
 

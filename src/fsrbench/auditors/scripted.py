@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 from fsrbench.asking import audit, reply
 from fsrbench.asking.comparison import task as comparison_task
 from fsrbench.auditors import _settings
-from fsrbench.core.contracts import Auditor
+from fsrbench.core.auditing import Auditor
 from fsrbench.core.errors import AuditorUnreachable, SettingsError
-from fsrbench.core.values import Answer, Audit, Bounds, Comparison, Preference, Question, Usage
+from fsrbench.core.questions import Answer, Bounds, Comparison, Preference, Question
+from fsrbench.core.values import Audit, Usage
 from fsrbench.files import atomic, yamlfile
 
 if TYPE_CHECKING:

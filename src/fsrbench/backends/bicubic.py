@@ -9,7 +9,8 @@ from fsrbench.core.contracts import Backend, Machine, Output
 from fsrbench.imaging import images
 
 if TYPE_CHECKING:
-    from fsrbench.core.values import Image, Knobs
+    from fsrbench.core.stored import Knobs
+    from fsrbench.core.values import Image
 
 
 class _Bicubic:

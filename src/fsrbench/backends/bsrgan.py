@@ -17,7 +17,8 @@ from fsrbench.imaging import images
 from fsrbench.models import devices, networks
 
 if TYPE_CHECKING:
-    from fsrbench.core.values import Image, Knobs
+    from fsrbench.core.stored import Knobs
+    from fsrbench.core.values import Image
     from fsrbench.models.networks import LoadedNetwork
 
 OFFICIAL = {"x4": "BSRGAN.pth"}

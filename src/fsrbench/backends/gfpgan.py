@@ -24,7 +24,8 @@ from fsrbench.imaging import faces, images
 from fsrbench.models import devices
 
 if TYPE_CHECKING:
-    from fsrbench.core.values import Image, Knobs
+    from fsrbench.core.stored import Knobs
+    from fsrbench.core.values import Image
 
 ASSUMPTION = (
     "Square pictures are taken for one aligned face each, since no face detector is set: several faces, or one that "

@@ -17,7 +17,8 @@ from fsrbench.core.errors import WeightsError
 from fsrbench.models import devices, networks, weights
 
 if TYPE_CHECKING:
-    from fsrbench.core.values import Image, Knobs
+    from fsrbench.core.stored import Knobs
+    from fsrbench.core.values import Image
 
 NAME = "upstream_gfpgan"
 ASSUMPTION = (

@@ -16,7 +16,8 @@ from fsrbench.core.contracts import Backend, Machine, Output
 from fsrbench.models import devices, networks
 
 if TYPE_CHECKING:
-    from fsrbench.core.values import Image, Knobs
+    from fsrbench.core.stored import Knobs
+    from fsrbench.core.values import Image
 
 NAME = "upstream_realesrgan"
 OFFICIAL = {

@@ -14,7 +14,7 @@ from fsrbench.core.errors import InputError
 from fsrbench.files import csvfile
 
 if TYPE_CHECKING:
-    from fsrbench.core.values import KnobValue
+    from fsrbench.core.stored import KnobValue
 
 TABLE = "degradations.csv"
 FORMAT = 3

@@ -27,7 +27,8 @@ from fsrbench.files import atomic
 from fsrbench.imaging import images, png
 
 if TYPE_CHECKING:
-    from fsrbench.core.values import Image, KnobValue
+    from fsrbench.core.stored import KnobValue
+    from fsrbench.core.values import Image
 
 CROPPING_CURE = "Where a face is not in the middle, cut a square around it first."
 SMALLEST_LR = 8

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fsrbench.core import plugins
 from fsrbench.core.errors import Unavailable, WeightsError
-from fsrbench.core.values import Evidence, Patch
+from fsrbench.core.questions import Evidence, Patch
 from fsrbench.imaging import artifacts, faces, images
 
 if TYPE_CHECKING:

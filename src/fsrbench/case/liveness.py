@@ -21,7 +21,8 @@ import numpy as np
 from fsrbench.case.restore import Pipeline
 from fsrbench.core.contracts import Backend, Knob, Machine
 from fsrbench.core.errors import FsrbenchError
-from fsrbench.core.values import Case, Image, KnobValue, Trail
+from fsrbench.core.stored import KnobValue
+from fsrbench.core.values import Case, Image, Trail
 from fsrbench.imaging import faces, images
 
 Measure: TypeAlias = Callable[[Image, Image | None], float | None]

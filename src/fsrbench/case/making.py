@@ -13,7 +13,9 @@ from fsrbench.case.restore import Pipeline, made
 from fsrbench.core.budget import Spending
 from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import FsrbenchError
-from fsrbench.core.values import Blend, Image, Knobs, Mean, Operation, Restore
+from fsrbench.core.operations import Blend, Mean, Operation, Restore
+from fsrbench.core.stored import Knobs
+from fsrbench.core.values import Image
 from fsrbench.core.ways import Network, Restored
 from fsrbench.imaging import images
 

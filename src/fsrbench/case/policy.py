@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fsrbench.core.contracts import Knob
-from fsrbench.core.values import Audit, Decision, GuardLimits, Knobs, KnobValue, PolicyLimits, Verdict
+from fsrbench.core.questions import GuardLimits, PolicyLimits
+from fsrbench.core.stored import Knobs, KnobValue
+from fsrbench.core.values import Audit, Decision, Verdict
 
 
 def decide(

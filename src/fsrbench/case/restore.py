@@ -20,7 +20,9 @@ import numpy as np
 from fsrbench.core.contracts import Batching, Knob, Output, Restorer
 from fsrbench.core.errors import BadOutput
 from fsrbench.core.execute import Clock
-from fsrbench.core.values import Image, Knobs, KnobValue, Operation, Restore
+from fsrbench.core.operations import Operation, Restore
+from fsrbench.core.stored import Knobs, KnobValue
+from fsrbench.core.values import Image
 from fsrbench.core.ways import Restored
 from fsrbench.imaging import images
 

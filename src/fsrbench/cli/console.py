@@ -15,7 +15,7 @@ import typer
 
 from fsrbench.cli import interrupts, options
 from fsrbench.core import foreign
-from fsrbench.core.values import to_json
+from fsrbench.core.stored import to_json
 from fsrbench.show import progress as drawing
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from fsrbench.core.execute import Track
     from fsrbench.measure.summary_values import Summary
-    from fsrbench.study.config import Settings
     from fsrbench.study.run import RunOutcome
+    from fsrbench.study.schema import Settings
     from fsrbench.study.store import RunFolder
 
 TOLD = 10

@@ -11,7 +11,7 @@ import typer
 from fsrbench.cli import console, options
 from fsrbench.core import foreign
 from fsrbench.core.errors import SettingsError, StoreError
-from fsrbench.core.values import to_json
+from fsrbench.core.stored import to_json
 
 if TYPE_CHECKING:
     from fsrbench.measure.summary_values import Summary

@@ -9,7 +9,7 @@ import typer
 from fsrbench.cli import console, options
 from fsrbench.core import foreign
 from fsrbench.core.errors import SettingsError
-from fsrbench.core.values import to_json
+from fsrbench.core.stored import to_json
 
 
 def headroom(

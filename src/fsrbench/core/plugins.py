@@ -14,7 +14,8 @@ import pkgutil
 from pathlib import Path
 from typing import Any, Literal
 
-from fsrbench.core.contracts import Auditor, Backend, Instrument, Knob, Metric, Recipe
+from fsrbench.core.auditing import Auditor
+from fsrbench.core.contracts import Backend, Instrument, Knob, Metric, Recipe
 from fsrbench.core.errors import SettingsError, out_of_memory
 from fsrbench.core.near import near
 from fsrbench.core.ways import Judge, Way

@@ -1,23 +1,21 @@
 """The words of fsrbench: frozen values that pass between layers and go to JSON and back.
 
-Nothing here computes, reads or imports anything heavy. Pixels never enter a stored value: those hold
-paths and hashes. `Question` and `Answer` live in memory only, inside one unit of work.
+Nothing here computes, reads or imports anything heavy. Pixels never enter a stored value: those hold paths and hashes.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from fsrbench.core.operations import Operation
+from fsrbench.core.stored import KnobValue, Stored
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from fsrbench.core.contracts import Knob
 
     Image: TypeAlias = "NDArray[np.float32]"
 else:
@@ -27,11 +25,6 @@ else:
 FAMILIES = ("general", "blind", "prior")
 TAGS = ("blockiness", "ringing", "oversharpening", "color_shift")
 PURE = "pure"
-MAX_REPLY = 200_000
-"""Characters of an auditor's reply, where the settings say nothing else."""
-MAX_REASON = 600
-"""Characters of a reason: so many are asked for, and kept where the settings say nothing else."""
-
 Fault: TypeAlias = Literal[
     "refused", "empty", "cut off at the token limit", "not JSON", "not in the form that was asked for"
 ]
@@ -53,17 +46,6 @@ each time. orders disagree: the choice changed with the order of the two. guard 
 worse than a guard allows.
 """
 
-KnobValue: TypeAlias = float | int | bool
-Knobs: TypeAlias = Mapping[str, KnobValue]
-"""Checked name → value. A knob that is absent stands at its default."""
-
-
-class Stored:
-    """Of what a trail is made: where one is read back, a key that it does not know is an error."""
-
-    __slots__ = ()
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
-
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -75,54 +57,6 @@ class Case:
     """The low-resolution picture that is restored."""
     hr: Path | None
     """The reference, for metrics and the oracle alone; None where there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Restore(Stored):
-    """A step by which a picture is made: the input goes through a network with its knobs."""
-
-    backend: str
-    """Name of the backend plugin."""
-    model: str
-    """What the network was, with `embedded` or `stand-in` said where it is one."""
-    knobs: dict[str, KnobValue]
-    """Every offered knob with the value it had."""
-    seed: int
-    """Seed of the backend's own noise."""
-    weights: dict[str, str] = field(default_factory=dict)
-    """File name → sha256 of the files that the network was opened with; empty where it has none, or none is known."""
-    checkpoint: str | None = None
-    """The setting `model` of a network beside the family's own; None for the family's, or for a backend's usual one."""
-    prompt: str = ""
-    """What a network that reads text was told."""
-    kind: Literal["restore"] = "restore"
-
-
-@dataclass(frozen=True, slots=True)
-class Blend(Stored):
-    """A step by which a picture is made: so much of one, the rest of another."""
-
-    first: int
-    """Position of an earlier step, whose picture is taken."""
-    second: int
-    """Position of another."""
-    share: float
-    """How much of the second, from 0 to 1."""
-    kind: Literal["blend"] = "blend"
-
-
-@dataclass(frozen=True, slots=True)
-class Mean(Stored):
-    """A step by which a picture is made: the mean of several, pixel by pixel."""
-
-    of: tuple[int, ...]
-    """Positions of earlier steps, whose pictures are taken."""
-    kind: Literal["mean"] = "mean"
-
-
-Operation: TypeAlias = Restore | Blend | Mean
-"""One step by which a picture was made. A picture is its operations: replayed in order, they give the same pixels, and
-the last one's picture is the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,163 +295,6 @@ class Score:
     """The number; None is missing, never zero."""
     note: str = ""
     """Why there is none, or what to know about it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyLimits:
-    """How far an auditor is followed."""
-
-    min_confidence: float
-    """Below it the current picture stands (the paper's tau_conf)."""
-    accept_score: float
-    """From this score on the current picture is accepted."""
-    retries: int
-    """Restorations after the first, at most."""
-    max_changes: int | None
-    """Knobs that may differ from their defaults at once; None for all of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class GuardLimits:
-    """How much worse than the picture that stands a candidate may be, under policy `guarded`."""
-
-    consistency: float
-    """Most that the consistency with the LR may fall, in dB."""
-    identity: float
-    """Most that the likeness to the enlarged LR may fall."""
-    niqe: float
-    """Most that NIQE may rise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """One face region, cut from LR and SR at the same place."""
-
-    name: str
-    """left_eye, right_eye, nose, mouth or skin."""
-    image: Image
-    """The cut from the SR."""
-    box: tuple[int, int, int, int]
-    """x0, y0, x1, y1 in the SR."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What an auditor may see. Made from LR and SR only: no reference can reach it."""
-
-    lr: Image
-    """The input, downsampled where it is large."""
-    sr: Image
-    """The restoration to be judged."""
-    patches: tuple[Patch, ...]
-    """3–5 face regions."""
-    places: str
-    """Where the patches come from: `landmarks` or `canonical FFHQ places`."""
-    qa: dict[str, float | None]
-    """Measured numbers by name; None where one could not be measured here."""
-    meanings: dict[str, str] = field(default_factory=dict)
-    """What those numbers say, for whoever reads text; a number without is told by name alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class PrivilegedAccess:
-    """What only a privileged auditor gets: it makes an upper bound, never a contender."""
-
-    reference: Image
-    """The HR."""
-    restore: Callable[[Knobs], Image]
-    """What the pipeline would make with these knobs."""
-    measured: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Setting → metric → number: what privileged arms of this case have measured already, shared among them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A blind choice between two restorations of one input: which is which is not said."""
-
-    case: str
-    """Case id: for records, never sent."""
-    family: str
-    """Family."""
-    order: int
-    """1, or 2 when it is asked again with the two exchanged: for records, never sent."""
-    seed: int
-    """Seed for auditors that draw."""
-    first: Evidence
-    """One of them."""
-    second: Evidence
-    """The other, of the same input."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preference:
-    """An auditor's choice and the whole exchange behind it."""
-
-    chosen: Literal["first", "second", "neither"]
-    """Which one; a reply that could not be used is `neither`."""
-    usage: Usage = Usage()
-    """What it cost."""
-    exchange: dict[str, Any] = field(default_factory=dict)
-    """JSON-ready record, as in `Answer`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much of an auditor's reply is read, and how much of it is kept."""
-
-    max_reply: int = MAX_REPLY
-    """Characters of a reply that are looked at; a longer one is refused whole."""
-    max_reason: int = MAX_REASON
-    """Characters of its reason that are kept; what is beyond is cut off, and the record says so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One request to an auditor."""
-
-    case: str
-    """Case id: for records and seeds, never sent."""
-    family: str
-    """Family."""
-    round: int
-    """1 for the first audit of an arm."""
-    seed: int
-    """Seed for auditors that draw."""
-    evidence: Evidence
-    """What it may look at."""
-    knobs: dict[str, KnobValue]
-    """Current value of every knob it may turn."""
-    offered: Mapping[str, Knob]
-    """What those knobs are: their bounds, and what more of each does."""
-    brief: str = ""
-    """The family's prompt file as it is, for auditors that read text: `asking/audit.py` makes of it what is sent."""
-    insight: PrivilegedAccess | None = None
-    """For privileged auditors alone; None for every other."""
-    max_changes: int | None = None
-    """Knobs that may differ from their defaults at once; None for all of them."""
-    dead: tuple[str, ...] = ()
-    """Offered knobs that are known to move no pixel, for auditors that draw: nobody else is told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An auditor's audit and the whole exchange behind it."""
-
-    audit: Audit
-    """What was understood."""
-    exchange: dict[str, Any] = field(default_factory=dict)
-    """JSON-ready record of what was asked and what came back, for `audits/`; never holds a key."""
-
-
-def to_json(value: Any) -> Any:
-    """Turn a value of this module into what `json` can write."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(k): to_json(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_json(v) for v in value]
-    return value.as_posix() if isinstance(value, Path) else value
 
 
 def derive_seed(seed: int, *parts: str) -> int:

@@ -14,21 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from fsrbench.core.budget import Spending
 from fsrbench.core.contracts import Knob, Machine
 from fsrbench.core.execute import Clock
-from fsrbench.core.values import (
-    Answer,
-    Audit,
-    Decision,
-    Evidence,
-    GuardLimits,
-    Image,
-    Knobs,
-    KnobValue,
-    Operation,
-    PolicyLimits,
-    Question,
-    Ranking,
-    Verdict,
-)
+from fsrbench.core.operations import Operation
+from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
+from fsrbench.core.stored import Knobs, KnobValue
+from fsrbench.core.values import Audit, Decision, Image, Ranking, Verdict
 
 if TYPE_CHECKING:
     import numpy as np

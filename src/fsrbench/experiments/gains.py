@@ -9,7 +9,8 @@ from typing import Any
 
 from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import InputError
-from fsrbench.core.values import KnobValue, Trail
+from fsrbench.core.stored import KnobValue
+from fsrbench.core.values import Trail
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure import stats, subjects
 from fsrbench.measure import summary as summarising

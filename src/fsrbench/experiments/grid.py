@@ -18,7 +18,7 @@ from fsrbench.experiments import gridpoints
 from fsrbench.experiments.gridpoints import FIXED, Axis, Point
 from fsrbench.files import yamlfile
 from fsrbench.study import config
-from fsrbench.study.config import Arm, ArmPolicy, Family, Settings
+from fsrbench.study.schema import Arm, ArmPolicy, Family, Settings
 
 KEYS = ("arm", "families", "beside", "settings", "grid", "hints", "max_points")
 PREFIX = "sweep-"

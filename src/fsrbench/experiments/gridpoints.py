@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from fsrbench.files import yamlfile
-from fsrbench.study import config
-from fsrbench.study.config import Settings
+from fsrbench.study import config, schema
+from fsrbench.study.schema import Settings
 
 FIXED = "fixed"
 """Name of the arm that `hints` makes: no auditor, the same strengths for every case."""
@@ -84,7 +84,7 @@ def spread(axes: Sequence[Axis], bases: Iterable[str]) -> list[Point]:
     points = []
     for base, values in raw:
         name = _name(base, values)
-        unfit = often[name.casefold()] > 1 or not re.fullmatch(config.NAME, name) or name.endswith(SUFFIXES)
+        unfit = often[name.casefold()] > 1 or not re.fullmatch(schema.NAME, name) or name.endswith(SUFFIXES)
         points.append(Point(_short(base, values) if unfit else name, base, values))
     return points
 

@@ -18,7 +18,8 @@ from typing import Any
 from fsrbench.core import execute, plugins
 from fsrbench.core.contracts import Machine, Metric
 from fsrbench.core.errors import FsrbenchError, InputError
-from fsrbench.core.values import Score, to_json
+from fsrbench.core.stored import to_json
+from fsrbench.core.values import Score
 from fsrbench.experiments import gains, preview
 from fsrbench.files import atomic
 from fsrbench.measure import evaluate, subjects
@@ -27,9 +28,9 @@ from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation
 from fsrbench.measure.summary_values import Summary
-from fsrbench.study import config
-from fsrbench.study.config import Settings
+from fsrbench.study import config, schema
 from fsrbench.study.run import run_study
+from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder, as_json
 
 SETS = ("paper", "deep")
@@ -170,7 +171,7 @@ def _settings(settings: Settings, name: str, objectives: Sequence[str]) -> Setti
     """The oracles' arms alone, with the knobs of one set; families in which the set adds nothing are left out."""
     own = config.with_arms(settings, [gains.ARM]).arms[gains.ARM].model_dump()
     arms = {
-        gains.arm(one): config.Arm.model_validate({**own, "objective": one, "beside": list(objectives)})
+        gains.arm(one): schema.Arm.model_validate({**own, "objective": one, "beside": list(objectives)})
         for one in objectives
     }
     kept = {}

@@ -20,11 +20,12 @@ from fsrbench.core.budget import Spending
 from fsrbench.core.contracts import Knob, Machine
 from fsrbench.core.errors import FsrbenchError, InputError
 from fsrbench.core.near import near
-from fsrbench.core.values import Answer, Audit, Case, Image, Question, derive_seed
+from fsrbench.core.questions import Answer, Question
+from fsrbench.core.values import Audit, Case, Image, derive_seed
 from fsrbench.core.ways import CaseContext
 from fsrbench.imaging import images
-from fsrbench.study import config, families, inputs
-from fsrbench.study.config import Settings
+from fsrbench.study import config, families, inputs, schema
+from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 
 MEASURES = ("psnr", "niqe", "arcface")
@@ -153,7 +154,7 @@ def question(settings: Settings, machine: Machine, family: str, lr: Path, case: 
     """
     machine = replace(machine, offline=True)
     settings = config.with_families(settings, [family])
-    settings = settings.model_copy(update={"arms": {"lvlm": config.Arm(auditor="openai")}})
+    settings = settings.model_copy(update={"arms": {"lvlm": schema.Arm(auditor="openai")}})
     chosen = _choose(inputs.pair(lr, None)[0], case, lr)
     asked: list[Question] = []
 

@@ -17,11 +17,12 @@ from fsrbench.core import plugins
 from fsrbench.core.contracts import Knob, Machine
 from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.near import near
-from fsrbench.core.values import Image, Knobs, KnobValue, derive_seed
+from fsrbench.core.stored import Knobs, KnobValue
+from fsrbench.core.values import Image, derive_seed
 from fsrbench.experiments import preview
 from fsrbench.imaging import images
 from fsrbench.models import devices
-from fsrbench.study.config import Settings
+from fsrbench.study.schema import Settings
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray

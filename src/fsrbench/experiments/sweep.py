@@ -13,17 +13,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from fsrbench.core import contracts, execute, plugins
+from fsrbench.core import auditing, execute, plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import FsrbenchError, SettingsError
-from fsrbench.core.values import to_json
+from fsrbench.core.stored import to_json
 from fsrbench.experiments.grid import SweepGrid
 from fsrbench.experiments.gridpoints import Axis, Point
 from fsrbench.measure.summary_values import ArmEffect, MetricResults, Summary
 from fsrbench.study import ledger
-from fsrbench.study.config import Arm, Settings
 from fsrbench.study.ledger import Unfinished
 from fsrbench.study.run import RunOutcome, run_study
+from fsrbench.study.schema import Arm, Settings
 from fsrbench.study.store import RunFolder
 
 FORMAT = 2
@@ -79,7 +79,7 @@ def _remembering(settings: Settings, out: Path) -> Settings:
 
     If it were asked for again, one point could have more luck than another with the same question.
     """
-    kept: dict[contracts.Common, Any] = {"cache": (out / CACHE).absolute().as_posix(), "cache_unusable": True}
+    kept: dict[auditing.Common, Any] = {"cache": (out / CACHE).absolute().as_posix(), "cache_unusable": True}
     arms = {}
     for name, arm in settings.arms.items():
         taken = {key: value for key, value in kept.items() if arm.takes(key)}

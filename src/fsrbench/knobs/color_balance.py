@@ -10,7 +10,8 @@ from fsrbench.core.contracts import Knob
 from fsrbench.imaging import images
 
 if TYPE_CHECKING:
-    from fsrbench.core.values import Image, KnobValue
+    from fsrbench.core.stored import KnobValue
+    from fsrbench.core.values import Image
 
 LARGEST = 0.1
 """No pixel moves by more than this: a mild correction, also of a very wrong picture."""

@@ -10,7 +10,8 @@ from fsrbench.core.contracts import Knob
 from fsrbench.imaging import luma
 
 if TYPE_CHECKING:
-    from fsrbench.core.values import Image, KnobValue
+    from fsrbench.core.stored import KnobValue
+    from fsrbench.core.values import Image
 
 EDGE = (0.06, 0.25)
 """Range of LR luma within 3×3 pixels below which nothing is done, and from which on all is done."""

@@ -10,7 +10,8 @@ from fsrbench.core.contracts import Knob
 from fsrbench.imaging import images
 
 if TYPE_CHECKING:
-    from fsrbench.core.values import Image, KnobValue
+    from fsrbench.core.stored import KnobValue
+    from fsrbench.core.values import Image
 
 SHARE = 0.8
 """Strength of the filter per measured sigma. More begins to cost real texture in lightly noisy faces."""

@@ -9,7 +9,8 @@ import numpy as np
 from fsrbench.core.contracts import Knob
 
 if TYPE_CHECKING:
-    from fsrbench.core.values import Image, KnobValue
+    from fsrbench.core.stored import KnobValue
+    from fsrbench.core.values import Image
 
 WINDOW = 5
 TONE_SIGMA = 0.1

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, TypeAdapter, ValidationError
 
 from fsrbench.core.errors import InputError
-from fsrbench.core.values import PURE, to_json
+from fsrbench.core.stored import to_json
+from fsrbench.core.values import PURE
 from fsrbench.files import atomic, jsonfile
 from fsrbench.measure.subjects import Standing
 from fsrbench.measure.summary_file import MAX_BYTES

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from fsrbench.core import plugins
 from fsrbench.models import published, weights
-from fsrbench.study.config import Settings
+from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 
 SAMPLE = 64

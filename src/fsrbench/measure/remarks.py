@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fsrbench.case import liveness
-from fsrbench.study.config import Settings
+from fsrbench.study.schema import Settings
 
 
 def of_study(study: Mapping[str, Any]) -> Iterator[str]:

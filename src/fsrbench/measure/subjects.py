@@ -17,9 +17,9 @@ from fsrbench.core.values import PURE, Failure, Trail
 from fsrbench.core.ways import Role
 from fsrbench.imaging import images
 from fsrbench.measure import case_tables, provenance, remarks
-from fsrbench.study import config, ledger
-from fsrbench.study.config import LimitSettings, Settings
+from fsrbench.study import config, ledger, schema
 from fsrbench.study.ledger import Unfinished
+from fsrbench.study.schema import LimitSettings, Settings
 from fsrbench.study.store import RunFolder
 
 log = logging.getLogger("fsrbench")
@@ -198,7 +198,7 @@ def failures(folder: RunFolder, what: Evaluation) -> list[Failure]:
     """What `failures.csv` says of the arms that are compared; a row about another one is named and left out."""
     rows = folder.failures()
     strange = {row.arm for row in rows} - {PURE, *what.roles}
-    strange |= {row.family for row in rows if not re.fullmatch(config.NAME, row.family)}
+    strange |= {row.family for row in rows if not re.fullmatch(schema.NAME, row.family)}
     if strange:
         table = folder.failures_file
         log.warning("%s: rows of %.80r are left out: no arm or family is called so.", table, min(strange))

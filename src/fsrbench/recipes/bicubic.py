@@ -11,7 +11,8 @@ from fsrbench.imaging import images
 if TYPE_CHECKING:
     import numpy as np
 
-    from fsrbench.core.values import Image, KnobValue
+    from fsrbench.core.stored import KnobValue
+    from fsrbench.core.values import Image
 
 
 def draw(_: np.random.Generator) -> dict[str, KnobValue | str]:

@@ -26,7 +26,8 @@ from fsrbench.recipes import _stages as stages
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fsrbench.core.values import Image, KnobValue
+    from fsrbench.core.stored import KnobValue
+    from fsrbench.core.values import Image
 
 STEPS = ("blur1", "blur2", "down1", "down2", "noise", "jpeg")
 SIZES = tuple(range(7, 26, 2))

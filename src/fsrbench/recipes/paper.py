@@ -17,7 +17,8 @@ from fsrbench.core.contracts import Recipe
 from fsrbench.recipes import _stages as stages
 
 if TYPE_CHECKING:
-    from fsrbench.core.values import Image, KnobValue
+    from fsrbench.core.stored import KnobValue
+    from fsrbench.core.values import Image
 
 BLUR_SIZES = (7, 9, 11)
 BLUR_SIGMA = (0.2, 3.0)

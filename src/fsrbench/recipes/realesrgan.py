@@ -26,7 +26,8 @@ from fsrbench.recipes import _stages as stages
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fsrbench.core.values import Image, KnobValue
+    from fsrbench.core.stored import KnobValue
+    from fsrbench.core.values import Image
 
 SIZES = tuple(range(7, 22, 2))
 KERNELS = ("iso", "aniso", "generalised_iso", "generalised_aniso", "plateau_iso", "plateau_aniso")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from fsrbench.measure.summary_values import Summary
-    from fsrbench.study.config import Settings
     from fsrbench.study.run import RunOutcome
+    from fsrbench.study.schema import Settings
 
 WIDTH = 120
 """Characters in a line of the table that a notebook shows."""

@@ -18,7 +18,8 @@ from fsrbench.core import execute
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.execute import Track
-from fsrbench.core.values import Failure, Score, to_json
+from fsrbench.core.stored import to_json
+from fsrbench.core.values import Failure, Score
 from fsrbench.files import atomic
 from fsrbench.files.journal import Journal
 from fsrbench.imaging import png

@@ -11,7 +11,7 @@ from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsrbench.core.values import to_json
+from fsrbench.core.stored import to_json
 from fsrbench.experiments.sweep import PointEffect
 from fsrbench.files import atomic, csvfile
 from fsrbench.show import md, numbers, wording

@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from fsrbench.core import foreign
-from fsrbench.core.values import to_json
+from fsrbench.core.stored import to_json
 from fsrbench.measure.check import CASES, Change, Check
 from fsrbench.show import md, numbers, wording
 

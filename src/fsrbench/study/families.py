@@ -12,14 +12,15 @@ from threading import Lock
 from fsrbench.asking import comparison, prompts
 from fsrbench.case import liveness
 from fsrbench.case.restore import BATCH, Pipeline
-from fsrbench.core import contracts, plugins
+from fsrbench.core import auditing, contracts, plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, FsrbenchError, SettingsError, StoreError
-from fsrbench.core.values import Answer, Case, Evidence, GuardLimits, Image, PolicyLimits, Question, Ranking
+from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
+from fsrbench.core.values import Case, Image, Ranking
 from fsrbench.core.ways import ArmSetup, Contest, Intervention, Network
 from fsrbench.models import devices
 from fsrbench.study import ledger
-from fsrbench.study.config import Settings
+from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 
 log = logging.getLogger("fsrbench")
@@ -102,7 +103,7 @@ def preflight(auditors: Mapping[str, Callable[[Question], Answer]], arms: Iterab
     tried: set[str] = set()
     for name in arms:
         ask = auditors.get(name)
-        if not isinstance(ask, contracts.Remote) or ask.whom in tried:
+        if not isinstance(ask, auditing.Remote) or ask.whom in tried:
             continue
         tried.add(ask.whom)
         try:

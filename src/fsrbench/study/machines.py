@@ -13,7 +13,7 @@ from fsrbench.core.errors import SettingsError
 from fsrbench.core.near import near
 from fsrbench.models import devices
 from fsrbench.study import workers
-from fsrbench.study.config import Settings
+from fsrbench.study.schema import Settings
 from fsrbench.study.workers import Executor
 
 EXECUTORS = ("local", "ray")

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fsrbench.core.contracts import CONCURRENCY, Machine
+from fsrbench.core.auditing import CONCURRENCY
+from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import FsrbenchError, SettingsError
 from fsrbench.core.values import Case
-from fsrbench.study.config import Settings
+from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 from fsrbench.study.workers import OpenStudy
 

@@ -28,9 +28,9 @@ from fsrbench.core.errors import CostLimitReached, Unavailable, WeightsError, fi
 from fsrbench.core.values import PURE, Case, Failure
 from fsrbench.files import atomic
 from fsrbench.study import ray_worker
-from fsrbench.study.config import Settings
 from fsrbench.study.ray_cluster import connected, lay_out, nodes
 from fsrbench.study.ray_worker import Order, Worker, WorkerReply
+from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 from fsrbench.study.unit import UnitOutcome
 from fsrbench.study.workers import Opened, WorkerPool

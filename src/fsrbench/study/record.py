@@ -20,8 +20,8 @@ from fsrbench import __version__
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import StoreError
-from fsrbench.core.values import MAX_REPLY
-from fsrbench.study.config import Settings
+from fsrbench.core.questions import MAX_REPLY
+from fsrbench.study.schema import Settings
 
 PACKAGES = ("torch", "torchvision", "spandrel", "numpy", "scipy", "opencv-python", "pillow", "insightface", "openai")
 """Packages whose version may move a pixel or a number."""

@@ -19,7 +19,7 @@ from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import CostLimitReached, StoreError, WeightsError
 from fsrbench.core.values import PURE, Case, Failure
 from fsrbench.study import families, inputs, ledger, record, sheets, unit, workers
-from fsrbench.study.config import Settings
+from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 from fsrbench.study.workers import Executor, WorkerPool
 

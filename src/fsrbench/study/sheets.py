@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fsrbench import __version__
-from fsrbench.core.values import Blend, Operation, Restore, Round, Trail
+from fsrbench.core.operations import Blend, Operation, Restore
+from fsrbench.core.values import Round, Trail
 from fsrbench.files import csvfile, migrations
 from fsrbench.study.store import RunFolder
 

@@ -19,10 +19,12 @@ import yaml
 
 from fsrbench.core import foreign
 from fsrbench.core.errors import StoreError
-from fsrbench.core.values import PURE, Failure, Image, Restoration, Trail, to_json
+from fsrbench.core.stored import to_json
+from fsrbench.core.values import Failure, Image, Restoration, Trail
 from fsrbench.files import atomic, csvfile, jsonfile, locks, migrations, names, shapes, yamlfile
 from fsrbench.files.journal import Journal
 from fsrbench.imaging import images
+from fsrbench.study.paths import RunPaths
 
 log = logging.getLogger("fsrbench")
 FAILURES = ("family", "case", "arm", "why")
@@ -42,11 +44,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 @dataclass(frozen=True)
-class RunFolder:
-    """Paths and files of one run."""
+class RunFolder(RunPaths):
+    """The files of one run: read, written, locked."""
 
-    root: Path
-    """The run's folder."""
     deliver: Callable[[Path, bytes], None] = atomic.write_bytes
     """Puts a unit's file in its place: written here, or handed to whoever holds the lock."""
 
@@ -75,11 +75,6 @@ class RunFolder:
         return Journal(self.root)
 
     # ------------------------------------------------------------------ study
-
-    @property
-    def study_file(self) -> Path:
-        """The resolved settings of the run."""
-        return self.root / "study.yaml"
 
     def study(self) -> dict[str, Any]:
         """What `study.yaml` says; StoreError if this is no run's folder."""
@@ -122,68 +117,7 @@ class RunFolder:
             atomic.write_bytes(self.study_file, text.encode())
         return data
 
-    # -------------------------------------------------- what is made of a finished run
-
-    @property
-    def scores_file(self) -> Path:
-        """Every number that was measured."""
-        return self.root / "scores.csv"
-
-    @property
-    def summary_file(self) -> Path:
-        """What the numbers come to, for programs."""
-        return self.root / "summary.json"
-
-    @property
-    def summary_text(self) -> Path:
-        """The same for people."""
-        return self.root / "summary.md"
-
-    @property
-    def contact_sheet(self) -> Path:
-        """A few cases on one picture."""
-        return self.root / "contact_sheet.png"
-
-    @property
-    def plots(self) -> Path:
-        """Folder of the plots."""
-        return self.root / "plots"
-
-    @property
-    def report(self) -> Path:
-        """Folder of the report."""
-        return self.root / "report"
-
-    @property
-    def report_page(self) -> Path:
-        """Its first page."""
-        return self.report / "index.html"
-
     # ----------------------------------------------------------------- trails
-
-    @property
-    def audits(self) -> Path:
-        """Folder of everything that was exchanged with auditors."""
-        return self.root / "audits"
-
-    @property
-    def failures_file(self) -> Path:
-        """What failed, and why."""
-        return self.root / "failures.csv"
-
-    @property
-    def run_config_file(self) -> Path:
-        """Every round of every case as a row."""
-        return self.root / "run_config.csv"
-
-    @property
-    def candidates_file(self) -> Path:
-        """A row for each picture that an arm could have ended with."""
-        return self.root / "candidates.csv"
-
-    def trail_file(self, family: str, case: str) -> Path:
-        """Where the trail of a case is stored."""
-        return Path(self.root, "trails", family, names.of(case, ".json"))
 
     @cached_property
     def _parsed(self) -> dict[Path, tuple[int, int, Trail]]:
@@ -254,21 +188,6 @@ class RunFolder:
 
     # --------------------------------------------------------------- pictures
 
-    def picture_name(self, family: str, arm: str, case: str, number: int | None = None) -> str:
-        """Where a picture lies, relative to the root: the arm's last one, or that of an earlier round."""
-        folder = "pure-fsr" if arm == PURE else f"fsr+{arm}"
-        if number is None:
-            return f"{family}/{folder}/{names.of(case, '.png')}"
-        return f"{family}/{folder}/rounds/{names.of(case, f'-{number}.png')}"
-
-    def candidate_name(self, family: str, arm: str, case: str, step: int, number: int) -> str:
-        """Where a picture lies that an arm made and did not end with, relative to the root."""
-        return f"{family}/fsr+{arm}/candidates/{names.of(case, f'-{step}-{number}.png')}"
-
-    def panel_name(self, family: str, case: str) -> str:
-        """Where a case's panel lies, relative to the root."""
-        return f"{family}/panels/{names.of(case, '.png')}"
-
     def write_picture(self, name: str, png: bytes) -> None:
         """Store an encoded picture under its relative name."""
         self.deliver(self.root / name, png)
@@ -280,12 +199,12 @@ class RunFolder:
     def write_exchange(self, family: str, arm: str, case: str, number: int, exchange: Mapping[str, Any]) -> None:
         """Keep one exchange with an auditor."""
         data = as_json({"format": migrations.EXCHANGE.number, **exchange})
-        self.deliver(self._exchange_file(family, arm, case, number), data)
+        self.deliver(self.exchange_file(family, arm, case, number), data)
 
     def exchange(self, family: str, arm: str, case: str, number: int) -> dict[str, Any] | None:
         """One kept exchange, or None."""
         try:
-            return jsonfile.read(self._exchange_file(family, arm, case, number), shapes.exchange(), READ_ONLY)
+            return jsonfile.read(self.exchange_file(family, arm, case, number), shapes.exchange(), READ_ONLY)
         except FileNotFoundError:
             return None
 
@@ -294,9 +213,6 @@ class RunFolder:
         paths = sorted(self.audits.glob(f"{family}/{arm}/*.json"))
         for path in paths[:: max(1, -(-len(paths) // most))] if most else paths:
             yield jsonfile.read(path, shapes.exchange(), READ_ONLY)
-
-    def _exchange_file(self, family: str, arm: str, case: str, number: int) -> Path:
-        return Path(self.audits, family, arm, names.of(case, f"-{number}.json"))
 
     # ----------------------------------------------------------------- tables
 

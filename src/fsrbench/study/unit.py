@@ -15,7 +15,8 @@ from fsrbench.case.restore import Pipeline, made
 from fsrbench.core import execute
 from fsrbench.core.budget import Spending
 from fsrbench.core.errors import CostLimitReached, FsrbenchError, StoreError, sentence
-from fsrbench.core.values import PURE, Candidate, Case, Failure, Image, Restoration, Restore, Round, Trail
+from fsrbench.core.operations import Restore
+from fsrbench.core.values import PURE, Candidate, Case, Failure, Image, Restoration, Round, Trail
 from fsrbench.core.ways import CaseContext, Network, Proposal, Restored, RoundDraft
 from fsrbench.imaging import images, png
 from fsrbench.study import inputs, ledger

@@ -16,12 +16,13 @@ from typing import Protocol, TypeAlias
 from fsrbench.case import evidence
 from fsrbench.case.liveness import Trial
 from fsrbench.core import execute
-from fsrbench.core.contracts import Assuming, Machine, Paid
+from fsrbench.core.auditing import Paid
+from fsrbench.core.contracts import Assuming, Machine
 from fsrbench.core.values import Case
 from fsrbench.models import devices
 from fsrbench.study import families, trials, unit
-from fsrbench.study.config import Settings
 from fsrbench.study.families import OpenFamily
+from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 from fsrbench.study.unit import UnitOutcome
 

@@ -12,21 +12,12 @@ from dataclasses import dataclass, replace
 
 from fsrbench.asking import prompts
 from fsrbench.case import policy
-from fsrbench.core import contracts
-from fsrbench.core.contracts import Comparer, Paid, Remote, Scope
+from fsrbench.core import auditing
+from fsrbench.core.auditing import Comparer, Paid, Remote, Scope
 from fsrbench.core.errors import AuditorUnreachable, SettingsError, TookTooLong
-from fsrbench.core.values import (
-    Answer,
-    Comparison,
-    Evidence,
-    GuardLimits,
-    Image,
-    Knobs,
-    PolicyLimits,
-    PrivilegedAccess,
-    Question,
-    derive_seed,
-)
+from fsrbench.core.questions import Answer, Comparison, Evidence, GuardLimits, PolicyLimits, PrivilegedAccess, Question
+from fsrbench.core.stored import Knobs
+from fsrbench.core.values import Image, derive_seed
 from fsrbench.core.ways import ArmSetup, CaseContext, Intervention, Proposal, Restored, RoundDraft, Way
 
 
@@ -94,7 +85,7 @@ class Supervisor:
                 return
             candidate = case.make.restore(knobs)
             steps[-1] = replace(steps[-1], picture=candidate, passes=case.spending.passes - before)
-            if self.guards is not None or contracts.takes_back(ask):
+            if self.guards is not None or auditing.takes_back(ask):
                 if bound := case.spending.bound(calls=1 if self.guards is None else 2):
                     steps[-1] = replace(steps[-1], picture=current, bound=bound)
                     return

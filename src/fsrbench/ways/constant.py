@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from fsrbench.core.errors import SettingsError
-from fsrbench.core.values import Knobs, KnobValue, derive_seed
+from fsrbench.core.stored import Knobs, KnobValue
+from fsrbench.core.values import derive_seed
 from fsrbench.core.ways import ArmSetup, CaseContext, Contest, Intervention, Proposal, RoundDraft, Way
 
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fsrbench.core.values import Round, Usage, to_json
+from fsrbench.core.stored import to_json
+from fsrbench.core.values import Round, Usage
 from fsrbench.show import numbers
 
 MEASURED = re.compile(r"^## Measure.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)

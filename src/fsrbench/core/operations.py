@@ -1,0 +1,56 @@
+"""The steps by which a picture is made. A picture is its operations: replayed in order, they give the same pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from fsrbench.core.stored import KnobValue, Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Restore(Stored):
+    """A step by which a picture is made: the input goes through a network with its knobs."""
+
+    backend: str
+    """Name of the backend plugin."""
+    model: str
+    """What the network was, with `embedded` or `stand-in` said where it is one."""
+    knobs: dict[str, KnobValue]
+    """Every offered knob with the value it had."""
+    seed: int
+    """Seed of the backend's own noise."""
+    weights: dict[str, str] = field(default_factory=dict)
+    """File name → sha256 of the files that the network was opened with; empty where it has none, or none is known."""
+    checkpoint: str | None = None
+    """The setting `model` of a network beside the family's own; None for the family's, or for a backend's usual one."""
+    prompt: str = ""
+    """What a network that reads text was told."""
+    kind: Literal["restore"] = "restore"
+
+
+@dataclass(frozen=True, slots=True)
+class Blend(Stored):
+    """A step by which a picture is made: so much of one, the rest of another."""
+
+    first: int
+    """Position of an earlier step, whose picture is taken."""
+    second: int
+    """Position of another."""
+    share: float
+    """How much of the second, from 0 to 1."""
+    kind: Literal["blend"] = "blend"
+
+
+@dataclass(frozen=True, slots=True)
+class Mean(Stored):
+    """A step by which a picture is made: the mean of several, pixel by pixel."""
+
+    of: tuple[int, ...]
+    """Positions of earlier steps, whose pictures are taken."""
+    kind: Literal["mean"] = "mean"
+
+
+Operation: TypeAlias = Restore | Blend | Mean
+"""One step by which a picture was made. A picture is its operations: replayed in order, they give the same pixels, and
+the last one's picture is the picture."""
