@@ -189,7 +189,7 @@ def test_an_option_that_no_arm_takes_is_refused(option: str, value: object) -> N
 
 
 def test_an_auditor_of_the_user_says_which_options_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One new file, no list to edit: options, cases in flight, a sweep's cache and a crew's shares ask the plugin."""
+    """One new file, no list to edit: options, cases in flight, a sweep's cache and a pool's shares ask the plugin."""
     plugin = tmp_path / "plugins" / "auditors" / "mine_over_the_net.py"
     plugin.parent.mkdir(parents=True)
     plugin.write_text(

@@ -161,8 +161,8 @@ def test_an_instrument_that_cannot_measure_this_picture_gives_none() -> None:
     def no_face(sight: Sight) -> float:
         raise Unavailable("no face")
 
-    def opened(measure: Callable[[Sight], float | None]) -> evidence.Opened:
-        return evidence.Opened(Instrument("made up", lambda machine: measure), measure)
+    def opened(measure: Callable[[Sight], float | None]) -> evidence.OpenInstrument:
+        return evidence.OpenInstrument(Instrument("made up", lambda machine: measure), measure)
 
     made = {"nan": opened(lambda sight: math.nan), "none": opened(lambda sight: None), "lost": opened(no_face)}
     lr, sr = pair()

@@ -42,6 +42,8 @@ HEAVY = {
     "torch", "torchvision", "cv2", "pandas", "matplotlib", "scipy", "PIL", "openai", "ray", "lpips", "insightface",
     "onnxruntime", "spandrel", "pyiqa", "piq", "skimage", "httpx", "httpx2", "diffusers",
 }  # fmt: skip
+SITTING = 305
+"""Lines of a file, at most."""
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 
 
@@ -130,6 +132,26 @@ def test_what_commands_call_knows_no_command() -> None:
     used_rooms = {room for room, _ in used(PACKAGE / "api.py")}
     assert "show" in used_rooms
     assert "cli" not in used_rooms
+
+
+def test_no_file_is_longer_than_a_sitting() -> None:
+    long = {str(p.relative_to(PACKAGE)): n for p in FILES if (n := len(p.read_text("utf-8").splitlines())) > SITTING}
+    assert not long, f"split them by what they are about: {long}"
+
+
+def test_one_name_is_one_thing() -> None:
+    """Public types; those of `cli/options.py` are options, and are called `options.NAME` wherever they are used."""
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        if path == PACKAGE / "cli" / "options.py":
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            alias = isinstance(node, ast.AnnAssign) and "TypeAlias" in ast.unparse(node.annotation)
+            name = node.name if isinstance(node, ast.ClassDef) else ast.unparse(node.target) if alias else "_"  # type: ignore[attr-defined]
+            if not name.startswith("_"):
+                places.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
+    twice = {name: where for name, where in places.items() if len(where) > 1}
+    assert not twice, f"give one of them another name: {twice}"
 
 
 def test_no_import_cycles() -> None:

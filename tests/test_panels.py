@@ -55,9 +55,9 @@ def scores(values: dict[str, float | None]) -> list[Score]:
 
 
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> list[drawing.Text]:
+def written(monkeypatch: pytest.MonkeyPatch) -> list[drawing.DrawnText]:
     """Every line of text that is rendered, as it stands on the page."""
-    texts: list[drawing.Text] = []
+    texts: list[drawing.DrawnText] = []
     rendered = drawing.Page.render
 
     def render(page: drawing.Page) -> drawing.Pixels:
@@ -68,7 +68,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[drawing.Text]:
     return texts
 
 
-def words(texts: list[drawing.Text]) -> str:
+def words(texts: list[drawing.DrawnText]) -> str:
     return "\n".join(text.words for text in texts)
 
 
@@ -108,7 +108,9 @@ def test_pictures_are_neither_squeezed_nor_endless(tmp_path: Path, shape: tuple[
         assert width == style.width or height == pytest.approx(style.width * style.tallest, abs=1)
 
 
-def test_patches_are_named_and_only_shown_where_a_face_is_aligned(tmp_path: Path, written: list[drawing.Text]) -> None:
+def test_patches_are_named_and_only_shown_where_a_face_is_aligned(
+    tmp_path: Path, written: list[drawing.DrawnText]
+) -> None:
     square, tall = subject(tmp_path / "a"), subject(tmp_path / "b", pure=draw_face(64)[:, 10:40])
     shown = panels.draw(square, [], Evaluation([square], {}), summary(PURE_ONLY))
     assert {"left eye", "nose", "mouth", "skin", panels.PLACES} <= {t.words for t in written}
@@ -119,7 +121,7 @@ def test_patches_are_named_and_only_shown_where_a_face_is_aligned(tmp_path: Path
     assert wide.shape[0] < shown.shape[0] + panels.PANEL.width
 
 
-def test_a_missing_arm_costs_its_column_only(tmp_path: Path, written: list[drawing.Text]) -> None:
+def test_a_missing_arm_costs_its_column_only(tmp_path: Path, written: list[drawing.DrawnText]) -> None:
     own = subject(tmp_path, here=draw_face(64, 1), gone=draw_face(64, 2), broken=draw_face(64, 3))
     own.variants["gone"].unlink()
     own.variants["broken"].write_bytes(b"no picture")
@@ -133,7 +135,9 @@ def test_a_missing_arm_costs_its_column_only(tmp_path: Path, written: list[drawi
     assert "general · +gone" not in said
 
 
-def test_without_pure_there_is_no_panel_but_a_sheet_of_the_rest(tmp_path: Path, written: list[drawing.Text]) -> None:
+def test_without_pure_there_is_no_panel_but_a_sheet_of_the_rest(
+    tmp_path: Path, written: list[drawing.DrawnText]
+) -> None:
     lost, there = subject(tmp_path, family="blind"), subject(tmp_path, family="general")
     lost.variants["pure"].unlink()
     what = Evaluation([lost, there], {})
@@ -144,7 +148,7 @@ def test_without_pure_there_is_no_panel_but_a_sheet_of_the_rest(tmp_path: Path, 
     assert "general · Pure" in words(written)
 
 
-def test_lr_and_reference_that_cannot_be_shown_are_said(tmp_path: Path, written: list[drawing.Text]) -> None:
+def test_lr_and_reference_that_cannot_be_shown_are_said(tmp_path: Path, written: list[drawing.DrawnText]) -> None:
     own = replace(subject(tmp_path), lr=tmp_path / "lr.png", hr=tmp_path / "hr.png")
     images.write(tmp_path / "hr.png", draw_face(50))
     (tmp_path / "lr.png").write_bytes(b"no picture")
@@ -156,7 +160,7 @@ def test_lr_and_reference_that_cannot_be_shown_are_said(tmp_path: Path, written:
 # ----------------------------------------------------------------------- text
 
 
-def test_a_long_name_takes_no_number_away(tmp_path: Path, written: list[drawing.Text]) -> None:
+def test_a_long_name_takes_no_number_away(tmp_path: Path, written: list[drawing.DrawnText]) -> None:
     own = replace(subject(tmp_path), case="face_" * 60)
     found = [Score(own.case, "general", "pure", "psnr", 30.0)]
     panel = panels.draw(own, found, Evaluation([own], {}), summary(PURE_ONLY))
@@ -165,7 +169,7 @@ def test_a_long_name_takes_no_number_away(tmp_path: Path, written: list[drawing.
     assert {"30.000", "general"} <= {t.words.strip(" ·") for t in written}
 
 
-def test_all_metrics_stand_on_a_narrow_panel(tmp_path: Path, written: list[drawing.Text]) -> None:
+def test_all_metrics_stand_on_a_narrow_panel(tmp_path: Path, written: list[drawing.DrawnText]) -> None:
     own, metrics = subject(tmp_path), {f"m{i}": MetricFacts(f"Metric {i}", "higher", 3, "") for i in range(12)}
     many = replace(summary(PURE_ONLY), metrics=metrics)
     panel = panels.draw(own, [], Evaluation([own], {}), many)
@@ -173,7 +177,7 @@ def test_all_metrics_stand_on_a_narrow_panel(tmp_path: Path, written: list[drawi
     assert last.at[0] + drawing.length(last.words, last.size) < panel.shape[1]
 
 
-def test_the_sheet_names_cases_models_and_privileged_arms(tmp_path: Path, written: list[drawing.Text]) -> None:
+def test_the_sheet_names_cases_models_and_privileged_arms(tmp_path: Path, written: list[drawing.DrawnText]) -> None:
     cases = [subject(tmp_path, f"case{i}", oracle=draw_face(64, 1)) for i in range(8)]
     what = Evaluation(cases, {}, {"general": ["embedded (tiny)"]}, {"oracle": "privileged: saw the reference"})
     found = [Score("case0", "general", arm, "psnr", v) for arm, v in {"pure": 30.0, "oracle": 30.5}.items()]
@@ -198,7 +202,7 @@ def test_the_sheet_names_cases_models_and_privileged_arms(tmp_path: Path, writte
     ],
 )
 def test_a_delta_has_the_colour_of_what_is_printed(
-    tmp_path: Path, written: list[drawing.Text], value: float | None, text: str, colour: str
+    tmp_path: Path, written: list[drawing.DrawnText], value: float | None, text: str, colour: str
 ) -> None:
     values = {"pure": 30.0, "mine": value}
     own = subject(tmp_path, mine=draw_face(64, 1))
@@ -207,7 +211,7 @@ def test_a_delta_has_the_colour_of_what_is_printed(
     assert [(t.words, t.colour) for t in psnr] == [("30.000", drawing.INK), (text, colour)]
 
 
-def test_without_pures_number_an_arms_is_no_delta(tmp_path: Path, written: list[drawing.Text]) -> None:
+def test_without_pures_number_an_arms_is_no_delta(tmp_path: Path, written: list[drawing.DrawnText]) -> None:
     own = subject(tmp_path, mine=draw_face(64, 1))
     panels.draw(own, scores({"pure": None, "mine": 31.0}), Evaluation([own], {}), summary({"pure": None}))
     assert not any("31" in t.words for t in written)
@@ -224,7 +228,7 @@ def test_text_is_laid_as_pillow_lays_it(words: str, size: int, bold: bool, x: fl
     ground = np.random.default_rng(0).integers(0, 256, (60, 200, 3), np.uint8)
     expected, page = Pillow.fromarray(ground), ground.copy()
     ImageDraw.Draw(expected).text((x, y), words, fill=drawing.BETTER, font=drawing._font(size, bold))
-    drawing._write(page, drawing.Text((x, y), words, size, drawing.BETTER, bold))
+    drawing._write(page, drawing.DrawnText((x, y), words, size, drawing.BETTER, bold))
     assert np.array_equal(page, np.asarray(expected))
 
 

@@ -12,7 +12,7 @@ from fsrbench import __version__
 from fsrbench.core.contracts import Machine
 from fsrbench.imaging import images
 from fsrbench.measure import subjects
-from fsrbench.measure.provenance import Asked
+from fsrbench.measure.provenance import AskedAuditor
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import Summary
@@ -47,7 +47,7 @@ def test_it_stands_in_summary_report_and_panels(tmp_path: Path, monkeypatch: pyt
         outcome, summary = go(tmp_path, server.url, monkeypatch, "lvlm", "rerun")
     host, run = server.url.removeprefix("http://").removesuffix("/v1"), summary.run
     assert run is not None
-    assert run.arms["lvlm"] == Asked("openai", "paper", ("tiny",), (host,), ("vlm-7b-really",))
+    assert run.arms["lvlm"] == AskedAuditor("openai", "paper", ("tiny",), (host,), ("vlm-7b-really",))
     assert run.arms["rerun"].auditor is None
     assert (run.started, run.fsrbench, run.seed, run.device) == ("2031-05-06", __version__, 7, "cpu")
     assert run.prompts == outcome.folder.study()["prompts"]

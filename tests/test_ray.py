@@ -93,7 +93,7 @@ def go(
     out: Path,
     *changes: str,
     arms: tuple[str, ...] = (),
-    executor: Any = ray_workers.crew,
+    executor: Any = ray_workers.pool,
     workers: int = 2,
     track: Track = untracked,
 ) -> RunOutcome:
@@ -235,8 +235,8 @@ def test_a_node_that_is_killed_in_the_middle_changes_no_byte(
                 switch_off(cluster, node)
             yield item
 
-    crew = partial(ray_workers.crew, address=cluster.address)
-    outcome = go(faces, tmp_path / "two", *changes, arms=("s",), executor=crew, track=killing)
+    pool = partial(ray_workers.pool, address=cluster.address)
+    outcome = go(faces, tmp_path / "two", *changes, arms=("s",), executor=pool, track=killing)
     assert outcome.failures == []
     assert "A worker was lost" in caplog.text
     assert len(sluggish.read_text(encoding="utf-8").splitlines()) > CASES  # something was lost, and done again

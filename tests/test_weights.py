@@ -371,7 +371,7 @@ def test_order_explicit_folder_cache(server: Server, monkeypatch: pytest.MonkeyP
     assert not found.official
     explicit = tmp_path / "renamed.bin"
     explicit.write_bytes(CONTENT)
-    assert weights.locate(NAME, explicit=explicit) == weights.Found(
+    assert weights.locate(NAME, explicit=explicit) == weights.FoundWeights(
         explicit, published.TABLE[NAME].sha256, published.TABLE[NAME]
     )
 

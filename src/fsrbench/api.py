@@ -155,10 +155,10 @@ def run(
     log.info("Writing to %s", folder)
     asked = _many(workers)
     with tracking(progress) as track:
-        with machines.executor(executor, address, device, asked, chosen) as (where, many, crew):
+        with machines.executor(executor, address, device, asked, chosen) as (where, many, pool):
             machine = machines.resolved(chosen, where, precision, offline)
             outcome = run_study(
-                chosen, machine, inputs, _maybe(hr), folder, limit=limit, workers=many, track=track, executor=crew
+                chosen, machine, inputs, _maybe(hr), folder, limit=limit, workers=many, track=track, executor=pool
             )
         measured = evaluate and any(True for _ in outcome.folder.trails())
         if measured:

@@ -30,7 +30,7 @@ from fsrbench.core.values import Audit, Image
 if TYPE_CHECKING:
     from fsrbench.core.contracts import Machine
 
-Change: TypeAlias = dict[str, KnobValue]
+KnobChange: TypeAlias = dict[str, KnobValue]
 Scorer: TypeAlias = Callable[[Image, Image], float]
 """From (picture, reference) to a metric's number."""
 SETTINGS: dict[str, tuple[type, ...]] = {
@@ -39,10 +39,10 @@ SETTINGS: dict[str, tuple[type, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TriedSetting:
     """One setting that was tried."""
 
-    change: Change
+    change: KnobChange
     """Knobs that differ from where they stand."""
     value: float
     """What the objective makes of the picture."""
@@ -84,14 +84,14 @@ class Oracle:
         said = Audit("ok", score=0, confidence=100, hints=dict(best.change), reason=reason)
         return Answer(said, self._record(current, trials, best.change))
 
-    def _search(self, question: Question, insight: PrivilegedAccess, current: float) -> list[Trial]:
+    def _search(self, question: Question, insight: PrivilegedAccess, current: float) -> list[TriedSetting]:
         """Each knob alone, then in pairs, while the budget lasts; a setting is tried once."""
 
-        def attempt(change: Change) -> Trial:
+        def attempt(change: KnobChange) -> TriedSetting:
             knobs = {**question.knobs, **change}
             value = self._value(knobs, lambda: insight.restore(knobs), insight)
             gain = value - current if self.metric.better == "higher" else current - value
-            return Trial(change, value, -math.inf if math.isnan(gain) else gain)
+            return TriedSetting(change, value, -math.inf if math.isnan(gain) else gain)
 
         room = self.combine if question.max_changes is None else min(self.combine, question.max_changes)
         if room < 1:
@@ -122,7 +122,7 @@ class Oracle:
                         continue
         return known[self.objective]
 
-    def _record(self, current: float | None, trials: Sequence[Trial], chosen: Change) -> dict[str, Any]:
+    def _record(self, current: float | None, trials: Sequence[TriedSetting], chosen: KnobChange) -> dict[str, Any]:
         """The whole search, JSON-ready."""
         return {
             "auditor": "oracle",
@@ -157,7 +157,7 @@ def _scorer(name: str, machine: Machine) -> Scorer:
     return lambda image, reference: float(scorer([image], reference if metric.reference else None)[0])
 
 
-def _singles(question: Question, levels: int) -> list[Change]:
+def _singles(question: Question, levels: int) -> list[KnobChange]:
     """Each knob at each of its values but the one at which it stands: the far ends of all knobs first.
 
     So a budget that is smaller than the list still reaches every knob.

@@ -59,7 +59,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundRecord:
     """A recorded exchange."""
 
     round: int
@@ -128,16 +128,16 @@ class Replay:
         """Itself: what is replayed costs nothing now."""
         yield self
 
-    def _found(self, family: str, case: str, asked: Asked, rounds: Sequence[Recorded]) -> Found | None:
+    def _found(self, family: str, case: str, asked: Asked, rounds: Sequence[Recorded]) -> FoundRecord | None:
         """The recorded exchange of this task, in whichever of the rounds."""
         wanted = asked.sha256
         for number in range(1, len(rounds) + 1):
             for record in _tasks(self._exchange(family, case, number, needed=False)):
                 if record["task"] == wanted:
-                    return Found(number, record)
+                    return FoundRecord(number, record)
         return None
 
-    def _unnamed(self, question: Question, asked: Asked, rounds: Sequence[Recorded]) -> Found:
+    def _unnamed(self, question: Question, asked: Asked, rounds: Sequence[Recorded]) -> FoundRecord:
         """The record of this round, which names no task; or why it is not the one that is looked for."""
         if question.round > len(rounds):
             raise AuditorUnreachable(
@@ -151,9 +151,9 @@ class Replay:
             )
         record = self._exchange(question.family, question.case, question.round)
         self._same(question.case, record, asked)
-        return Found(question.round, record)
+        return FoundRecord(question.round, record)
 
-    def _unnamed_pair(self, comparison: Comparison, asked: Asked, rounds: Sequence[Recorded]) -> Found:
+    def _unnamed_pair(self, comparison: Comparison, asked: Asked, rounds: Sequence[Recorded]) -> FoundRecord:
         """The record of a comparison that names no task: that of the round in which the same picture stood."""
         standing = comparison.first if comparison.order == 1 else comparison.second
         digest = images.pixel_hash(standing.sr)
@@ -163,7 +163,7 @@ class Replay:
             comparisons = self._exchange(comparison.family, comparison.case, number).get("comparisons", ())
             if comparison.order <= len(comparisons):
                 self._same(comparison.case, comparisons[comparison.order - 1], asked)
-                return Found(number, comparisons[comparison.order - 1])
+                return FoundRecord(number, comparisons[comparison.order - 1])
         raise AuditorUnreachable(f"{self.run} recorded no such comparison of {self.arm} for {comparison.case}.")
 
     def _rounds(self, family: str, case: str) -> list[Recorded]:

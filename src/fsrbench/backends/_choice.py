@@ -24,7 +24,7 @@ EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChosenWeights:
     """One checkpoint, chosen."""
 
     path: Path
@@ -50,7 +50,7 @@ class Choice:
 
 def choose(
     family: str, settings: Mapping[str, Any], official: Mapping[str, str], default: str, machine: Machine
-) -> Choice:
+) -> ChosenWeights:
     """From a family's settings to a file. `official` maps the backend's model names to file names."""
     model = settings.get("model")
     models = settings.get("models", EMBEDDED)
@@ -58,7 +58,7 @@ def choose(
         return _own(Path(str(model)).expanduser(), official)
     if models == EMBEDDED:
         path = weights.embedded(family)
-        return Choice(path, weights.sha256(path), EMBEDDED, None, own=False)
+        return ChosenWeights(path, weights.sha256(path), EMBEDDED, None, own=False)
     if models != "official":
         raise SettingsError(f"models is {models!r}; it may be embedded or official.")
     name = str(model) if model is not None else default
@@ -66,7 +66,7 @@ def choose(
     return _named(found, name, official, own=False)
 
 
-def twin(choice: Choice, file: str, machine: Machine) -> Choice | None:
+def twin(choice: ChosenWeights, file: str, machine: Machine) -> ChosenWeights | None:
     """The sister file of an official network, or None where there is none."""
     if choice.name is None:
         return None
@@ -74,7 +74,7 @@ def twin(choice: Choice, file: str, machine: Machine) -> Choice | None:
     if choice.own and not beside.is_file():
         return None
     found = weights.locate(file, explicit=beside if choice.own else None, offline=machine.offline)
-    return Choice(found.path, found.sha256, file, None, choice.own)
+    return ChosenWeights(found.path, found.sha256, file, None, choice.own)
 
 
 def to_target(image: Image, lr: Image, target: int) -> Image:
@@ -82,7 +82,7 @@ def to_target(image: Image, lr: Image, target: int) -> Image:
     return images.resize(image, lr.shape[1] * target, lr.shape[0] * target)
 
 
-def _own(path: Path, official: Mapping[str, str]) -> Choice:
+def _own(path: Path, official: Mapping[str, str]) -> ChosenWeights:
     """A file that the user named."""
     if not path.exists():
         hint = near(str(path), official)
@@ -91,14 +91,14 @@ def _own(path: Path, official: Mapping[str, str]) -> Choice:
     found = weights.identify(path)
     name = next((n for n, file in official.items() if file == path.name), None)
     if name is None and found.weight is None:
-        return Choice(path, found.sha256, f"{path.stem} (own file)", None, own=True)
+        return ChosenWeights(path, found.sha256, f"{path.stem} (own file)", None, own=True)
     return _named(found, name or path.stem, official, own=True)
 
 
-def _named(found: weights.Found, name: str, official: Mapping[str, str], *, own: bool) -> Choice:
+def _named(found: weights.FoundWeights, name: str, official: Mapping[str, str], *, own: bool) -> ChosenWeights:
     """A file under an official name: it is called so if that is what it holds."""
     for known, file in official.items():
         if found.weight is not None and found.weight.name == file:
-            return Choice(found.path, found.sha256, known, known, own)
+            return ChosenWeights(found.path, found.sha256, known, known, own)
     known_as = name if name in official else None
-    return Choice(found.path, found.sha256, f"{name} (not the official file)", known_as, own)
+    return ChosenWeights(found.path, found.sha256, f"{name} (not the official file)", known_as, own)

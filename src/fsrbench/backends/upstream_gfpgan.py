@@ -67,7 +67,7 @@ class _Upstream:
         image = _upstream.from_bgr(restored[0] if aligned else picture)
         return Output(_choice.to_target(image, lr, self._target), notes)
 
-    def _build(self, choice: _choice.Choice) -> Any:
+    def _build(self, choice: _choice.ChosenWeights) -> Any:
         """GFPGANer by its own constructor, but for the detectors that it would download at once."""
         import torch
 

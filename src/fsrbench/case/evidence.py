@@ -43,7 +43,7 @@ class _Examined:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenInstrument:
     """An instrument, and what it was opened to."""
 
     instrument: Instrument
@@ -58,7 +58,7 @@ class Tools:
 
     detector: faces.Detector | None
     """Finds the face on the restoration; None where there is none."""
-    instruments: dict[str, Opened]
+    instruments: dict[str, OpenInstrument]
     """Those that measure it, in the order in which their numbers are told."""
     turn: Lock = field(default_factory=Lock)
     """Guards what follows."""
@@ -111,9 +111,9 @@ def instruments() -> dict[str, Instrument]:
     return dict(sorted(found.items(), key=lambda entry: (entry[1].place, entry[0])))
 
 
-def _opened(instrument: Instrument, machine: Machine) -> Opened:
+def _opened(instrument: Instrument, machine: Machine) -> OpenInstrument:
     named = bool(instrument.setting) and getattr(machine, instrument.setting) is not None
-    return Opened(instrument, _or_none(lambda: instrument.open(machine), named=named))
+    return OpenInstrument(instrument, _or_none(lambda: instrument.open(machine), named=named))
 
 
 def _examine(lr: Image, sr: Image, tools: Tools) -> _Examined:

@@ -42,7 +42,7 @@ PassResult: TypeAlias = tuple[Output, str, float]
 
 
 @dataclass(eq=False, slots=True)
-class _Asked:
+class _WaitingPicture:
     """One picture that waits for the network."""
 
     lr: Image
@@ -55,7 +55,7 @@ class _Asked:
     def settled(self) -> bool:
         return self.answer is not None or self.error is not None
 
-    def goes_with(self, other: _Asked) -> bool:
+    def goes_with(self, other: _WaitingPicture) -> bool:
         return self.lr.shape == other.lr.shape and self.knobs == other.knobs
 
 
@@ -71,13 +71,13 @@ class SharedNetwork:
         self._scale = scale
         self._precision = precision
         self._batch = batch if isinstance(restorer, Batching) else 1
-        self._waiting: list[_Asked] = []
+        self._waiting: list[_WaitingPicture] = []
         self._free = lanes
         self._changed = threading.Condition()
 
     def __call__(self, lr: Image, knobs: Knobs, seed: int) -> PassResult:
         """Restore one picture, when it is its turn; BadOutput if the network cannot."""
-        asked = _Asked(lr, knobs, seed)
+        asked = _WaitingPicture(lr, knobs, seed)
         with self._changed:
             self._waiting.append(asked)
             self._changed.wait_for(lambda: asked.settled or (self._free and asked in self._waiting))
@@ -97,7 +97,7 @@ class SharedNetwork:
             raise TypeError("a batch left out one of its pictures")
         return asked.answer
 
-    def _take(self, asked: _Asked) -> list[_Asked]:
+    def _take(self, asked: _WaitingPicture) -> list[_WaitingPicture]:
         """The picture and what goes with it, no longer waiting."""
         room = min(self._batch, max(1, BATCH_PIXELS // (asked.lr.shape[0] * asked.lr.shape[1])))
         others = [other for other in self._waiting if other is not asked and other.goes_with(asked)]
@@ -105,7 +105,7 @@ class SharedNetwork:
         self._waiting = [other for other in self._waiting if other not in together]
         return together
 
-    def _serve(self, together: Sequence[_Asked]) -> None:
+    def _serve(self, together: Sequence[_WaitingPicture]) -> None:
         """Answer all of them; where they fail together, each alone, so that it learns of its own error."""
         started = time.perf_counter()
         try:
@@ -124,14 +124,14 @@ class SharedNetwork:
             except Exception as error:
                 asked.error = error
 
-    def _run(self, together: Sequence[_Asked]) -> Sequence[Output]:
+    def _run(self, together: Sequence[_WaitingPicture]) -> Sequence[Output]:
         first = together[0]
         if len(together) > 1 and isinstance(self.restorer, Batching):
             lrs, seeds = [asked.lr for asked in together], [asked.seed for asked in together]
             return self.restorer.together(lrs, first.knobs, seeds, self._precision)
         return [self.restorer(first.lr, first.knobs, first.seed, self._precision)]
 
-    def _sane(self, asked: _Asked, output: Output, seconds: float) -> PassResult:
+    def _sane(self, asked: _WaitingPicture, output: Output, seconds: float) -> PassResult:
         """The output, if it can be a restoration; otherwise what comes out in fp32."""
         wrong = _what_is_wrong(output.image, asked.lr, self._scale)
         if not wrong:

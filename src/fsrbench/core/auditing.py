@@ -109,6 +109,6 @@ class Auditor:
     compares: bool = False
     """Is what it opens to a `Comparer`? Then it can be followed under policy guarded."""
     takes: tuple[Common, ...] = ()
-    """Those it has of the settings that options of the command line, sweeps and a crew of workers set for an arm."""
+    """Those it has of the settings that options of the command line, sweeps and a pool of workers set for an arm."""
     handling: tuple[str, ...] = ()
     """Settings that say how it is reached and paid, and cannot change what it answers: a run may go on with others."""

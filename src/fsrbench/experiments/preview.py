@@ -163,16 +163,16 @@ def question(settings: Settings, machine: Machine, family: str, lr: Path, case: 
         return Answer(Audit("ok", score=100))  # accepted, so the loop asks once
 
     tools = evidence.open_tools(machine)
-    bench = families.open_family(family, settings, machine, {"lvlm": ask}, tools, RunFolder(Path()))
+    opened = families.open_family(family, settings, machine, {"lvlm": ask}, tools, RunFolder(Path()))
     image = images.read(chosen.lr, **settings.limits.of_pictures())
-    pure = bench.pipeline.restore(image, {}, derive_seed(settings.seed, settings.kind(family), chosen.id))
-    maker = Making(image, pure.seed, bench.pipeline, bench.other, {}, Spending())
-    bench.arms["lvlm"](CaseContext(family, chosen.id, image, pure, maker))
+    pure = opened.pipeline.restore(image, {}, derive_seed(settings.seed, settings.kind(family), chosen.id))
+    maker = Making(image, pure.seed, opened.pipeline, opened.other, {}, Spending())
+    opened.arms["lvlm"](CaseContext(family, chosen.id, image, pure, maker))
     sent = audit.task(asked[0])
     return {
         "family": family,
         "case": chosen.id,
-        "model": bench.pipeline.restorer.model,
+        "model": opened.pipeline.restorer.model,
         "prompt": sent.prompt,
         "pictures": [
             {"label": one.label, "width": one.image.shape[1], "height": one.image.shape[0], **_png(one.image)}

@@ -32,8 +32,8 @@ PRINTABLE = r"^[^\p{Cc}\x{FFFE}\x{FFFF}]*$"
 Number: TypeAlias = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=10**12)]
 Digits: TypeAlias = Annotated[int, Field(ge=0, le=12)]
-Text: TypeAlias = Annotated[str, Field(max_length=2000, pattern=PRINTABLE)]
-Place: TypeAlias = tuple[str, str, str]
+BoundedText: TypeAlias = Annotated[str, Field(max_length=2000, pattern=PRINTABLE)]
+ScorePlace: TypeAlias = tuple[str, str, str]
 """Family, metric, arm."""
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=300, pattern=PRINTABLE)]
 
@@ -110,7 +110,7 @@ class Inputs:
 
     cases: Count
     """How many."""
-    sha256: Text
+    sha256: BoundedText
     """Of their names, of their files, and of which have a reference."""
     recipe: tuple[Name, ...]
     """How they were degraded; empty where that is not known."""
@@ -131,7 +131,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BaselineEntry:
     """What is compared at one place."""
 
     n: int
@@ -162,7 +162,7 @@ class Baseline:
     """Family → what became of its cases."""
     roles: dict[Name, Standing]
     """Arm → what it is there for."""
-    marks: dict[Name, Text]
+    marks: dict[Name, BoundedText]
     """Arm → what must be said wherever it shows."""
     models: dict[Name, tuple[Name, ...]]
     """Family → models that made its pictures."""
@@ -176,17 +176,17 @@ class Baseline:
         counts = self.counts[family]
         return counts.failed if arm == PURE else counts.arms[arm].failed
 
-    def entries(self) -> dict[Place, Entry]:
+    def entries(self) -> dict[ScorePlace, BaselineEntry]:
         """All that is compared, by where it stands."""
         found = {}
         for family, metrics in self.families.items():
             for metric, entry in metrics.items():
                 pure = Figure(entry.pure, entry.pure_low, entry.pure_high)
-                found[family, metric, PURE] = Entry(entry.n, pure, None)
+                found[family, metric, PURE] = BaselineEntry(entry.n, pure, None)
                 for arm, own in entry.arms.items():
                     delta = Figure(own.delta, own.low, own.high)
                     mean = Figure(own.mean, _sum(pure.low, delta.low), _sum(pure.high, delta.high))
-                    found[family, metric, arm] = Entry(own.n, mean, delta)
+                    found[family, metric, arm] = BaselineEntry(own.n, mean, delta)
         return found
 
 

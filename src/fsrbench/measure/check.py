@@ -17,14 +17,14 @@ from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.values import PURE
 from fsrbench.files import jsonfile
 from fsrbench.measure import baseline
-from fsrbench.measure.baseline import About, Baseline, Entry, Figure, Place
+from fsrbench.measure.baseline import About, Baseline, BaselineEntry, Figure, ScorePlace
 from fsrbench.measure.claims import TESTED
 from fsrbench.measure.tolerances import EVERY, Tolerance, band, judge
 
 CASES = "cases"
 """What a count has in the place of a metric."""
 ANEW = "or save a new baseline (--save-baseline FILE)"
-NOTHING = Entry(0, Figure(None, None, None), None)
+NOTHING = BaselineEntry(0, Figure(None, None, None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def _absent(now: Baseline, was: Baseline) -> Iterator[str]:
             yield f"The arm {arm} has changed its role: {roles}. Give it another name, {ANEW}."
 
 
-def _entries(now: Baseline, was: Baseline) -> Iterator[tuple[Place, Entry, Entry, bool]]:
+def _entries(now: Baseline, was: Baseline) -> Iterator[tuple[ScorePlace, BaselineEntry, BaselineEntry, bool]]:
     """Every place of the baseline that has a number: what is there now, what was, and whether failures took cases.
 
     If there are fewer cases because more of them failed, the failures are the regression, and the numbers, which

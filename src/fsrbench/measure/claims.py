@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar
 from fsrbench.core.values import PURE
 from fsrbench.measure import signs, stats
 from fsrbench.measure.subjects import Standing
-from fsrbench.measure.summary_values import ArmEffect, Comparison, MetricResults, RivalEffect, probability
+from fsrbench.measure.summary_values import ArmEffect, MetricResults, PairedComparison, RivalEffect, probability
 
 TESTED = ("contender", "control")
 """Roles whose tests are adjusted together. Noise floor and headroom are yardsticks: nothing is claimed of them."""
@@ -25,7 +25,7 @@ Pair: TypeAlias = tuple[str, str, str, str]
 AnyComparison = TypeVar("AnyComparison", ArmEffect, RivalEffect)
 
 
-def tested(families: Families, roles: Mapping[str, Standing]) -> Iterator[tuple[Pair, Comparison]]:
+def tested(families: Families, roles: Mapping[str, Standing]) -> Iterator[tuple[Pair, PairedComparison]]:
     """Every comparison that something may be claimed of: TESTED roles against pure, contenders against RIVALS.
 
     One without p (nothing was measured, or the arm is void) is none; an arm that changed nothing has p = 1 and counts.
@@ -75,7 +75,7 @@ def judged(families: Families, roles: Mapping[str, Standing]) -> tuple[Families,
     return {f: {m: entry(f, m, found) for m, found in metrics.items()} for f, metrics in families.items()}, len(tests)
 
 
-def _needed(test: Comparison, tests: int) -> int | None:
+def _needed(test: PairedComparison, tests: int) -> int | None:
     """Cases that show the majority seen: as many to a person, and as many changed, as here."""
     if not test.changed:
         return None

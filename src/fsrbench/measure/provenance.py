@@ -35,7 +35,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedAuditor:
     """One arm: who was asked, and how far they were followed."""
 
     auditor: str | None
@@ -51,7 +51,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class FamilyModel:
     """One family: what made its pictures."""
 
     backend: str
@@ -80,11 +80,11 @@ class Provenance:
     """cpu, cuda, …"""
     precision: str
     """Arithmetic of the networks."""
-    arms: dict[str, Asked]
+    arms: dict[str, AskedAuditor]
     """Who audited."""
     prompts: dict[str, str]
     """Family (or `compare`) → sha256 of the prompt's text."""
-    families: dict[str, Restored]
+    families: dict[str, FamilyModel]
     """What restored."""
     detector: File | None
     """What found faces for the auditors' evidence; None where nothing did."""
@@ -117,16 +117,16 @@ def of_run(
     )
 
 
-def _asked(folder: RunFolder, settings: Settings, name: str) -> Asked:
+def _asked(folder: RunFolder, settings: Settings, name: str) -> AskedAuditor:
     arm = settings.arms[name]
     if arm.auditor is None:
-        return Asked(None, None, (), (), ())
+        return AskedAuditor(None, None, (), (), ())
     kept = [exchange for exchange in folder.exchanges(name, most=SAMPLE) if isinstance(exchange, dict)]
     models = _names(exchange.get("model") for exchange in kept)
     own = arm.settings.get("model") if arm.takes("model") else None
     hosts = tuple(dict.fromkeys(urlsplit(one).netloc or one for one in _names(e.get("server") for e in kept)))
     answered = [one for one in _names(_repliers(kept)) if one not in models]
-    return Asked(arm.auditor, arm.policy, models or _names([own]), hosts, tuple(answered))
+    return AskedAuditor(arm.auditor, arm.policy, models or _names([own]), hosts, tuple(answered))
 
 
 def _repliers(exchanges: Iterable[Mapping[str, Any]]) -> Iterator[object]:
@@ -142,11 +142,11 @@ def _names(found: Iterable[object]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one[:200] for one in found if isinstance(one, str) and one))
 
 
-def _restored(settings: Settings, family: str, models: list[str], files: Mapping[str, str]) -> Restored:
+def _restored(settings: Settings, family: str, models: list[str], files: Mapping[str, str]) -> FamilyModel:
     chosen = settings.families[family]
     embedded = settings.models == "embedded" and chosen.model is None
     found = (File(str(n), _source(str(n), str(d), embedded=embedded), str(d)) for n, d in sorted(files.items()))
-    return Restored(chosen.backend, tuple(models), tuple(found))
+    return FamilyModel(chosen.backend, tuple(models), tuple(found))
 
 
 def _source(name: str, digest: str, *, embedded: bool) -> Source:

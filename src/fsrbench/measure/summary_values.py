@@ -162,7 +162,7 @@ class RivalEffect:
     """Cases with which the majority seen would be shown."""
 
 
-Comparison: TypeAlias = ArmEffect | RivalEffect
+PairedComparison: TypeAlias = ArmEffect | RivalEffect
 """What can be tested."""
 
 

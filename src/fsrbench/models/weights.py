@@ -36,7 +36,7 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundWeights:
     """A file that is there."""
 
     path: Path
@@ -80,7 +80,7 @@ def locate(
     offline: bool = False,
     optional: bool = False,
     progress: Progress | None = None,
-) -> Found:
+) -> FoundWeights:
     """The file behind a name of the table, downloaded if it must and may be; `progress` hears bytes done and all.
 
     What a run can do without (`optional`) is not tried again for a while where the last attempt failed.
@@ -135,12 +135,12 @@ def _note(weight: Weight) -> Path:
     return cache() / f"{weight.name}.failed"
 
 
-def identify(path: Path) -> Found:
+def identify(path: Path) -> FoundWeights:
     """A file that the user chose, whatever is in it."""
     if not path.is_file():
         raise WeightsError(f"{path} is not there, or is no file. Correct the path in the settings.")
     digest = sha256(path)
-    return Found(path, digest, next((w for w in TABLE.values() if w.sha256 == digest), None))
+    return FoundWeights(path, digest, next((w for w in TABLE.values() if w.sha256 == digest), None))
 
 
 def embedded(family: str) -> Path:
@@ -209,7 +209,7 @@ def _folder() -> Path | None:
     return Path(chosen)
 
 
-def _trusted(weight: Weight, path: Path) -> Found:
+def _trusted(weight: Weight, path: Path) -> FoundWeights:
     """A file of the cache: nobody else's content may stand there under a published name."""
     if sha256(path) != weight.sha256:
         raise WeightsError(
@@ -217,7 +217,7 @@ def _trusted(weight: Weight, path: Path) -> Found:
             f"fsrbench weights --download {weight.name}. "
             "A file of your own belongs into FSRBENCH_WEIGHTS or a path setting."
         )
-    return Found(path, weight.sha256, weight)
+    return FoundWeights(path, weight.sha256, weight)
 
 
 def _cure(weight: Weight) -> str:

@@ -34,7 +34,7 @@ Span = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class DrawnText:
     """One line of text at its place."""
 
     at: tuple[float, float]
@@ -67,7 +67,7 @@ class PlacedPicture:
 class Page:
     """What is to be drawn; it is as large as what stands on it, and a margin."""
 
-    texts: list[Text] = field(default_factory=list)
+    texts: list[DrawnText] = field(default_factory=list)
     """All text."""
     pictures: list[PlacedPicture] = field(default_factory=list)
     """All pictures."""
@@ -75,7 +75,7 @@ class Page:
     def write(self, x: float, y: float, text: str, size: int, colour: str = INK, *, bold: bool = False) -> float:
         """Place one line; returns where it ends."""
         words = _one_line(text)
-        self.texts.append(Text((x, y), words, size, colour, bold))
+        self.texts.append(DrawnText((x, y), words, size, colour, bold))
         return x + length(words, size, bold=bold)
 
     def spans(self, x: float, y: float, spans: Sequence[Span], size: int) -> float:
@@ -175,7 +175,7 @@ def _scaled(picture: PlacedPicture, size: tuple[int, int]) -> Pixels:
     return np.asarray(Pillow.fromarray(picture.image).resize(size, kernel))
 
 
-def _write(page: Pixels, text: Text) -> None:
+def _write(page: Pixels, text: DrawnText) -> None:
     """Lay a line's colour over the page, as thick as its glyphs are at each pixel."""
     (across, x), (down, y) = (math.modf(place) for place in text.at)
     mask, left, top = _glyphs(text.words, text.size, text.bold, across, down)

@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fsrbench.measure.summary_values import ArmEffect, Comparison, MetricFacts, MetricResults, RivalEffect, Summary
+from fsrbench.measure.summary_values import (
+    ArmEffect,
+    MetricFacts,
+    MetricResults,
+    PairedComparison,
+    RivalEffect,
+    Summary,
+)
 from fsrbench.show import caveats, numbers, wording
 
 VERBS = {1: "better", -1: "worse"}
@@ -70,7 +77,7 @@ def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
     yield from _not_shown(summary, name, effects, "" if shown else f" {where}")
 
 
-def _claim(summary: Summary, metric: str, effect: Comparison, rival: str = "") -> str:
+def _claim(summary: Summary, metric: str, effect: PairedComparison, rival: str = "") -> str:
     """`PSNR better in 17 of 19 changed pictures (20 in all), p = 0.002, on average by +0.10 dB (95 % interval …)`."""
     way = wording.claimed(effect)
     most = effect.improved if way > 0 else effect.changed - effect.improved
@@ -82,7 +89,7 @@ def _claim(summary: Summary, metric: str, effect: Comparison, rival: str = "") -
     return f"{label} {verb} in {most:,} of {among}, {chance}, {_average(summary, metric, effect, way)}"
 
 
-def _average(summary: Summary, metric: str, effect: Comparison, way: int) -> str:
+def _average(summary: Summary, metric: str, effect: PairedComparison, way: int) -> str:
     """The mean beside a claim about shares; they may go opposite ways."""
     about, delta = summary.metrics[metric], effect.delta or 0.0
     band = _band(about, effect, f"{numbers.spaced(summary.statistics.level)} interval ")
@@ -162,7 +169,7 @@ def _tests(summary: Summary) -> str:
     return wording.count(summary.statistics.tests, "test")
 
 
-def _band(metric: MetricFacts, effect: Comparison, what: str = "") -> str:
+def _band(metric: MetricFacts, effect: PairedComparison, what: str = "") -> str:
     """` (+0.02 to +0.19)`; nothing for a single case."""
     band = wording.interval(metric, effect.low, effect.high)
     return f" ({what}{band[0]} to {band[1]})" if band else ""

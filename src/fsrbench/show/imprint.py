@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from fsrbench.measure.provenance import Asked, File, Provenance
+from fsrbench.measure.provenance import AskedAuditor, File, Provenance
 from fsrbench.measure.summary_values import Summary
 
 SHORT = 12
@@ -51,11 +51,11 @@ def _run(run: Provenance) -> list[str]:
     ]
 
 
-def _asked(asked: Asked) -> str:
+def _asked(asked: AskedAuditor) -> str:
     return f"auditor {_who(asked, full=True)}" if asked.auditor else "nobody was asked"
 
 
-def _who(asked: Asked, *, full: bool = False) -> str:
+def _who(asked: AskedAuditor, *, full: bool = False) -> str:
     """`openai, model tiny (it answers as tiny-7b) at 127.0.0.1:8000, policy paper`."""
     model = ", ".join(asked.models)
     named = f"model {model}" if full and model else model

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
-from fsrbench.measure.summary_values import ArmEffect, Comparison, MetricFacts, Summary
+from fsrbench.measure.summary_values import ArmEffect, MetricFacts, PairedComparison, Summary
 from fsrbench.show import numbers
 
 ARROWS = {"higher": "↑", "lower": "↓"}
@@ -125,7 +125,7 @@ def shares(effect: Judged) -> str:
     return f"{effect.improved:,} better, {worse:,} worse" if effect.changed else ""
 
 
-def to_show(effect: Comparison) -> str:
+def to_show(effect: PairedComparison) -> str:
     """`17 of 19`: what a claim takes; `≥10 changed` where too few changed for any; n/a where nothing is tested."""
     if effect.least is None:
         return numbers.MISSING

@@ -47,7 +47,7 @@ def executor(
     from fsrbench.study import ray_cluster, ray_workers
 
     with ray_cluster.connected(address):
-        yield ray_cluster.resolve_device(device, address), many or 0, partial(ray_workers.crew, address=address)
+        yield ray_cluster.resolve_device(device, address), many or 0, partial(ray_workers.pool, address=address)
 
 
 def _known(what: str, name: str, known: Sequence[str]) -> None:

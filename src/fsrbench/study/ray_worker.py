@@ -1,4 +1,4 @@
-"""One worker of a Ray crew: a workshop in a process of its own, which hands in what it makes.
+"""One worker of a Ray pool: an open study in a process of its own, which hands in what it makes.
 
 It imports nothing of Ray: `ray_workers.py` makes an actor of it, gives it cases, and stores what it hands in.
 """
@@ -35,7 +35,7 @@ class WorkerReply:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker must know to open its workshop."""
+    """What a worker must know to open the study."""
 
     settings: Settings
     """The study's, with this worker's share of what is limited."""
@@ -50,7 +50,7 @@ class Order:
 
 
 class Worker:
-    """A workshop in a process of its own. Several threads of it may be at work at once."""
+    """The study, opened in a process of its own. Several threads of it may be at work at once."""
 
     def __init__(self, order: Order) -> None:
         self._order = order

@@ -1,4 +1,4 @@
-"""A crew on a Ray cluster: workers that each open a workshop of their own, keep it, and send back what they make.
+"""A pool on a Ray cluster: workers that each open the study for themselves, keep it open, and send back what they make.
 
 Workers read inputs, weights and the run's folder where they stand, so all of that lies on storage which every node
 sees under the same path. They write nothing: a unit's files travel back with its outcome, and the one process that
@@ -33,7 +33,7 @@ from fsrbench.study.ray_worker import Order, Worker, WorkerReply
 from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 from fsrbench.study.unit import UnitOutcome
-from fsrbench.study.workers import Opened, WorkerPool
+from fsrbench.study.workers import FamilyFacts, WorkerPool
 
 log = logging.getLogger("fsrbench")
 ATTEMPTS = 3
@@ -72,7 +72,7 @@ class _Cluster:
     """Units in flight on one worker."""
     seats: list[_Seat]
     family: str = ""
-    opened: list[Opened] = field(default_factory=list)
+    opened: list[FamilyFacts] = field(default_factory=list)
     """What the workers that are ready have opened: the same, all of them."""
     opening: dict[Any, _Seat] = field(default_factory=dict)
     """Ray's reference to an `open` that is not answered yet → whose it is."""
@@ -87,7 +87,7 @@ class _Cluster:
         except _Lost as lost:
             raise _given_up(lost) from None
 
-    def open(self, family: str) -> Opened:
+    def open(self, family: str) -> FamilyFacts:
         """Have every worker open the family; go on as soon as the first one has."""
         self.family, self.opened, self.opening = family, [], {}
         for seat in self.seats:
@@ -155,7 +155,7 @@ class _Cluster:
     def _let_in(self, seat: _Seat, reference: Any) -> None:
         """Hear whether a worker could open the family; what it opened must be what the first one did."""
         try:
-            opened: Opened = self._hear(reference)
+            opened: FamilyFacts = self._hear(reference)
         except _Lost as lost:  # Ray has started it as often as it may
             self.seats.remove(seat)
             if not self.seats:
@@ -213,7 +213,7 @@ class _Cluster:
 
 
 @contextmanager
-def crew(
+def pool(
     settings: Settings, machine: Machine, folder: RunFolder, workers: int, *, address: str | None = None
 ) -> Iterator[WorkerPool]:
     """Workers on a Ray cluster: that at `address`, or one of this machine alone. 0 workers: as many as fit it."""

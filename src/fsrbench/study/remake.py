@@ -34,9 +34,9 @@ def remake(
         cases = [trail.case for trail in folder.trails() if trail.family == family]
         if not cases:
             continue
-        bench = families.open_family(family, alone, machine, {}, None, folder)
+        opened = families.open_family(family, alone, machine, {}, None, folder)
         todo = [Case(name, found.get(name, lr / f"{name}.png"), None) for name in cases]
-        again = execute.run(partial(unit.remade, bench), todo, workers)
+        again = execute.run(partial(unit.remade, opened), todo, workers)
         for number, failures in track(family, again, len(todo)):
             made += number
             wrong += failures

@@ -55,21 +55,21 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
     failures: list[Failure] = []
     unopened: list[WeightsError] = []
     stopped = ""
-    with executor(settings, machine, folder, workers) as crew, folder.locked():
+    with executor(settings, machine, folder, workers) as pool, folder.locked():
         described = record.describe(settings, machine, (lr, hr), families.asked(settings) if audited else {})
         study = record.join(folder.started(), described, out)
         waiting = {
             f: [c for c in cases[:limit] if unit.missing(folder, f, c, settings.arms)] for f in settings.families
         }
         if unasked := families.unasked(folder, waiting, [name for name, arm in settings.arms.items() if arm.auditor]):
-            crew.preflight(unasked)
+            pool.preflight(unasked)
         folder.write_study(study)
         try:
             for family, todo in waiting.items():
                 if not todo:
                     continue
                 try:
-                    opened = crew.open(family)
+                    opened = pool.open(family)
                 except WeightsError as error:  # it costs this family alone
                     unopened.append(error)
                     failures += [Failure(family, case.id, PURE, str(error)) for case in todo]
@@ -79,13 +79,13 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
                     log.warning(f"{family}: {opened.assumption}")
                     known["assumptions"] = {family: opened.assumption}
                 if audited and family not in study["dead_knobs"]:
-                    known |= _tried(crew, family, todo)
+                    known |= _tried(pool, family, todo)
                 study = folder.write_study(record.join(study, {**study, **known}, out))
-                for case, failed in track(family, crew.run(family, todo), len(todo)):
+                for case, failed in track(family, pool.run(family, todo), len(todo)):
                     done.add((family, case))
                     failures.extend(failed)
                 study = folder.write_study(
-                    record.join(study, {**study, "weights": {family: crew.weights(family)}}, out)
+                    record.join(study, {**study, "weights": {family: pool.weights(family)}}, out)
                 )
         except CostLimitReached as error:
             stopped = str(error)
@@ -100,9 +100,9 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
     return RunOutcome(folder, len(cases[:limit]), len(done), failures, stopped)
 
 
-def _tried(crew: WorkerPool, family: str, todo: Sequence[Case]) -> dict[str, Any]:
+def _tried(pool: WorkerPool, family: str, todo: Sequence[Case]) -> dict[str, Any]:
     """What offered knobs move, for the record; nothing is known where no case could be read."""
-    trials = crew.try_knobs(family, todo)
+    trials = pool.try_knobs(family, todo)
     if trials is None:
         return {}
     for note in liveness.notes(family, trials):

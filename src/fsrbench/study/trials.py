@@ -14,55 +14,55 @@ from fsrbench.imaging import images
 from fsrbench.study.families import OpenFamily
 
 
-def try_knobs(bench: OpenFamily, cases: Sequence[Case]) -> dict[str, Trial] | None:
+def try_knobs(opened: OpenFamily, cases: Sequence[Case]) -> dict[str, Trial] | None:
     """What offered knobs move of the first readable cases; None if there is no such case.
 
     A knob that needs several faces is tried on the first case that has them.
     """
-    offered = bench.pipeline.offered
-    special = liveness.choosy(offered, plugins.load("backends", bench.settings.families[bench.family].backend))
+    offered = opened.pipeline.offered
+    special = liveness.choosy(offered, plugins.load("backends", opened.settings.families[opened.family].backend))
     usual = [name for name in offered if name not in special]
     if not offered:
         return {}
     tried: list[dict[str, int]] = []
     waiting = iter(cases)
     while len(tried) < liveness.PICTURES and (some := list(islice(waiting, liveness.PICTURES - len(tried)))):
-        tried += _reaches(bench, some, usual)
+        tried += _reaches(opened, some, usual)
     if not tried:
         return None
     found = {name: Trial(len(tried), max(reach[name] for reach in tried)) for name in usual}
     if special:
-        bounds = bench.settings.limits.of_pictures()
+        bounds = opened.settings.limits.of_pictures()
         crowd = liveness.several_faces(
-            cases, lambda case: images.read(case.lr, **bounds), bench.settings.scale, bench.machine
+            cases, lambda case: images.read(case.lr, **bounds), opened.settings.scale, opened.machine
         )
-        reaches = [] if isinstance(crowd, str) else _reaches(bench, [crowd[0]], special)
+        reaches = [] if isinstance(crowd, str) else _reaches(opened, [crowd[0]], special)
         why = crowd if isinstance(crowd, str) else "" if reaches else f"{crowd[0].id} could not be restored"
         found |= {name: Trial(len(reaches), max((r[name] for r in reaches), default=0), why) for name in special}
     return {name: found[name] for name in offered}
 
 
-def _reaches(bench: OpenFamily, cases: Sequence[Case], names: Sequence[str]) -> list[dict[str, int]]:
+def _reaches(opened: OpenFamily, cases: Sequence[Case], names: Sequence[str]) -> list[dict[str, int]]:
     """How far knobs move each of these cases; those that cannot be restored are left out."""
-    clock = execute.Clock(bench.settings.limits.max_seconds)
+    clock = execute.Clock(opened.settings.limits.max_seconds)
 
     def probe(case: Case) -> dict[str, int] | None:
         try:
-            lr = images.read(case.lr, **bench.settings.limits.of_pictures())
-            pipeline, seed = bench.probed.get(case.id) or bench.pipeline.for_case(), seed_of(bench, case)
+            lr = images.read(case.lr, **opened.settings.limits.of_pictures())
+            pipeline, seed = opened.probed.get(case.id) or opened.pipeline.for_case(), seed_of(opened, case)
             pipeline.clock = clock
             found = liveness.reach(pipeline, lr, seed, names)
         except Exception as error:
             sentence(error)  # a bug goes on; what can be mended fails again, and is reported, when its turn comes
             return None
         pipeline.keep_only(lr, seed)
-        bench.probed[case.id] = pipeline
+        opened.probed[case.id] = pipeline
         return found
 
     outcomes = execute.run(probe, cases, len(cases), clock.stop)
     return [found for found in outcomes if found is not None]
 
 
-def seed_of(bench: OpenFamily, case: Case) -> int:
+def seed_of(opened: OpenFamily, case: Case) -> int:
     """The seed of a case's pure restoration."""
-    return derive_seed(bench.settings.seed, bench.settings.kind(bench.family), case.id)
+    return derive_seed(opened.settings.seed, opened.settings.kind(opened.family), case.id)

@@ -32,7 +32,7 @@ UnitOutcome: TypeAlias = tuple[str, list[Failure]]
 class _Unit:
     """One case in work."""
 
-    bench: OpenFamily
+    opened: OpenFamily
     """Its family."""
     case: Case
     """Its input."""
@@ -52,7 +52,7 @@ class _Unit:
     def other(self, network: Network) -> Pipeline:
         """A network beside the family's own."""
         if network not in self.others:
-            self.others[network] = self.bench.other(network).for_case()
+            self.others[network] = self.opened.other(network).for_case()
             self.others[network].clock = self.pipeline.clock
         return self.others[network]
 
@@ -76,19 +76,19 @@ def missing(folder: RunFolder, family: str, case: Case, arms: Iterable[str]) -> 
     return not there or folder.journal.sha256(case.lr) != trail.lr_sha256
 
 
-def run_case(bench: OpenFamily, case: Case) -> UnitOutcome:
+def run_case(opened: OpenFamily, case: Case) -> UnitOutcome:
     """Do what is missing of one case: the pure restoration, then each arm. Returns its id and what failed."""
-    clock = execute.Clock(bench.settings.limits.max_seconds)
+    clock = execute.Clock(opened.settings.limits.max_seconds)
     try:
-        lr, digest = images.read_hashed(case.lr, **bench.settings.limits.of_pictures())
-        pipeline = bench.probed.pop(case.id, None) or bench.pipeline.for_case()
+        lr, digest = images.read_hashed(case.lr, **opened.settings.limits.of_pictures())
+        pipeline = opened.probed.pop(case.id, None) or opened.pipeline.for_case()
         pipeline.clock = clock
-        unit = _Unit(bench, case, lr, digest, pipeline)
+        unit = _Unit(opened, case, lr, digest, pipeline)
         trail, pure = _pure(unit)
     except Exception as error:
-        return case.id, [Failure(bench.family, case.id, PURE, sentence(error))]
+        return case.id, [Failure(opened.family, case.id, PURE, sentence(error))]
     failures = []
-    for name in bench.arms:
+    for name in opened.arms:
         if name in trail.arms:
             continue
         try:
@@ -96,43 +96,43 @@ def run_case(bench: OpenFamily, case: Case) -> UnitOutcome:
         except CostLimitReached:
             raise  # not this case's failure: the whole run stops here, and can go on
         except Exception as error:
-            failures.append(Failure(bench.family, case.id, name, sentence(error)))
-            kept = ledger.place(bench.folder, bench.family, name, case.id).is_dir()  # it holds all that was said
+            failures.append(Failure(opened.family, case.id, name, sentence(error)))
+            kept = ledger.place(opened.folder, opened.family, name, case.id).is_dir()  # it holds all that was said
             for number, exchange in enumerate(() if kept else getattr(error, "exchanges", ()), start=1):
-                bench.folder.write_exchange(bench.family, name, case.id, number, exchange)
+                opened.folder.write_exchange(opened.family, name, case.id, number, exchange)
         finally:
             for pipeline in (unit.pipeline, *unit.others.values()):
                 pipeline.keep_only(lr, pure.seed)
     return case.id, failures
 
 
-def remade(bench: OpenFamily, case: Case) -> tuple[int, list[Failure]]:
+def remade(opened: OpenFamily, case: Case) -> tuple[int, list[Failure]]:
     """Make every final picture of a case again, in memory: how many there are, and which are not what is stored."""
-    trail = bench.folder.trail(bench.family, case.id)
+    trail = opened.folder.trail(opened.family, case.id)
     arms = (PURE, *trail.arms) if trail is not None else (PURE,)
     failures = []
     try:
-        lr, digest = images.read_hashed(case.lr, **bench.settings.limits.of_pictures())
+        lr, digest = images.read_hashed(case.lr, **opened.settings.limits.of_pictures())
         if trail is None or trail.lr_sha256 != digest:
             raise FsrbenchError(f"{case.lr} is not the picture that was restored. Put it back.")
-        unit = _Unit(bench, case, lr, digest, bench.pipeline.for_case())
+        unit = _Unit(opened, case, lr, digest, opened.pipeline.for_case())
     except Exception as error:
-        return len(arms), [Failure(bench.family, case.id, arm, sentence(error)) for arm in arms]
+        return len(arms), [Failure(opened.family, case.id, arm, sentence(error)) for arm in arms]
     for arm in arms:
         done = trail.final(arm)
         try:
-            bench.folder.picture(done)
+            opened.folder.picture(done)
             if making.replay(done.operations, unit.restore).sha256 != done.sha256:
-                raise FsrbenchError(f"{bench.folder.root / done.path} comes out differently when it is made again.")
+                raise FsrbenchError(f"{opened.folder.root / done.path} comes out differently when it is made again.")
         except Exception as error:
-            failures.append(Failure(bench.family, case.id, arm, sentence(error)))
+            failures.append(Failure(opened.family, case.id, arm, sentence(error)))
     return len(arms), failures
 
 
 def _pure(unit: _Unit) -> tuple[Trail, Restored]:
     """Round 0: read back where it is done, made and stored where it is not."""
-    bench, case = unit.bench, unit.case
-    trail = bench.folder.trail(bench.family, case.id)
+    opened, case = unit.opened, unit.case
+    trail = opened.folder.trail(opened.family, case.id)
     if trail is not None:
         if trail.lr_sha256 != unit.lr_sha256:
             raise FsrbenchError(
@@ -140,22 +140,22 @@ def _pure(unit: _Unit) -> tuple[Trail, Restored]:
             )
         mended = {arm: _mend(unit, trail.final(arm)) for arm in (PURE, *trail.arms)}
         return trail, mended[PURE] or _read_back(unit, trail.pure)
-    pure = unit.pipeline.restore(unit.lr, {}, seed_of(bench, case))
-    path = bench.folder.picture_name(bench.family, PURE, case.id)
-    trail = Trail(case.id, bench.family, unit.lr_sha256, (Round(PURE, 0, _store(unit, pure, path), passes=1),))
-    bench.folder.write_trail(trail)
+    pure = unit.pipeline.restore(unit.lr, {}, seed_of(opened, case))
+    path = opened.folder.picture_name(opened.family, PURE, case.id)
+    trail = Trail(case.id, opened.family, unit.lr_sha256, (Round(PURE, 0, _store(unit, pure, path), passes=1),))
+    opened.folder.write_trail(trail)
     return trail, pure
 
 
 def _read_back(unit: _Unit, done: Restoration) -> Restored:
     """A stored picture, as it was when it was made."""
-    pixels = images.to_8bit(unit.bench.folder.picture(done))
+    pixels = images.to_8bit(unit.opened.folder.picture(done))
     return made(pixels, done.knobs, done.seed, done.seconds, done.precision, done.notes, done.operations)
 
 
 def _mend(unit: _Unit, done: Restoration) -> Restored | None:
     """A picture that was deleted, made again by its operations: they give the same pixels, or it is an error."""
-    folder = unit.bench.folder
+    folder = unit.opened.folder
     if (folder.root / done.path).is_file():
         return None
     again = making.replay(done.operations, unit.restore)
@@ -169,33 +169,33 @@ def _mend(unit: _Unit, done: Restoration) -> Restored | None:
 
 def _intervene(unit: _Unit, trail: Trail, pure: Restored, arm: str) -> Trail:
     """Run one arm and store its rounds; its last picture is the arm's result."""
-    bench, case = unit.bench, unit.case
-    spending = Spending(bench.settings.arms[arm].limits.budget())
+    opened, case = unit.opened, unit.case
+    spending = Spending(opened.settings.arms[arm].limits.budget())
     context = CaseContext(
-        bench.family,
+        opened.family,
         case.id,
         unit.lr,
         pure,
-        Making(unit.lr, pure.seed, unit.pipeline, unit.other, bench.networks[arm], spending),
+        Making(unit.lr, pure.seed, unit.pipeline, unit.other, opened.networks[arm], spending),
         unit.pipeline.clock,
         spending,
-        _reference(bench, case, pure.image) if bench.settings.privileged(arm) else None,
+        _reference(opened, case, pure.image) if opened.settings.privileged(arm) else None,
         unit.measured,
-        bench.dead,
-        ledger.place(bench.folder, bench.family, arm, case.id),
+        opened.dead,
+        ledger.place(opened.folder, opened.family, arm, case.id),
     )
-    drafts = bench.arms[arm](context)
+    drafts = opened.arms[arm](context)
     final = drafts[-1].picture
     rounds = []
     for number, draft in enumerate(drafts, start=1):
-        path = bench.folder.picture_name(bench.family, arm, case.id, None if draft.picture is final else number)
+        path = opened.folder.picture_name(opened.family, arm, case.id, None if draft.picture is final else number)
         rounds.append(_round(unit, arm, number, draft, path))
-        if bench.settings.arms[arm].keep_candidates:
+        if opened.settings.arms[arm].keep_candidates:
             _keep(unit, arm, number, draft)
         if draft.exchange:
-            bench.folder.write_exchange(bench.family, arm, case.id, number, draft.exchange)
+            opened.folder.write_exchange(opened.family, arm, case.id, number, draft.exchange)
     trail = Trail(trail.case, trail.family, trail.lr_sha256, (*trail.rounds, *rounds))
-    bench.folder.write_trail(trail)
+    opened.folder.write_trail(trail)
     return trail
 
 
@@ -219,8 +219,8 @@ def _keep(unit: _Unit, arm: str, step: int, draft: RoundDraft) -> None:
     """Store what a round did not end with; pure is stored anyway."""
     for number, proposal in enumerate(draft.candidates[1:], start=1):
         if proposal.picture is not draft.picture:
-            path = unit.bench.folder.candidate_name(unit.bench.family, arm, unit.case.id, step, number)
-            unit.bench.folder.write_picture(path, _encoded(unit, proposal.picture))
+            path = unit.opened.folder.candidate_name(unit.opened.family, arm, unit.case.id, step, number)
+            unit.opened.folder.write_picture(path, _encoded(unit, proposal.picture))
 
 
 def _candidate(proposal: Proposal, final: Restored) -> Candidate:
@@ -237,16 +237,16 @@ def _candidate(proposal: Proposal, final: Restored) -> Candidate:
     )
 
 
-def _reference(bench: OpenFamily, case: Case, pure: Image) -> Image:
+def _reference(opened: OpenFamily, case: Case, pure: Image) -> Image:
     """The HR, for a privileged arm alone."""
     if case.hr is None:
         raise FsrbenchError(f"{case.id} has no reference, and this arm is privileged: it needs one.")
-    bounds = bench.settings.limits.of_pictures()
-    return inputs.reference(case.hr, pure.shape[:2], bench.settings.hr_size, **bounds)
+    bounds = opened.settings.limits.of_pictures()
+    return inputs.reference(case.hr, pure.shape[:2], opened.settings.hr_size, **bounds)
 
 
 def _store(unit: _Unit, picture: Restored, path: str) -> Restoration:
-    unit.bench.folder.write_picture(path, _encoded(unit, picture))
+    unit.opened.folder.write_picture(path, _encoded(unit, picture))
     return Restoration(
         backend=making.backends(picture.operations),
         model=making.models(picture.operations),

@@ -1,7 +1,7 @@
-"""What units of work need, opened once and kept; and the crew that works through them on this machine.
+"""What units of work need, opened once and kept; and the pool that works through them on this machine.
 
-A crew is whoever does the work of a study: here threads around one workshop, in `ray_workers.py` workers that each
-have a workshop of their own. What is done with a case is in `unit.py`, how threads take turns in `execute.py`.
+A pool is whoever does the work of a study: here threads around one open study, in `ray_workers.py` workers that each
+open one of their own. What is done with a case is in `unit.py`, how threads take turns in `execute.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from fsrbench.study.unit import UnitOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class FamilyFacts:
     """What is known of a family once its network and its instruments are open."""
 
     weights: dict[str, str]
@@ -45,7 +45,7 @@ class WorkerPool(Protocol):
     def preflight(self, arms: Sequence[str]) -> None:
         """Find out, before anything is opened, whether the auditors of these arms answer; SettingsError if not."""
 
-    def open(self, family: str) -> Opened:
+    def open(self, family: str) -> FamilyFacts:
         """Load a family's network; WeightsError if its checkpoint cannot be used."""
 
     def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
@@ -59,7 +59,7 @@ class WorkerPool(Protocol):
 
 
 Executor: TypeAlias = Callable[[Settings, Machine, RunFolder, int], AbstractContextManager[WorkerPool]]
-"""From the settings, the machine, the run's folder and a number of workers to a crew, which goes when it is left."""
+"""From the settings, the machine, the run's folder and a number of workers to a pool, which goes when it is left."""
 
 
 class OpenStudy:
@@ -71,18 +71,18 @@ class OpenStudy:
         self._folder = folder
         self._auditors = families.open_auditors(settings, machine)
         self._look: evidence.Tools | None = None
-        self._bench: OpenFamily | None = None
+        self._family: OpenFamily | None = None
         self._turn = Lock()
 
     def preflight(self, arms: Sequence[str]) -> None:
         """Ask the auditors of these arms one small question each, if they are asked over a network."""
         families.preflight(self._auditors, arms, self._folder)
 
-    def open(self, family: str) -> Opened:
+    def open(self, family: str) -> FamilyFacts:
         """Load a family's network, once, in place of the one before."""
         weights, restorer = self.weights(family), self._opened(family).pipeline.restorer
         assumption = restorer.assumption if isinstance(restorer, Assuming) else ""
-        return Opened(weights, self._look.available if self._look else {}, assumption)
+        return FamilyFacts(weights, self._look.available if self._look else {}, assumption)
 
     def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
         """What offered knobs move; nothing is tried where nobody will ask for any."""
@@ -104,20 +104,20 @@ class OpenStudy:
 
     def _opened(self, family: str) -> OpenFamily:
         with self._turn:
-            if self._bench is None or self._bench.family != family:
-                self._bench = None  # its network goes before the next one comes
+            if self._family is None or self._family.family != family:
+                self._family = None  # its network goes before the next one comes
                 if self._auditors and self._look is None:
                     self._look = evidence.open_tools(self._machine)
-                self._bench = families.open_family(
+                self._family = families.open_family(
                     family, self._settings, self._machine, self._auditors, self._look, self._folder
                 )
-            bench = self._bench
-        devices.share_cores(self._machine, bench.reentrant)  # this thread may have worked for another family before
-        return bench
+            opened = self._family
+        devices.share_cores(self._machine, opened.reentrant)  # this thread may have worked for another family before
+        return opened
 
 
 class _Local(OpenStudy):
-    """Threads around one workshop."""
+    """Threads around one open study."""
 
     def __init__(self, settings: Settings, machine: Machine, folder: RunFolder, workers: int) -> None:
         super().__init__(settings, machine, folder)
@@ -131,5 +131,5 @@ class _Local(OpenStudy):
 
 @contextmanager
 def local(settings: Settings, machine: Machine, folder: RunFolder, workers: int) -> Iterator[WorkerPool]:
-    """The crew of this machine: `workers` cases in flight, one network."""
+    """The pool of this machine: `workers` cases in flight, one network."""
     yield _Local(settings, machine, folder, workers)

@@ -79,7 +79,7 @@ def _cases(number: int, told: Sequence[dict[str, Any]]) -> str:
     lines: dict[str, int] = {}
 
     def shared(value: object) -> list[int]:
-        if not isinstance(value, cases.Text):
+        if not isinstance(value, cases.NumberedText):
             raise TypeError(f"{type(value).__name__} does not go into a report")
         return [lines.setdefault(line, len(lines)) for line in value.words.split("\n")]
 

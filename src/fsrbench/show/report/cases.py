@@ -28,7 +28,7 @@ ROUNDS = 11
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class NumberedText:
     """A long text, of which many are alike: stored once a line."""
 
     words: str
@@ -197,8 +197,8 @@ class Teller:
         try:
             exchange = self.folder.exchange(entry.family, arm, entry.case, number)
         except StoreError as error:
-            return [["The record of the exchange cannot be read", Text(str(error))]]
-        return [[title, Text(words)] for title, words in rounds.exchanged(exchange)] if exchange else []
+            return [["The record of the exchange cannot be read", NumberedText(str(error))]]
+        return [[title, NumberedText(words)] for title, words in rounds.exchanged(exchange)] if exchange else []
 
 
 def _earlier(root: Path, trail: Trail | None, arm: str) -> Iterator[tuple[int, Path, str]]:
