@@ -6,6 +6,7 @@ import csv
 import hashlib
 import itertools
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -380,7 +381,7 @@ def test_whatever_the_values_names_differ_and_can_be_folders(values: list[Any]) 
     axis = gridpoints.Axis("model", "model", tuple(values), ("model",), (1,) * len(values), ("lvlm",))
     names = [point.name for point in gridpoints.spread([axis], ["lvlm"])]
     assert len({name.casefold() for name in names}) == len(values)
-    assert all(config.re.fullmatch(schema.NAME, name) and not name.endswith(".") for name in names)
+    assert all(re.fullmatch(schema.NAME, name) and not name.endswith(".") for name in names)
 
 
 @pytest.mark.parametrize("path", sorted(plugins.shipped("configs").glob("sweep-*.yaml")), ids=lambda p: p.stem)

@@ -246,6 +246,23 @@ def test_a_judge_chooses_among_constants(faces: tuple[str, ...], tmp_path: Path,
     assert kept == (left if judge == "medoid" else {})
 
 
+def test_a_metric_that_chose_is_no_evidence(faces: tuple[str, ...], tmp_path: Path) -> None:
+    """It is marked where its number stands, tested nowhere, and the sentence says so; other metrics are tested."""
+    out = tmp_path / "out"
+    arm = {"way": "constant", "with": {"knobs": [{"dehalo": 0.2}, {"dehalo": 0.5}]}, "judge": "metric"}
+    fsrbench(*COMMON, *faces, "--set", f"arms.some={json.dumps(arm)}", "--out", str(out), "--arm", "some")
+    stored = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    effects = {metric: entry["arms"]["some"] for metric, entry in stored["families"]["general"].items()}
+    assert {metric: effect["chose"] for metric, effect in effects.items()} == {"psnr": False, "niqe": True}
+    assert effects["niqe"]["p"] is None
+    assert effects["psnr"]["p"] is not None
+    assert stored["statistics"]["tests"] == 1
+    assert "chose its pictures by NIQE" in stored["findings"]["general"]
+    told = (out / "summary.md").read_text(encoding="utf-8")
+    assert told.count("◊") >= 2
+    assert "were chosen by this metric, which is no evidence" in (out / "report" / "index.html").read_text("utf-8")
+
+
 def test_a_wrong_constant_is_refused_before_any_work(faces: tuple[str, ...], tmp_path: Path) -> None:
     for knobs, words in (({"dehallo": 0.1}, "is no knob of the family"), ({"dehalo": 9.0}, "the nearest is")):
         arm = json.dumps({"way": "constant", "with": {"knobs": knobs}})

@@ -38,6 +38,10 @@ SETTINGS: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
+OBJECTIVE = "psnr"
+"""The metric that decides where the settings name none."""
+
+
 @dataclass(frozen=True, slots=True)
 class TriedSetting:
     """One setting that was tried."""
@@ -137,7 +141,7 @@ class Oracle:
 
 def _open(settings: Mapping[str, Any], machine: Machine) -> Oracle:
     chosen = _settings.check(settings, SETTINGS)
-    objective = chosen.get("objective", "psnr")
+    objective = chosen.get("objective", OBJECTIVE)
     beside = map(str, chosen.get("beside", ()))
     return Oracle(
         objective=objective,
@@ -190,5 +194,6 @@ AUDITOR = Auditor(
     "upper bound: tries the allowed knobs and picks what a metric likes best, with the reference at hand",
     _open,
     privileged=True,
+    measures=lambda settings: (str(settings.get("objective", OBJECTIVE)),),
     handling=("beside",),
 )

@@ -110,5 +110,7 @@ class Auditor:
     """Is what it opens to a `Comparer`? Then it can be followed under policy guarded."""
     takes: tuple[Common, ...] = ()
     """Those it has of the settings that options of the command line, sweeps and a pool of workers set for an arm."""
+    measures: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _settings: ()
+    """From its settings to the metrics that it chooses by: they are no evidence for what it chose."""
     handling: tuple[str, ...] = ()
     """Settings that say how it is reached and paid, and cannot change what it answers: a run may go on with others."""

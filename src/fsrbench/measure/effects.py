@@ -11,7 +11,7 @@ from statistics import fmean
 
 from fsrbench.core.values import PURE
 from fsrbench.measure import stats
-from fsrbench.measure.claims import RIVALS
+from fsrbench.measure.claims import RIVALS, TESTED
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation
 from fsrbench.measure.summary_values import DIGITS, ArmEffect, MetricResults, Outlier, RivalEffect, probability, rounded
@@ -102,7 +102,8 @@ class _Measured:
             floor=rounded(found.floor) or 0.0,
             benefit=rounded(found.benefit),
             harm=rounded(found.harm),
-            p=None if arm in self.void else probability(found.p),
+            p=None if self._unclaimed(arm) else probability(found.p),
+            chose=self._chose(arm),
             outlier=self._outlier(deltas),
             void=arm in self.void,
         )
@@ -125,8 +126,16 @@ class _Measured:
             units=found.units,
             changed=found.changed,
             improved=found.improved,
-            p=None if self.void & {arm, rival} else probability(found.p),
+            p=None if self._unclaimed(arm) or self._unclaimed(rival) else probability(found.p),
         )
+
+    def _chose(self, arm: str) -> bool:
+        """Were this arm's pictures chosen by this metric?"""
+        return self.metric in self.what.chosen_by.get(arm, ())
+
+    def _unclaimed(self, arm: str) -> bool:
+        """May nothing be said of this arm's numbers in this metric? Of a yardstick nothing is said anyway."""
+        return arm in self.void or (self._chose(arm) and self.what.roles.get(arm) in TESTED)
 
     def _paired(self, deltas: Mapping[str, float], floor: float) -> stats.Effect:
         better = self.what.metrics[self.metric].better

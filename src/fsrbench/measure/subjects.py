@@ -132,6 +132,8 @@ class Evaluation:
     """Metric → what a reader of its numbers must know beside."""
     roles: dict[str, Standing] = field(default_factory=dict)
     """Arm → what it is there for."""
+    chosen_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Arm → metrics by which its pictures were chosen: a number that chose a picture is no evidence for it."""
     degraded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Case → the row of the LR folder's `degradations.csv` that made its input; empty where nothing is known."""
     clusters: dict[str, str] | None = None
@@ -173,6 +175,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         notes=(*remarks.of_study(study), *remarks.of_canaries(canaries), *unknown),
         about_metrics=remarks.of_metrics(settings),
         roles=roles,
+        chosen_by={name: arm.chosen_by() for name, arm in settings.arms.items()},
         degraded=degraded,
         clusters=case_tables.clusters(settings.clusters, found.cases),
         hr_size=settings.hr_size,
@@ -251,8 +254,9 @@ def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
 
 def _mark(settings: Settings, arm: str, role: Standing) -> str:
     """What must be said of an arm; of an oracle also by which metric it chose, since it bounds no other."""
-    objective = settings.arms[arm].settings.get("objective") if role == "headroom" else None
-    return f"{MARKS[role]}, chose by {plugins.load('metrics', objective).label}" if objective else MARKS[role]
+    named = settings.arms[arm].chosen_by() if role == "headroom" else ()
+    labels = ", ".join(plugins.load("metrics", metric).label for metric in named)
+    return f"{MARKS[role]}, chose by {labels}" if labels else MARKS[role]
 
 
 def _role(settings: Settings, arm: str) -> Standing:

@@ -114,6 +114,8 @@ class ArmEffect:
     """Share of the cases that became worse by more than the floor."""
     p: float | None
     """Exact sign test of `improved` among `changed`; None where nothing may be claimed."""
+    chose: bool = False
+    """Were the arm's pictures chosen by this metric? Then it is no evidence for them, and nothing is claimed of it."""
     p_adjusted: float | None = None
     """The same, adjusted over all tests; None for what is not tested."""
     shown: bool = False

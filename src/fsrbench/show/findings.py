@@ -74,6 +74,8 @@ def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
     if shown:
         made = "; ".join(_claim(summary, metric, effect) for metric, effect in shown.items())
         yield f"{name} made {made}. p is corrected for {_tests(summary)}, intervals are not."
+    if chose := [summary.metrics[m].label for m, effect in measured.items() if effect.chose]:
+        yield f"{name} chose its pictures by {_list(chose)}, which says nothing for it."
     yield from _not_shown(summary, name, effects, "" if shown else f" {where}")
 
 
@@ -134,9 +136,12 @@ def _against(summary: Summary, arm: str, found: Mapping[str, Mapping[str, RivalE
     parts, open_ = [], []
     for rival in wording.ordered(rivals, summary.roles):
         name = wording.arm_name(summary, rival, marked=False)
-        shown = {m: effects[rival] for m, effects in found.items() if rival in effects and effects[rival].shown}
+        tested = {
+            m: effects[rival] for m, effects in found.items() if rival in effects and effects[rival].p is not None
+        }
+        shown = {m: effect for m, effect in tested.items() if effect.shown}
         parts += [_claim(summary, metric, effect, name) for metric, effect in shown.items()]
-        open_ += [] if shown else [name]
+        open_ += [name] if tested and not shown else []
     if open_:
         parts.append(f"no difference from {_list(open_, 'or')} could be shown")
     if parts:

@@ -73,6 +73,8 @@ def markdown(summary: Summary) -> str:
     parts.append(READING.format(**asdict(summary.statistics)))
     if made := md.points(outliers(summary)):
         parts.append(f"{_OUTLIER}\n\n{made}")
+    if wording.any_chosen(summary):
+        parts.append(wording.CHOSEN_MEANS)
     parts += [*side_tables.against(summary), *side_tables.evidence(summary), *side_tables.counts(summary)]
     if lacking := md.points(missing(summary)):
         parts += ["## Not available", lacking]

@@ -19,6 +19,11 @@ STAND_INS = ("embedded", "stand-in")
 """Words of which a network's name holds one where it is not the real one: see `Restoration.model`."""
 OUTLIER = " ‡"
 """Marks a mean that one case makes."""
+CHOSEN = " ◊"
+"""Marks a number by which the arm's pictures were chosen."""
+CHOSEN_MEANS = (
+    "◊ The arm's pictures were chosen by this metric, which is therefore no evidence for them and not tested."
+)
 
 
 class MetricLike(Protocol):
@@ -102,8 +107,14 @@ def standing_out(metric: MetricLike, effect: Judged) -> int:
 
 
 def marks(effect: ArmEffect) -> str:
-    """Every mark beside a difference: ‡ where one case makes the mean."""
-    return OUTLIER if effect.outlier else ""
+    """Every mark beside a difference: ‡ where one case makes the mean, ◊ where the metric chose the pictures."""
+    return OUTLIER * bool(effect.outlier) + CHOSEN * effect.chose
+
+
+def any_chosen(summary: Summary) -> bool:
+    """Is there a number with the mark ◊?"""
+    metrics = (entry for found in summary.families.values() for entry in found.values())
+    return any(effect.chose for entry in metrics for effect in entry.arms.values())
 
 
 # ------------------------------------------------------------------ parts of an effect

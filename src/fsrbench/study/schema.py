@@ -155,6 +155,12 @@ class Arm(BaseModel):
         model = None if self.judge is None else plugins.load("judges", self.judge["name"]).settings
         return None if model is None else model.model_validate(own)
 
+    def chosen_by(self) -> tuple[str, ...]:
+        """Metrics by which its pictures are chosen."""
+        auditor = () if self.auditor is None else plugins.load("auditors", self.auditor).measures(self.settings)
+        judge = () if self.judge is None else plugins.load("judges", self.judge["name"]).measures(self.judging())
+        return (*auditor, *judge)
+
     @property
     def settings(self) -> dict[str, Any]:
         """The auditor's own settings."""

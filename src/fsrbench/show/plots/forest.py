@@ -67,6 +67,8 @@ def _tested(results: Results) -> Iterator[str]:
         arm.outlier for m in results.summary.families.values() for entry in m.values() for arm in entry.arms.values()
     ):
         yield "‡: one case makes this mean; summary.md says which."
+    if wording.any_chosen(results.summary):
+        yield wording.CHOSEN_MEANS
     if known.clusters:
         yield f"Pictures of one person count together ({known.clusters:,} persons)."
 

@@ -52,6 +52,7 @@ def page(results: Results, entries: Sequence[Entry], plots: Sequence[Plot], scri
         notes=summary.notes,
         missing=list(tables.missing(summary)),
         outliers=list(tables.outliers(summary)),
+        chosen=wording.CHOSEN_MEANS if wording.any_chosen(summary) else "",
         failed=[(e.family, e.case, title(arm), why) for e in entries for arm, why in e.failed.items()],
     )
 
