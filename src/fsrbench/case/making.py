@@ -26,28 +26,34 @@ class Making:
     def __init__(
         self,
         lr: Image,
-        seed: int,
+        pure: Restored,
         pipeline: Pipeline,
         others: Callable[[Network], Pipeline],
         named: Mapping[str, Network],
         spending: Spending,
     ) -> None:
-        """`others` opens a network beside the family's own; `named` are those that the arm's way has declared."""
+        """`pure` is the case's own restoration, which every arm begins with.
+
+        `others` opens a network beside the family's own; `named` are those that the arm's way has declared.
+        """
         self.offered: Mapping[str, Knob] = pipeline.offered
         self._lr = lr
-        self._seed = seed
+        self._pure = pure
+        self._seed = pure.seed
         self._pipeline = pipeline
         self._others = others
         self._named = named
         self._spending = spending
-        self._passed = {pipeline.same_pass({}, seed)}
+        self._passed = {pipeline.same_pass({}, pure.seed)}
+        self._given: dict[str, list[tuple[Operation, ...]]] = {}
 
     def restore(self, knobs: Knobs, *, seed: int | None = None, network: str = "") -> Restored:
         """Restore with these knobs; a pass that the arm has made before costs none."""
+        self._check(knobs)
         pipeline, seed = self._chosen(network), self._seed if seed is None else seed
         self._spending.passes += self.extra(knobs, seed=seed, network=network)
         self._passed.add(pipeline.same_pass(knobs, seed))
-        return pipeline.restore(self._lr, knobs, seed)
+        return self._remembered(pipeline.restore(self._lr, knobs, seed))
 
     def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "") -> int:
         """Passes that `restore` would take."""
@@ -56,11 +62,39 @@ class Making:
 
     def mean(self, pictures: Sequence[Restored]) -> Restored:
         """The mean of several, pixel by pixel."""
-        return mean(pictures)
+        self._all_known(pictures)
+        return self._remembered(mean(pictures))
 
     def blend(self, first: Restored, second: Restored, share: float) -> Restored:
         """So much of the second, the rest of the first."""
-        return blend(first, second, share)
+        self._all_known((first, second))
+        return self._remembered(blend(first, second, share))
+
+    def knows(self, picture: Restored) -> bool:
+        """Is this pure, or a picture that was made here and not touched since?"""
+        if picture is self._pure:
+            return True
+        return (
+            picture.operations in self._given.get(picture.sha256, [])
+            and images.hash_8bit(picture.pixels) == picture.sha256
+            and np.array_equal(images.from_8bit(picture.pixels), picture.image)
+        )
+
+    def _check(self, knobs: Knobs) -> None:
+        """A knob that is not there, or cannot stand so, is not silently another."""
+        for name, value in knobs.items():
+            if name not in self.offered:
+                raise TypeError(f"a way turned {name}, which is no knob of this family ({', '.join(self.offered)})")
+            if self.offered[name].clamp(value) != value:
+                raise TypeError(f"a way turned {name} to {value}, which is beyond its bounds")
+
+    def _remembered(self, picture: Restored) -> Restored:
+        self._given.setdefault(picture.sha256, []).append(picture.operations)
+        return picture
+
+    def _all_known(self, pictures: Sequence[Restored]) -> None:
+        if not pictures or not all(map(self.knows, pictures)):
+            raise TypeError("a way may join pictures that were made by case.make, and pure, but no others and not none")
 
     def _chosen(self, network: str) -> Pipeline:
         if not network:

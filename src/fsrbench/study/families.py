@@ -12,12 +12,12 @@ from threading import Lock
 from fsrbench.asking import comparison, prompts
 from fsrbench.case import liveness
 from fsrbench.case.restore import BATCH, Pipeline
-from fsrbench.core import auditing, contracts, plugins
+from fsrbench.core import auditing, coherence, contracts, plugins
 from fsrbench.core.contracts import Machine
-from fsrbench.core.errors import AuditorUnreachable, FsrbenchError, SettingsError, StoreError
+from fsrbench.core.errors import AuditorUnreachable, BadOutput, FsrbenchError, SettingsError, StoreError
 from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
 from fsrbench.core.values import Case, Image, Ranking
-from fsrbench.core.ways import ArmSetup, Contest, Intervention, Network
+from fsrbench.core.ways import ArmSetup, Contest, Intervention, Judge, Network
 from fsrbench.models import devices
 from fsrbench.study import ledger
 from fsrbench.study.schema import Settings
@@ -70,9 +70,15 @@ class OpenFamily:
             return self.others[network]
 
     def weights(self) -> dict[str, str]:
-        """Files of all networks that were opened, with their hashes."""
-        opened = (self.pipeline, *self.others.values())
-        return dict(sorted((file, digest) for one in opened for file, digest in one.restorer.weights.items()))
+        """Files of all networks that were opened, with their hashes.
+
+        Those of a network beside the family's own stand as `FILE (BACKEND MODEL)`: two files may have one name.
+        """
+        found = dict(self.pipeline.restorer.weights)
+        for network, pipeline in self.others.items():
+            whose = " ".join(filter(None, (network.backend, network.model)))
+            found |= {f"{file} ({whose})": digest for file, digest in pipeline.restorer.weights.items()}
+        return dict(sorted(found.items()))
 
 
 def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Question], Answer]]:
@@ -168,7 +174,7 @@ def _pipeline(family: str, settings: Settings, machine: Machine, other: Network 
     }
     lanes = devices.share_cores(machine, backend.reentrant) if other is None else 1
     batch = 1 if machine.device.startswith("cpu") else BATCH
-    model = None if other is None else other.model
+    model = None if other is None else other.model or ""
     return Pipeline(restorer, offered, settings.scale, machine.precision, batch, lanes, name, model)
 
 
@@ -203,13 +209,24 @@ def _judge(settings: Settings, machine: Machine, name: str) -> Callable[[Contest
     arm = settings.arms[name]
     if arm.judge is None:
         return None
+    declared: Judge = plugins.load("judges", arm.judge["name"])
     try:
-        opened: Callable[[Contest], Ranking] = plugins.load("judges", arm.judge["name"]).open(
-            arm.judging(), _reading(settings, machine)
-        )
+        opened = declared.open(arm.judging(), _reading(settings, machine))
     except FsrbenchError as error:
         raise type(error)(f"Arm {name}: {error}") from None
-    return opened
+    judge = arm.judge["name"]
+
+    def heard(contest: Contest) -> Ranking:
+        """Its answer, if it is one to this contest. It sees a reference only where it is declared privileged."""
+        answer = opened(contest if declared.privileged else replace(contest, reference=None))
+        if not isinstance(answer, Ranking):
+            raise BadOutput(f"The judge {judge} answered with no ranking.")
+        if wrong := coherence.of_ranking(answer, len(contest.pictures)):
+            raise BadOutput(f"The judge {judge} answered with {wrong}.")
+        scores = tuple(None if score is None else float(score) for score in answer.scores)
+        return replace(answer, scores=scores, order=tuple(map(int, answer.order)))
+
+    return heard
 
 
 def _reading(settings: Settings, machine: Machine) -> Machine:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from fsrbench.case import making
+from fsrbench.case import drafts, making
 from fsrbench.case.making import Making
 from fsrbench.case.restore import Pipeline, made
 from fsrbench.core import execute
@@ -61,7 +61,7 @@ class _Unit:
         own = self.pipeline
         if step.checkpoint is None and step.backend == own.backend:
             return own.restore(self.lr, step.knobs, step.seed)
-        return self.other(Network(step.backend, step.checkpoint)).restore(self.lr, step.knobs, step.seed)
+        return self.other(Network(step.backend, step.checkpoint or None)).restore(self.lr, step.knobs, step.seed)
 
 
 def missing(folder: RunFolder, family: str, case: Case, arms: Iterable[str]) -> bool:
@@ -171,12 +171,13 @@ def _intervene(unit: _Unit, trail: Trail, pure: Restored, arm: str) -> Trail:
     """Run one arm and store its rounds; its last picture is the arm's result."""
     opened, case = unit.opened, unit.case
     spending = Spending(opened.settings.arms[arm].limits.budget())
+    make = Making(unit.lr, pure, unit.pipeline, unit.other, opened.networks[arm], spending)
     context = CaseContext(
         opened.family,
         case.id,
         unit.lr,
         pure,
-        Making(unit.lr, pure.seed, unit.pipeline, unit.other, opened.networks[arm], spending),
+        make,
         unit.pipeline.clock,
         spending,
         _reference(opened, case, pure.image) if opened.settings.privileged(arm) else None,
@@ -184,10 +185,10 @@ def _intervene(unit: _Unit, trail: Trail, pure: Restored, arm: str) -> Trail:
         opened.dead,
         ledger.place(opened.folder, opened.family, arm, case.id),
     )
-    drafts = opened.arms[arm](context)
-    final = drafts[-1].picture
+    steps = drafts.checked(opened.settings.arms[arm].way, opened.arms[arm](context), make)
+    final = steps[-1].picture
     rounds = []
-    for number, draft in enumerate(drafts, start=1):
+    for number, draft in enumerate(steps, start=1):
         path = opened.folder.picture_name(opened.family, arm, case.id, None if draft.picture is final else number)
         rounds.append(_round(unit, arm, number, draft, path))
         if opened.settings.arms[arm].keep_candidates:
