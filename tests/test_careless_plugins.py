@@ -15,9 +15,11 @@ from typer.testing import CliRunner
 
 from fsrbench.cli.app import app
 from fsrbench.core import coherence, plugins
+from fsrbench.core.errors import SettingsError
 from fsrbench.core.operations import Blend, Mean, Restore
 from fsrbench.core.values import Ranking, Trail
 from fsrbench.imaging import images
+from fsrbench.study import config
 from fsrbench.study.store import RunFolder
 from support import draw_face
 from support.networks import made_compact
@@ -275,3 +277,37 @@ def test_a_picture_of_a_way_is_what_it_made(plug: Plug, faces: tuple[str, ...], 
     fsrbench(*BICUBIC, *faces, "--out", str(out), "--arm", "fits")
     assert len(trail(out).arms["fits"]) == 3
     assert np.array_equal(images.read(out / trail(out).final("fits").path), images.read(out / trail(out).pure.path))
+
+
+# -------------------------------------------------------------------- settings
+
+
+def test_an_arm_that_fits_no_second_family_is_refused_before_the_first(faces: tuple[str, ...], tmp_path: Path) -> None:
+    arm = json.dumps({"way": "constant", "with": {"knobs": {"dehalo": 0.3}}})
+    words = ("run", *faces, "--out", str(tmp_path / "out"), "--set", f"arms.a={arm}", "--arm", "a")
+    with pytest.raises(SettingsError, match="Arm a in the family blind: dehalo is no knob"):
+        fsrbench(*words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_arm_whose_other_network_cannot_be_opened_is_named(
+    plug: Plug, faces: tuple[str, ...], tmp_path: Path
+) -> None:
+    plug("ways", "needs", way("return []", "{'b': Network('nosuch')}"))
+    with pytest.raises(SettingsError, match="Arm needs: There is no backend named 'nosuch'"):
+        fsrbench(*BICUBIC, *faces, "--out", str(tmp_path / "out"), "--arm", "needs")
+
+
+def test_a_name_that_is_two_things_is_asked_back(plug: Plug, faces: tuple[str, ...], tmp_path: Path) -> None:
+    plug("ways", "scripted", way("return [RoundDraft(case.pure)]"))
+    with pytest.raises(SettingsError, match="is an auditor and a way"):
+        fsrbench(*BICUBIC, *faces, "--out", str(tmp_path / "out"), "--arm", "scripted")
+    own = ("--set", 'arms.scripted={"way": "scripted"}')
+    fsrbench(*BICUBIC, *faces, *own, "--out", str(tmp_path / "out"), "--arm", "scripted")
+    assert trail(tmp_path / "out").arms["scripted"][0].audit is None
+
+
+@pytest.mark.parametrize("key", ["policy", "limits", "way", "with", "judge"])
+def test_a_setting_of_the_arm_does_not_stand_below_its_auditor(key: str) -> None:
+    with pytest.raises(SettingsError, match=f"{key} is a setting of the arm"):
+        config.lay({"arms": {"a": {"auditor": {"name": "oracle", key: "guarded"}}}})

@@ -249,5 +249,8 @@ class Way:
     """Does it look at the reference itself?"""
     draws: bool = False
     """Does it restore with other noise than the pure picture's?"""
+    misfit: Callable[[Any, Mapping[str, Knob]], str] = lambda _settings, _offered: ""
+    """What of its checked settings cannot be in a family with these knobs, in a sentence; empty where all can. It is
+    asked for every family of a run before any work is done."""
     networks: Callable[[Any], Mapping[str, Network]] = lambda _settings: {}
     """From its checked settings to the other networks that it restores with, by the names it calls them."""

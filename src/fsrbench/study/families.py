@@ -14,7 +14,7 @@ from fsrbench.case import liveness
 from fsrbench.case.restore import BATCH, Pipeline
 from fsrbench.core import auditing, coherence, contracts, plugins
 from fsrbench.core.contracts import Machine
-from fsrbench.core.errors import AuditorUnreachable, BadOutput, FsrbenchError, SettingsError, StoreError
+from fsrbench.core.errors import AuditorUnreachable, BadOutput, FsrbenchError, SettingsError, StoreError, WeightsError
 from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
 from fsrbench.core.values import Case, Image, Ranking
 from fsrbench.core.ways import ArmSetup, Contest, Intervention, Judge, Network
@@ -101,6 +101,14 @@ def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Q
     return opened
 
 
+def check(settings: Settings) -> None:
+    """Refuse arms that cannot be in one of the families, before any work is done in another."""
+    for family in settings.families:
+        for name, arm in settings.arms.items():
+            if wrong := arm.declared().misfit(arm.chosen(), settings.offered(family)):
+                raise SettingsError(f"Arm {name} in the family {family}: {wrong}")
+
+
 def preflight(auditors: Mapping[str, Callable[[Question], Answer]], arms: Iterable[str], folder: RunFolder) -> None:
     """Ask whoever is asked over a network one small question, before any work is done.
 
@@ -154,9 +162,11 @@ def open_family(
     arms = {name: settings.arms[name].declared().open(setup) for name, setup in setups.items()}
     named = {name: settings.arms[name].declared().networks(setup.settings) for name, setup in setups.items()}
     opened = OpenFamily(family, pipeline, arms, named, settings, folder, backend.reentrant, machine)
-    for networks_of_arm in named.values():
-        for network in networks_of_arm.values():
+    for name, network in ((name, network) for name, own in named.items() for network in own.values()):
+        try:
             opened.other(network)  # what cannot be opened is said before any work is done
+        except (SettingsError, WeightsError) as error:
+            raise type(error)(f"Arm {name}: {error}") from None
     return opened
 
 
