@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from fsrbench.cli.app import app
 from fsrbench.core import coherence, plugins
-from fsrbench.core.errors import SettingsError
+from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.operations import Blend, Mean, Restore
 from fsrbench.core.values import Ranking, Trail
 from fsrbench.imaging import images
@@ -277,6 +277,34 @@ def test_a_picture_of_a_way_is_what_it_made(plug: Plug, faces: tuple[str, ...], 
     fsrbench(*BICUBIC, *faces, "--out", str(out), "--arm", "fits")
     assert len(trail(out).arms["fits"]) == 3
     assert np.array_equal(images.read(out / trail(out).final("fits").path), images.read(out / trail(out).pure.path))
+
+
+def test_a_damaged_trail_is_no_picture_that_comes_out(faces: tuple[str, ...], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    fsrbench(*BICUBIC, *faces, "--out", str(out), "--arm", "rerun")
+    file = out / "trails" / "general" / "0.json"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:200])
+    assert "2 of 3 pictures" in fsrbench("check", str(out), "--pictures", status=1)
+    data = json.loads(whole)
+    data["rounds"][0]["restoration"]["operations"][0]["knobs"] = {"dehalo": 1e308}
+    file.write_text(json.dumps(data), encoding="utf-8")
+    assert "turns dehalo to 1e+308" in fsrbench("check", str(out), "--pictures", status=1)
+    for path in file.parent.iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match="no finished case"):
+        fsrbench("check", str(out), "--pictures")
+
+
+def test_what_a_budget_ended_is_told(faces: tuple[str, ...], tmp_path: Path) -> None:
+    """An arm that time has cut is not the same twice: a reader of its numbers must know."""
+    out = tmp_path / "out"
+    arm = json.dumps({"way": "constant", "with": {"knobs": {"dehalo": 0.3}}, "limits": {"seconds": 1e-9}})
+    fsrbench(*BICUBIC, *faces, "--set", f"arms.a={arm}", "--out", str(out), "--arm", "a", "--arm", "rerun")
+    fsrbench("evaluate", str(out))
+    told = (out / "summary.md").read_text(encoding="utf-8")
+    assert "a: its budget was spent in 2 of 2 cases (seconds 2). Time is not the same twice" in told
+    assert "rerun: its budget" not in told
 
 
 # -------------------------------------------------------------------- settings

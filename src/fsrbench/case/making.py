@@ -85,7 +85,7 @@ class Making:
         for name, value in knobs.items():
             if name not in self.offered:
                 raise TypeError(f"a way turned {name}, which is no knob of this family ({', '.join(self.offered)})")
-            if self.offered[name].clamp(value) != value:
+            if not self.offered[name].allows(value):
                 raise TypeError(f"a way turned {name} to {value}, which is beyond its bounds")
 
     def _remembered(self, picture: Restored) -> Restored:

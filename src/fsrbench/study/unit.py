@@ -58,10 +58,12 @@ class _Unit:
 
     def restore(self, step: Restore) -> Restored:
         """A step of a stored picture, once more."""
-        own = self.pipeline
-        if step.checkpoint is None and step.backend == own.backend:
-            return own.restore(self.lr, step.knobs, step.seed)
-        return self.other(Network(step.backend, step.checkpoint or None)).restore(self.lr, step.knobs, step.seed)
+        own = step.checkpoint is None and step.backend == self.pipeline.backend
+        network = self.pipeline if own else self.other(Network(step.backend, step.checkpoint or None))
+        for name, value in step.knobs.items():
+            if name not in network.offered or not network.offered[name].allows(value):
+                raise StoreError(f"The trail of {self.case.id} turns {name} to {value!r:.40}, which cannot be.")
+        return network.restore(self.lr, step.knobs, step.seed)
 
 
 def missing(folder: RunFolder, family: str, case: Case, arms: Iterable[str]) -> bool:
