@@ -18,6 +18,7 @@ from fsrbench.core import coherence, plugins
 from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.operations import Blend, Mean, Restore
 from fsrbench.core.values import Ranking, Trail
+from fsrbench.experiments import grid
 from fsrbench.imaging import images
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder
@@ -339,3 +340,32 @@ def test_a_name_that_is_two_things_is_asked_back(plug: Plug, faces: tuple[str, .
 def test_a_setting_of_the_arm_does_not_stand_below_its_auditor(key: str) -> None:
     with pytest.raises(SettingsError, match=f"{key} is a setting of the arm"):
         config.lay({"arms": {"a": {"auditor": {"name": "oracle", key: "guarded"}}}})
+
+
+@pytest.mark.parametrize("prefix", ["", "arms.a."])
+def test_a_sweep_goes_over_what_a_way_and_a_judge_are_set_to(tmp_path: Path, prefix: str) -> None:
+    arm = json.dumps({**THREE, "judge": {"name": "metric", "metric": "niqe"}})
+    file = tmp_path / "own.yaml"
+
+    def points(axis: str, base: str = arm) -> list[dict[str, Any]]:
+        file.write_text(
+            f"arm: a\nfamilies: general\nsettings: {{arms: {{a: {base}}}}}\ngrid:\n  {prefix}{axis}\n", "utf-8"
+        )
+        return [one.model_dump() for one in grid.read(file).settings.arms.values()]
+
+    judged = points("judge.metric: [niqe, psnr]")
+    assert [one["judge"] for one in judged] == [{"name": "metric", "metric": name} for name in ("niqe", "psnr")]
+    assert [one["with"]["knobs"] for one in points("with.knobs: [[{dehalo: 0.1}], [{dehalo: 0.2}]]")] == [
+        [{"dehalo": 0.1}], [{"dehalo": 0.2}],
+    ]  # fmt: skip
+    single = json.dumps({"way": "constant", "with": {"knobs": {"dehalo": 0.5}}})
+    assert [one["with"]["knobs"]["dehalo"] for one in points("with.knobs.dehalo: [0.1, 0.2]", single)] == [0.1, 0.2]
+    with pytest.raises(SettingsError, match=r"line 5.*knobs of the arm a holds no keys"):
+        points("with.knobs.dehalo: [0.1, 0.2]")
+    with pytest.raises(SettingsError, match=r"line 5.*Did you mean knobs"):
+        points("with.knobz: [{dehalo: 0.1}]")
+
+
+def test_nobody_is_guarded_who_asks_no_auditor() -> None:
+    with pytest.raises(SettingsError, match=r"arms\.a\.policy: the way rerun asks no auditor"):
+        config.lay({"arms": {"a": {"way": "rerun", "policy": "guarded"}}})

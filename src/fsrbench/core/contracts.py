@@ -142,7 +142,7 @@ class Knob:
     def allows(self, value: Any) -> bool:
         """Is this one of its values, as it stands?"""
         try:
-            return self.clamp(value) == value
+            return bool(self.clamp(value) == value)
         except ValueError:
             return False
 
