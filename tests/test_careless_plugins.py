@@ -98,8 +98,8 @@ def fsrbench(*words: str, status: int = 0) -> str:
     return done.output
 
 
-def trail(out: Path, case: str = "0") -> Trail:
-    found = RunFolder(out).trail("general", case)
+def trail(out: Path, family: str = "general") -> Trail:
+    found = RunFolder(out).trail(family, "0")
     assert found is not None
     return found
 
@@ -369,3 +369,18 @@ def test_a_sweep_goes_over_what_a_way_and_a_judge_are_set_to(tmp_path: Path, pre
 def test_nobody_is_guarded_who_asks_no_auditor() -> None:
     with pytest.raises(SettingsError, match=r"arms\.a\.policy: the way rerun asks no auditor"):
         config.lay({"arms": {"a": {"way": "rerun", "policy": "guarded"}}})
+
+
+def test_a_search_keeps_its_budget_whoever_searched_before(faces: tuple[str, ...], tmp_path: Path) -> None:
+    """Restorations that another privileged arm has measured count as if they had been made."""
+    arm = {"auditor": "oracle", "budget": 12, "limits": {"passes": 2}}
+    chosen = ("--set", f"arms.o={json.dumps(arm)}", "--set", f"arms.a={json.dumps({**arm, 'limits': {}})}")
+    command = ("run", "--family", "blind", "--set", "metrics=psnr", "--set", "hr_size=96", "--no-evaluate", *faces)
+    command = (*command, *chosen, "--limit", "1", "--out")
+    fsrbench(*command, str(tmp_path / "both"), "--arm", "a", "--arm", "o")
+    fsrbench(*command, str(tmp_path / "alone"), "--arm", "o")
+    both, alone = trail(tmp_path / "both", "blind").arms, trail(tmp_path / "alone", "blind").arms
+    assert [step.passes for step in both["o"]] == [step.passes for step in alone["o"]]
+    assert sum(step.passes or 0 for step in alone["o"]) <= 2 < sum(step.passes or 0 for step in both["a"])
+    assert {step.bound for step in alone["o"]} >= {"passes"}
+    assert both["o"][-1].restoration.sha256 == alone["o"][-1].restoration.sha256

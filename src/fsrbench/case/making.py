@@ -51,9 +51,13 @@ class Making:
         """Restore with these knobs; a pass that the arm has made before costs none."""
         self._check(knobs)
         pipeline, seed = self._chosen(network), self._seed if seed is None else seed
-        self._spending.passes += self.extra(knobs, seed=seed, network=network)
-        self._passed.add(pipeline.same_pass(knobs, seed))
+        self.count(knobs, seed=seed, network=network)
         return self._remembered(pipeline.restore(self._lr, knobs, seed))
+
+    def count(self, knobs: Knobs, *, seed: int | None = None, network: str = "") -> None:
+        """Count what `restore` would take."""
+        self._spending.passes += self.extra(knobs, seed=seed, network=network)
+        self._passed.add(self._chosen(network).same_pass(knobs, self._seed if seed is None else seed))
 
     def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "") -> int:
         """Passes that `restore` would take."""

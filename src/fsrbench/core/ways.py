@@ -75,6 +75,9 @@ class Maker(Protocol):
     def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "") -> int:
         """Passes that `restore` would take: 0 if the arm has made that pass before, or the pure picture has."""
 
+    def count(self, knobs: Knobs) -> None:
+        """Count what `restore` would take, where a number of that picture is at hand already."""
+
 
 @dataclass(frozen=True, slots=True)
 class CaseContext:

@@ -144,8 +144,9 @@ def _put(data: dict[str, Any], place: Sequence[str], value: Any) -> str:
     """Set one value. Returns what on the way to it holds something else than keys; nothing where it is set."""
     *way, last = place
     for key in way:
-        data = data.setdefault(key, {})
-        if not isinstance(data, dict):
+        below: Any = data.setdefault(key, {})
+        if not isinstance(below, dict):
             return key
+        data = below
     data[last] = value
     return ""

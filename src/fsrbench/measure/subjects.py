@@ -83,7 +83,7 @@ class _Finished(Sequence[Subject]):
             made = (hashes[hashes.index(one)] for one in hashes)  # one text for arms with one picture
             family = sys.intern(trail.family)
             self._rows.append((family, trail.case, shared.setdefault(arms, arms), inputs, reference, *made))
-            self.bounds.update((arm, steps[-1].bound) for arm, steps in trail.arms.items())
+            self.bounds.update((arm, max(step.bound for step in steps)) for arm, steps in trail.arms.items())
             models = self.labels.setdefault(trail.family, [])
             if trail.pure.model not in models:
                 models.append(trail.pure.model)
