@@ -159,6 +159,14 @@ def test_requests_and_money_are_shared_among_workers() -> None:
         ray_worker.shared(settings, 10)
 
 
+def test_who_spends_is_not_started_again_with_a_full_purse() -> None:
+    """A worker that was killed takes with it what it had spent: its successor would spend that once more."""
+    arm = {"auditor": "openai", "model": "m"}
+    for own, times in (({"max_cost": 3.0}, 0), ({"max_cost": 0}, 0), ({}, ray_workers.LOSSES)):
+        settings, _ = config.load(None, [f"arms.a={json.dumps({**arm, **own})}"])
+        assert ray_workers.restarts(config.with_arms(settings, ["a", "heuristic"])) == times
+
+
 def test_without_ray_its_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(Unavailable, match=r"pip install 'fsrbench\[ray\]'"), ray_cluster.connected(None):

@@ -5,7 +5,7 @@ sees under the same path. They write nothing: a unit's files travel back with it
 holds the folder's lock puts them in their places, the trail last. What was not handed in leaves no trace.
 
 A worker that is lost is started again by Ray (`max_restarts`), wherever there is room, and Ray asks it once more to
-open the family (`max_task_retries`). Its units are given out anew from here, to whoever has room: Ray would keep them
+open the family (`max_task_retries`); where money is bound it is not, see `restarts`. Its units are given out anew from here, to whoever has room: Ray would keep them
 for that very worker, which waits for ever where no node is left that could take it.
 """
 
@@ -39,7 +39,7 @@ log = logging.getLogger("fsrbench")
 ATTEMPTS = 3
 """Workers that one unit may lose before it counts as failed."""
 LOSSES = 4
-"""How often Ray starts a worker again; a run that has lost all of them once more gives up."""
+"""How often Ray starts a worker again, at most; a run that has lost all of them once more gives up."""
 PATIENCE = 600.0
 """Seconds to wait for the first place on the cluster: a cluster that grows takes minutes."""
 TOLD = ("FSRBENCH_", "OPENAI_BASE_URL")
@@ -160,7 +160,7 @@ class _Cluster:
             self.seats.remove(seat)
             if not self.seats:
                 raise _given_up(lost) from None
-            log.warning(f"A worker was lost {LOSSES + 1} times ({lost}); the run goes on without it.")
+            log.warning(f"A worker is not started again ({lost}); the run goes on without it.")
             return
         self.opened.append(opened)
         if opened != self.opened[0]:
@@ -228,7 +228,7 @@ def pool(
             num_cpus=places.cpus,
             num_gpus=places.gpus,
             max_concurrency=width + 1,
-            max_restarts=LOSSES,
+            max_restarts=restarts(settings),
             scheduling_strategy="SPREAD",
         )
         actors = [hired.remote(order) for _ in range(places.workers)]
@@ -250,7 +250,19 @@ def _no_place() -> Unavailable:
 
 
 def _given_up(lost: _Lost) -> Unavailable:
-    return Unavailable(f"Every worker was lost {LOSSES + 1} times, the last one so: {lost}.")
+    return Unavailable(
+        f"Every worker was lost as often as it may be, the last one so: {lost}. What is finished is kept; the same "
+        "command goes on."
+    )
+
+
+def restarts(settings: Settings) -> int:
+    """How often a worker may be started again: never where money is bound, for nobody knows what it had spent.
+
+    Its units go to the others, each of which has its own share of `max_cost`: together they stay within it.
+    """
+    bound = any(arm.takes("max_cost") and arm.settings.get("max_cost") is not None for arm in settings.arms.values())
+    return 0 if bound else LOSSES
 
 
 def _gone(attempts: int, lost: _Lost) -> str:
