@@ -5,8 +5,9 @@ sees under the same path. They write nothing: a unit's files travel back with it
 holds the folder's lock puts them in their places, the trail last. What was not handed in leaves no trace.
 
 A worker that is lost is started again by Ray (`max_restarts`), wherever there is room, and Ray asks it once more to
-open the family (`max_task_retries`); where money is bound it is not, see `restarts`. Its units are given out anew from here, to whoever has room: Ray would keep them
-for that very worker, which waits for ever where no node is left that could take it.
+open the family (`max_task_retries`); where money is bound it is not, see `restarts`. Its units are given out anew from
+here, to whoever has room: Ray would keep them for that very worker, which waits for ever where no node is left that
+could take it.
 """
 
 from __future__ import annotations
