@@ -191,6 +191,35 @@ class MetricResults:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """One quantity over cases."""
+
+    median: float
+    """Half of the cases took no more."""
+    p95: float
+    """95 % of them took no more; between two cases, as much of the way as there are cases below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What a finished case took, quantity by quantity. What an arm took comes on top of what pure took."""
+
+    passes: Spread | None
+    """Passes through a network; None where an earlier version did not count them in some case."""
+    questions: Spread | None
+    """Audits, comparisons and rankings, whoever made them."""
+    requests: Spread | None
+    """Requests that were sent for them."""
+    tokens: Spread | None
+    """Tokens that these took, in and out."""
+    cost: Spread | None
+    """What they cost; None where nothing was sent or a price is unknown."""
+    seconds: Spread | None
+    """Seconds that making its pictures from the input took, and waiting for answers. What is computed beside that is
+    not known: evidence, an auditor or a judge on this machine, pictures that an oracle only tried."""
+
+
+@dataclass(frozen=True, slots=True)
 class ArmOutcome:
     """What became of an arm's cases, and what they took."""
 
@@ -216,6 +245,8 @@ class ArmOutcome:
     """What they cost; None where nothing was sent or a price is unknown."""
     failed: int
     """Cases for which the arm failed."""
+    took: Took | None = None
+    """What each finished case took; None where there is none, or nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +259,8 @@ class FamilyOutcome:
     """Cases that could not be restored at all."""
     arms: dict[str, ArmOutcome]
     """Arm → what became of its cases."""
+    took: Took | None = None
+    """What pure took of each finished case; None where there is none, or nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,105 @@
+"""What finished cases took, told from their trails: passes, questions, requests, tokens, money, seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fsrbench.core.operations import Restore
+from fsrbench.core.values import PURE, Candidate, Restoration, Round, Trail, Usage
+from fsrbench.measure.summary_values import DIGITS, Spread, Took
+
+
+@dataclass(frozen=True, slots=True)
+class CaseCompute:
+    """What one case took."""
+
+    passes: int | None
+    """Passes through a network; None where an earlier version did not count them."""
+    questions: int
+    """Audits, comparisons and rankings."""
+    usage: Usage
+    """What was sent for them, together; its seconds are those of every answer, whoever gave it."""
+    seconds: float
+    """Seconds that making the pictures took, and waiting for answers."""
+
+
+def of_case(trail: Trail, arm: str) -> CaseCompute:
+    """What an arm took, or pure. What pure took is not in an arm's: every arm begins with it."""
+    rounds = trail.rounds[:1] if arm == PURE else trail.arms[arm]
+    passes = [step.passes for step in rounds if step.passes is not None]
+    usage = sum(usages(rounds), Usage(cost=0.0))
+    making = trail.pure.seconds if arm == PURE else _making(trail.pure, rounds)
+    return CaseCompute(
+        passes=sum(passes) if len(passes) == len(rounds) else None,
+        questions=sum(_questions(step) for step in rounds),
+        usage=usage,
+        seconds=making + usage.seconds,
+    )
+
+
+def usages(rounds: Sequence[Round]) -> Iterator[Usage]:
+    """What was sent in an arm's rounds, question by question; an audit's comparisons are in its own.
+
+    A question for which nothing was sent costs nothing, whatever is known of prices.
+    """
+    for step in rounds:
+        for said in (step.audit, step.ranking):
+            if said is not None:
+                yield said.usage if said.usage.requests else Usage(cost=0.0, seconds=said.usage.seconds)
+
+
+def _questions(step: Round) -> int:
+    comparisons = len(step.verdict.preferences) if step.verdict else 0
+    return (step.audit is not None) + comparisons + (step.ranking is not None)
+
+
+def _making(pure: Restoration, rounds: Sequence[Round]) -> float:
+    """Seconds of every restoration that an arm's pictures are made of, each counted once, pure's not at all.
+
+    A picture that is composed of others was stored with the seconds of all its parts: what is known of them is taken
+    off, so that a mean of pictures that were candidates themselves takes nothing more.
+    """
+    made: list[Restoration | Candidate] = [step.restoration for step in rounds]
+    made += [one for step in rounds for one in step.candidates]
+    known = [(step, pure.seconds) for step in _restorations(pure)]
+    total = 0.0
+    for picture in sorted(made, key=lambda one: len(one.operations)):
+        steps = _restorations(picture)
+        parts = [next((seconds for step, seconds in known if step == one), None) for one in steps]
+        new = [step for step, seconds in zip(steps, parts, strict=True) if seconds is None]
+        if new:
+            rest = max(0.0, picture.seconds - sum(seconds for seconds in parts if seconds is not None))
+            known += [(step, rest / len(new)) for step in new]
+            total += rest
+    return total
+
+
+def _restorations(picture: Restoration | Candidate) -> list[Restore]:
+    return [step for step in picture.operations if isinstance(step, Restore)]
+
+
+def told(cases: Sequence[CaseCompute]) -> Took | None:
+    """As the summary has it; None where nothing is known of any case. What is unknown of one case is unknown of all."""
+    if not cases:
+        return None
+    sent = any(case.usage.requests for case in cases)
+    return Took(
+        passes=_spread(case.passes for case in cases),
+        questions=_spread(case.questions for case in cases),
+        requests=_spread(case.usage.requests for case in cases),
+        tokens=_spread(case.usage.prompt_tokens + case.usage.completion_tokens for case in cases),
+        cost=_spread(case.usage.cost for case in cases) if sent else None,
+        seconds=_spread(case.seconds for case in cases),
+    )
+
+
+def _spread(values: Iterable[float | None]) -> Spread | None:
+    found = list(values)
+    known = [value for value in found if value is not None]
+    if len(known) < len(found):
+        return None
+    median, most = (round(float(value), DIGITS) for value in np.quantile(known, [0.5, 0.95]))
+    return Spread(median, most)
