@@ -17,10 +17,11 @@ from fsrbench.core.values import PURE, Audit, Candidate, Ranking, Restoration, R
 from fsrbench.imaging import images
 from fsrbench.measure import compute as computing
 from fsrbench.measure import summary_file
+from fsrbench.measure.compute_values import Spread, Took
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary import summarise
-from fsrbench.measure.summary_values import Spread, Summary, Took
+from fsrbench.measure.summary_values import Summary
 from fsrbench.show import compute, numbers, tables
 from fsrbench.show.report import overview
 from support import draw_face
@@ -149,6 +150,8 @@ def test_what_is_unknown_of_one_case_is_unknown_of_all() -> None:
     free = took(trail(known), trail(Round("a", 1, P, audited(SILENT), passes=0), case="2"))
     assert (free.passes, free.cost) == (Spread(0.5, 0.95), Spread(0.25, 0.475))
     assert took(trail(Round("a", 1, P, audited(SILENT), passes=0))).cost is None
+    taken_back = Round("a", 1, P, audited(SILENT), verdict=Verdict(False, "not preferred", "", ("current", "current")))
+    assert took(trail(known), trail(taken_back, case="2")).seconds is None  # nobody wrote down what was made
     assert summary(trail(known, passes=None)).counts["general"].took == Took(
         None, Spread(0, 0), Spread(0, 0), Spread(0, 0), None, Spread(2, 2)
     )
@@ -181,9 +184,10 @@ def test_the_table_stands_in_the_summary_and_on_the_first_page(tmp_path: Path) -
     assert "| Family | Arm | passes | questions | tokens | cost | seconds |" in told
     assert "\n| general | pure | 1 | 0 | 0 |  | 2 |\n" in told
     assert "\n| general | a | 0.5 (0.95) | 1 | 525 (998) | 0.2500 (0.4750) | 2.88 (5.01) |\n" in told
-    other = [replace(one, rounds=(*one.rounds[:1], *(replace(r, restoration=OTHER) for r in one.arms["a"])))
-             for one in (trail(known), trail(Round("a", 1, P, audited(SILENT), passes=0), case="2"))]  # fmt: skip
-    assert untimed_summary(told) == untimed_summary(tables.markdown(summary(*other))) != told
+    slow = replace(known, restoration=replace(OTHER, seconds=9.0))
+    slower = summary(trail(slow), trail(Round("a", 1, P, audited(SILENT), passes=0), case="2"))
+    assert untimed_summary(told) == untimed_summary(tables.markdown(slower))
+    assert told != tables.markdown(slower)
 
     study = Study(tmp_path, ["1"]).results()
     page = overview.page(replace(study, summary=found), [], [], [])
@@ -207,8 +211,8 @@ def test_a_run_tells_what_its_constants_took(tmp_path: Path) -> None:
         images.write(tmp_path / "lr" / f"{number}.png", images.resize(face, 24, 24))
     words = ["run", "--family", "general", "--lr", str(tmp_path / "lr"), "--hr", str(tmp_path / "hr")]
     words += ["--out", str(tmp_path / "out"), "--arm", "after", "--arm", "before", "--arm", "judged"]
-    for change in ("families.general.backend=bicubic", "metrics=psnr", "hr_size=96"):
-        words += ["--set", change]
+    words += ["--set", "families.general.backend=bicubic", "--set", "families.general.knobs=denoise,dehalo"]
+    words += ["--set", "metrics=psnr", "--set", "hr_size=96"]
     for name, knobs in (("after", [{"dehalo": 0.3}]), ("before", [{"denoise": 0.5}]), ("judged", [{"dehalo": 0.3}])):
         arm = {"way": "constant", "with": {"knobs": knobs}} | ({"judge": "medoid"} if name == "judged" else {})
         words += ["--set", f"arms.{name}={json.dumps(arm)}"]

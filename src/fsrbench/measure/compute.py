@@ -9,7 +9,8 @@ import numpy as np
 
 from fsrbench.core.operations import Restore
 from fsrbench.core.values import PURE, Candidate, Restoration, Round, Trail, Usage
-from fsrbench.measure.summary_values import DIGITS, Spread, Took
+from fsrbench.measure.compute_values import Spread, Took
+from fsrbench.measure.summary_values import DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class CaseCompute:
     """Audits, comparisons and rankings."""
     usage: Usage
     """What was sent for them, together; its seconds are those of every answer, whoever gave it."""
-    seconds: float
-    """Seconds that making the pictures took, and waiting for answers."""
+    seconds: float | None
+    """Seconds that making the pictures took, and waiting for answers; None where a picture was not recorded."""
 
 
 def of_case(trail: Trail, arm: str) -> CaseCompute:
@@ -36,7 +37,7 @@ def of_case(trail: Trail, arm: str) -> CaseCompute:
         passes=sum(passes) if len(passes) == len(rounds) else None,
         questions=sum(_questions(step) for step in rounds),
         usage=usage,
-        seconds=making + usage.seconds,
+        seconds=None if making is None else making + usage.seconds,
     )
 
 
@@ -56,12 +57,15 @@ def _questions(step: Round) -> int:
     return (step.audit is not None) + comparisons + (step.ranking is not None)
 
 
-def _making(pure: Restoration, rounds: Sequence[Round]) -> float:
+def _making(pure: Restoration, rounds: Sequence[Round]) -> float | None:
     """Seconds of every restoration that an arm's pictures are made of, each counted once, pure's not at all.
 
     A picture that is composed of others was stored with the seconds of all its parts: what is known of them is taken
-    off, so that a mean of pictures that were candidates themselves takes nothing more.
+    off, so that a mean of pictures that were candidates themselves takes nothing more. None where a picture was taken
+    back and an earlier version kept nothing of it.
     """
+    if any(step.verdict and not step.verdict.kept and not step.candidates for step in rounds):
+        return None
     made: list[Restoration | Candidate] = [step.restoration for step in rounds]
     made += [one for step in rounds for one in step.candidates]
     known = [(step, pure.seconds) for step in _restorations(pure)]

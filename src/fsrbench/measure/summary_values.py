@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from fsrbench.measure.compute_values import Took
 from fsrbench.measure.provenance import Provenance
 from fsrbench.measure.subjects import Standing
 
@@ -188,35 +189,6 @@ class MetricResults:
     """Arm → what it changed."""
     against: dict[str, dict[str, RivalEffect]]
     """Contender → control → what sets them apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """One quantity over cases."""
-
-    median: float
-    """Half of the cases took no more."""
-    p95: float
-    """95 % of them took no more; between two cases, as much of the way as there are cases below."""
-
-
-@dataclass(frozen=True, slots=True)
-class Took:
-    """What a finished case took, quantity by quantity. What an arm took comes on top of what pure took."""
-
-    passes: Spread | None
-    """Passes through a network; None where an earlier version did not count them in some case."""
-    questions: Spread | None
-    """Audits, comparisons and rankings, whoever made them."""
-    requests: Spread | None
-    """Requests that were sent for them."""
-    tokens: Spread | None
-    """Tokens that these took, in and out."""
-    cost: Spread | None
-    """What they cost; None where nothing was sent or a price is unknown."""
-    seconds: Spread | None
-    """Seconds that making its pictures from the input took, and waiting for answers. What is computed beside that is
-    not known: evidence, an auditor or a judge on this machine, pictures that an oracle only tried."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fsrbench.core.values import PURE
-from fsrbench.measure.summary_values import Spread, Summary, Took
+from fsrbench.measure.compute_values import Spread, Took
+from fsrbench.measure.summary_values import Summary
 from fsrbench.show import numbers, wording
 
 TITLE = "What it took, a case: median (95 %)"
 HEAD = ("passes", "questions", "tokens", "cost", "seconds")
 READING = (
-    "Half of a row's finished cases took no more than the first number, 95 % no more than the one in brackets; there is "
-    "one where both are the same. What an arm took comes on top of what pure took, which every arm begins with. Passes are "
-    "those through a network; questions are audits, comparisons and rankings, whoever made them. Seconds are those of "
-    "making the arm's pictures from the input, also where a pass was remembered, and of waiting for answers, but not "
-    "of what is computed beside: evidence, an auditor or a judge on this machine, pictures that an oracle only tried."
+    "Half of a row's finished cases took no more than the first number, 95 % no more than the one in brackets, which "
+    "is left out where it is the same. What an arm took comes on top of what pure took: every arm begins with it. "
+    "Passes are those through a network; questions are audits, comparisons and rankings, whoever made them. Seconds "
+    "are those of making the arm's pictures from the input, also where a pass was remembered, and of waiting for "
+    "answers, but not of what is computed beside: evidence, an auditor or a judge on this machine, pictures that were"
+    " only tried."
 )
 
 
