@@ -47,10 +47,10 @@ def open_mean(setup):
         both = case.make.mean([case.pure, other])
         candidates = (
             Proposal(case.pure, "pure"),
-            Proposal(other, "second", passes=1),
+            Proposal(other, "second"),
             Proposal(both, "mean", parent=1),
         )
-        return [RoundDraft(both, candidates=candidates, passes=case.spending.passes)]
+        return [RoundDraft(both, candidates=candidates)]
 
     return intervene
 

@@ -73,9 +73,10 @@ class Making:
     ) -> Restored:
         """Restore with these knobs; a pass that the arm has made before costs none."""
         pipeline, seed = self._chosen(network), self._seed if seed is None else seed
-        self._spending.passes += self.extra(knobs, seed=seed, network=network, of=of)
+        passes = self.extra(knobs, seed=seed, network=network, of=of)
+        self._spending.passes += passes
         self._passed.add(_pass(pipeline, knobs, seed, of))
-        return restored(pipeline, self._lr, knobs, seed, of)
+        return replace(restored(pipeline, self._lr, knobs, seed, of), passes=passes)
 
     def treat(self, tool: str, of: Restored | None = None, *, seed: int | None = None) -> Restored:
         """Let a tool treat a picture, or the input."""

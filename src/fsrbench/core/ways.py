@@ -51,6 +51,8 @@ class Restored:
     """What a reader must know."""
     operations: tuple[Operation, ...]
     """How it was made."""
+    passes: int = 0
+    """Passes through a network that its arm had not made before."""
 
 
 class Maker(Protocol):
@@ -120,8 +122,6 @@ class Proposal:
     """Where it comes from, in a word or two."""
     parent: int | None = None
     """Number of the proposal that it was made from; None where it was made from the input."""
-    passes: int = 0
-    """Passes through a network that it took beyond those that were made before it."""
     note: str = ""
     """What a reader must know."""
 
@@ -144,8 +144,8 @@ class RoundDraft:
     """Among what was chosen, pure first; empty where there was no choice."""
     ranking: Ranking | None = None
     """How a judge ordered them."""
-    passes: int = 0
-    """Passes through a network that the round took."""
+    passes: int | None = None
+    """Passes through a network that the round took; None for all that the other rounds do not say."""
     bound: str = ""
     """Which bound of the budget ended the arm here; empty where none did."""
 

@@ -5,8 +5,8 @@ Everything that a user can mend ends as a `Failure` and lets the other cases go 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from fsrbench.case import making
@@ -184,7 +184,7 @@ def _intervene(unit: _Unit, trail: Trail, pure: Restored, arm: str) -> Trail:
         opened.dead,
         ledger.place(opened.folder, opened.family, arm, case.id),
     )
-    drafts = opened.arms[arm](context)
+    drafts = _counted(opened.arms[arm](context), spending.passes)
     final = drafts[-1].picture
     rounds = []
     for number, draft in enumerate(drafts, start=1):
@@ -197,6 +197,15 @@ def _intervene(unit: _Unit, trail: Trail, pure: Restored, arm: str) -> Trail:
     trail = Trail(trail.case, trail.family, trail.lr_sha256, (*trail.rounds, *rounds))
     opened.folder.write_trail(trail)
     return trail
+
+
+def _counted(drafts: Sequence[RoundDraft], passes: int) -> list[RoundDraft]:
+    """The same with the passes of each: those that no round speaks of belong to the last one that says nothing."""
+    said = [draft if draft.passes is not None else replace(draft, passes=0) for draft in drafts]
+    silent = [number for number, draft in enumerate(drafts) if draft.passes is None]
+    if silent:
+        said[silent[-1]] = replace(said[silent[-1]], passes=passes - sum(draft.passes or 0 for draft in drafts))
+    return said
 
 
 def _round(unit: _Unit, arm: str, number: int, draft: RoundDraft, path: str) -> Round:
@@ -232,7 +241,7 @@ def _candidate(proposal: Proposal, final: Restored) -> Candidate:
         picture is final,
         proposal.parent,
         round(picture.seconds, 4),
-        proposal.passes,
+        picture.passes,
         proposal.note,
     )
 
