@@ -46,7 +46,7 @@ def open_constant(setup: ArmSetup) -> Intervention:
             if bound := case.spending.bound(passes=case.make.extra(knobs)):
                 break
             origin = "constant" if len(settings) == 1 else f"constant {number}"
-            proposals.append(Proposal(case.make.restore(knobs), origin, parent=0))
+            proposals.append(Proposal(case.make.restore(knobs), origin))
         chosen, ranking = len(proposals) - 1, None
         if setup.judge is not None and len(proposals) > 1:
             if over := case.spending.bound(calls=1):
