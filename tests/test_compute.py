@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fsrbench.cli.app import app
-from fsrbench.core.operations import Mean, Operation, Restore
+from fsrbench.core.operations import Mean, Operation, Restore, Treat
 from fsrbench.core.values import PURE, Audit, Candidate, Ranking, Restoration, Round, Trail, Usage, Verdict
 from fsrbench.imaging import images
 from fsrbench.measure import compute as computing
@@ -104,6 +104,9 @@ RETRIED = picture(3.0, step(1))
 OTHER = picture(5.0, step(2))
 MEAN = picture(7.0, step(0), step(2), Mean((0, 1)))
 """Of pure and another: stored with the seconds of both."""
+TREATED = picture(2.25, step(0), Treat("denoise", {}, 0, of=0))
+ANEW = picture(6.25, step(0), Treat("denoise", {}, 0, of=0), replace(step(2), of=1))
+"""Pure, treated by a tool; and that once more through the network."""
 
 
 @pytest.mark.parametrize(
@@ -124,8 +127,11 @@ MEAN = picture(7.0, step(0), step(2), Mean((0, 1)))
         ),
         ([Round("a", 1, MEAN, candidates=tuple(map(candidate, (P, OTHER, MEAN))))], 0, 5.0),
         ([Round("a", 1, MEAN)], 0, 5.0),
+        ([Round("a", 1, ANEW, candidates=tuple(map(candidate, (P, OTHER, TREATED, ANEW))))], 0, 9.25),
+        ([Round("a", 1, ANEW)], 0, 4.25),
     ],
-    ids=["accepted", "retried and stopped", "rerun", "taken back", "ranked", "mean of candidates", "mean"],
+    ids=["accepted", "retried and stopped", "rerun", "taken back", "ranked", "mean of candidates", "mean",
+         "tool among candidates", "tool"],
 )  # fmt: skip
 def test_nothing_is_counted_twice(rounds: list[Round], questions: int, seconds: float) -> None:
     """Pure is never an arm's, a picture that stands for two rounds was made once, one that was not kept was made."""

@@ -366,6 +366,7 @@ def test_operations_make_the_picture_again() -> None:
     assert making.backends(picture.operations) == "one + another"
     assert spending.passes == 3  # the first is pure's
     assert make.extra({}, of=make.treat("clean")) == 0
+    assert make.restore({}, of=treated).seconds > treated.seconds  # what went in was made, too
 
 
 @pytest.mark.parametrize("name", plugins.names("tools"))

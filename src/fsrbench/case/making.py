@@ -120,7 +120,8 @@ def restored(pipeline: Pipeline, lr: Image, knobs: Knobs, seed: int, of: Restore
     (step,) = made_now.operations
     if not isinstance(step, Restore):
         raise TypeError("a network's restoration is one step")
-    return replace(made_now, operations=(*of.operations, replace(step, of=len(of.operations) - 1)))
+    operations = (*of.operations, replace(step, of=len(of.operations) - 1))
+    return replace(made_now, seconds=of.seconds + made_now.seconds, operations=operations)
 
 
 def treated(use: OpenTool, choice: ToolChoice, lr: Image, seed: int, of: Restored | None = None) -> Restored:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fsrbench.core.operations import Restore
+from fsrbench.core.operations import Blend, Mean
 from fsrbench.core.values import PURE, Candidate, Restoration, Round, Trail, Usage
 from fsrbench.measure.compute_values import Spread, Took
 from fsrbench.measure.summary_values import DIGITS
@@ -58,9 +58,9 @@ def _questions(step: Round) -> int:
 
 
 def _making(pure: Restoration, rounds: Sequence[Round]) -> float | None:
-    """Seconds of every restoration that an arm's pictures are made of, each counted once, pure's not at all.
+    """Seconds of every step that an arm's pictures are made of, each counted once, pure's not at all.
 
-    A picture that is composed of others was stored with the seconds of all its parts: what is known of them is taken
+    A picture that is made of others was stored with the seconds of all its parts: what is known of them is taken
     off, so that a mean of pictures that were candidates themselves takes nothing more. None where a picture was taken
     back and an earlier version kept nothing of it.
     """
@@ -68,21 +68,31 @@ def _making(pure: Restoration, rounds: Sequence[Round]) -> float | None:
         return None
     made: list[Restoration | Candidate] = [step.restoration for step in rounds]
     made += [one for step in rounds for one in step.candidates]
-    known = [(step, pure.seconds) for step in _restorations(pure)]
+    known = dict.fromkeys(_steps(pure), pure.seconds)
     total = 0.0
     for picture in sorted(made, key=lambda one: len(one.operations)):
-        steps = _restorations(picture)
-        parts = [next((seconds for step, seconds in known if step == one), None) for one in steps]
-        new = [step for step, seconds in zip(steps, parts, strict=True) if seconds is None]
+        steps = _steps(picture)
+        new = [step for step in steps if step not in known]
         if new:
-            rest = max(0.0, picture.seconds - sum(seconds for seconds in parts if seconds is not None))
-            known += [(step, rest / len(new)) for step in new]
+            rest = max(0.0, picture.seconds - sum(known.get(step, 0.0) for step in steps))
+            known |= dict.fromkeys(new, rest / len(new))
             total += rest
     return total
 
 
-def _restorations(picture: Restoration | Candidate) -> list[Restore]:
-    return [step for step in picture.operations if isinstance(step, Restore)]
+def _steps(picture: Restoration | Candidate) -> list[str]:
+    """Its passes through networks and tools, each told from any other by what it does and by all that goes into it."""
+    told: dict[int | None, str] = {None: "the input"}
+    found = []
+    for place, step in enumerate(picture.operations):
+        if isinstance(step, Blend):
+            told[place] = f"blend {step.share} of {told.get(step.first)} and {told.get(step.second)}"
+        elif isinstance(step, Mean):
+            told[place] = f"mean of {[told.get(part) for part in step.of]}"
+        else:
+            told[place] = f"{replace(step, of=None)} of {told.get(step.of)}"
+            found.append(told[place])
+    return found
 
 
 def told(cases: Sequence[CaseCompute]) -> Took | None:
