@@ -354,7 +354,7 @@ def test_operations_make_the_picture_again() -> None:
     own, openers = pipeline("one"), Openers(another=pipeline("another"))
     parts = making.Parts({"other": Network("another")}, {"clean": ToolChoice("denoise", {"strength": 0.5})})
     spending = Spending()
-    make = making.Making(LR, 1, own, openers, parts, spending)
+    make = making.Making(LR, own.restore(LR, {}, 1), own, openers, parts, spending)
     first, second = make.restore({}), make.restore({}, seed=2, network="other")
     cleaned = make.restore({}, of=make.treat("clean"))
     assert cleaned.sha256 != first.sha256

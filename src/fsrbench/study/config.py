@@ -69,6 +69,11 @@ def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
         if name not in settings.arms and name not in auditors and name not in ways:
             known = sorted({*settings.arms, *auditors, *ways})
             raise SettingsError(f"There is no arm or auditor {name!r}.{near(name, known)} Known: {', '.join(known)}.")
+        if name not in settings.arms and name in auditors and name in ways:
+            raise SettingsError(
+                f"{name} is an auditor and a way. Say which in the settings: arms: {{{name}: {{way: {name}}}}}, or "
+                f"{{auditor: {name}}}."
+            )
         arm = Arm(auditor=name) if name in auditors else Arm(way=name)
         chosen[name] = settings.arms.get(name) or arm
         fitting(name, chosen[name], None, {})
