@@ -10,8 +10,8 @@ from fsrbench.core import plugins
 from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import FsrbenchError
 
-KINDS = ("ways", "judges", "auditors", "backends", "recipes", "metrics", "knobs", "instruments")
-"""In the order in which they are listed: how an arm intervenes comes first."""
+KINDS = tuple(dict.fromkeys(("ways", "judges", "auditors", *plugins.KINDS)))
+"""In the order in which they are listed: what an arm is made of comes first."""
 
 
 @dataclass(frozen=True, slots=True)

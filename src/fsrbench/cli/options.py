@@ -173,7 +173,7 @@ SweepOut: TypeAlias = Annotated[
 Kind: TypeAlias = Annotated[
     str | None,
     Argument(
-        help="Only these: ways, judges, auditors, backends, recipes, metrics, knobs or instruments.",
+        help="One kind alone: ways, judges, auditors, backends, metrics, …",
         metavar="KIND",
         show_default=False,
     ),
