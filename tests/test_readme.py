@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BUILT = README.split("\n## How it is built\n")[1].split("\n## ")[0]
 EXAMPLES = re.findall(r"^\| `[a-z]+` \|.*\| `(fsrbench [^`]+)` \|$", README, re.MULTILINE)
 PACKAGE = ROOT / "src" / "fsrbench"
-PLUGINS = ("auditors", "backends", "instruments", "judges", "knobs", "metrics", "recipes", "ways")
+PLUGINS = ("auditors", "backends", "instruments", "judges", "knobs", "metrics", "recipes", "tools", "ways")
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from fsrbench.core.values import Image
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +225,20 @@ class Instrument:
     """Field of `Machine` that may name its file: where it does, a file that cannot be used is an error."""
     weights: tuple[str, ...] = ()
     """Names in the table of `weights.py` that it opens, where the settings name no other file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One treatment of a picture: a picture in, a picture out. Ways that plan choose among tools."""
+
+    summary: str
+    """One line for help and the README."""
+    treats: Literal["noise", "blur", "compression", "resolution", "face", "nothing"]
+    """What it is there for."""
+    open: Callable[[Any, Machine], Callable[[Image, int], Output]]
+    """From its checked settings and the machine to a function of (picture, seed), called by one thread at a time."""
+    settings: type[BaseModel] | None = None
+    """Its settings with types and bounds, as a pydantic model; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)

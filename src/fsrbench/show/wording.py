@@ -22,9 +22,7 @@ OUTLIER = " ‡"
 """Marks a mean that one case makes."""
 CHOSEN = " ◊"
 """Marks a number by which the arm's pictures were chosen."""
-CHOSEN_MEANS = (
-    "◊ The arm's pictures were chosen by this metric, which is therefore no evidence for them and not tested."
-)
+CHOSEN_MEANS = "◊ The arm's pictures were chosen by this metric, which is no evidence for them and is not tested."
 
 
 class MetricLike(Protocol):

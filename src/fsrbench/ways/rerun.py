@@ -16,7 +16,7 @@ def open_rerun(_setup: ArmSetup) -> Intervention:
     def intervene(case: CaseContext) -> list[RoundDraft]:
         """Restore again, seeded differently."""
         again = case.make.restore({}, seed=derive_seed(case.pure.seed, "rerun"))
-        return [RoundDraft(again, passes=1)]
+        return [RoundDraft(again)]
 
     return intervene
 
