@@ -232,7 +232,7 @@ class Tool:
     """One treatment of a picture: a picture in, a picture out. Ways that plan choose among tools."""
 
     summary: str
-    """One line for help and the README."""
+    """One sentence for `fsrbench plugins` and the README."""
     treats: Literal["noise", "blur", "compression", "resolution", "face", "nothing"]
     """What it is there for."""
     open: Callable[[Any, Machine], Callable[[Image, int], Output]]

@@ -125,7 +125,8 @@ def of_run(
 
 def _asked(folder: RunFolder, settings: Settings, name: str) -> AskedAuditor:
     arm = settings.arms[name]
-    judge, chosen_by = arm.judge and str(arm.judge["name"]), arm.chosen_by()
+    judge = None if arm.judge is None else str(arm.judge["name"])
+    chosen_by = arm.chosen_by()
     if arm.auditor is None:
         return AskedAuditor(None, None, (), (), (), arm.way, judge, chosen_by)
     kept = [exchange for exchange in folder.exchanges(name, most=SAMPLE) if isinstance(exchange, dict)]

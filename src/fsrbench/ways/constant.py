@@ -67,7 +67,10 @@ def _checked(setup: ArmSetup, knobs: Knobs) -> dict[str, KnobValue]:
     for name, value in knobs.items():
         if name not in setup.offered:
             known = ", ".join(setup.offered) or "none"
-            raise SettingsError(f"Arm {setup.arm}: {name} is no knob of the family {setup.kind}. Known: {known}.")
+            raise SettingsError(
+                f"Arm {setup.arm}: {name} is no knob of the family {setup.kind}, which has {known}. "
+                "Run the arm on the families that have it: --family NAME."
+            )
         try:
             given = setup.offered[name].clamp(value)
         except ValueError as error:
