@@ -44,7 +44,7 @@ def test_the_commands_run_in_the_order_of_the_table(tmp_path: Path, monkeypatch:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "GFPGANv1.4.pth").write_bytes(b"present, so nothing is fetched")
     monkeypatch.setenv("FSRBENCH_WEIGHTS", str(tmp_path / "weights"))
-    assert len(EXAMPLES) == 12
+    assert len(EXAMPLES) == 13
     for example in EXAMPLES:
         words = shlex.split(example)[1:]
         done = subprocess.run(

@@ -89,7 +89,7 @@ class Backend:
     """A restoration network and how to open it."""
 
     summary: str
-    """One line for `--help` and the README."""
+    """One sentence for `fsrbench plugins` and the README."""
     family: str
     """The family it belongs to."""
     consumes: tuple[str, ...]
@@ -239,7 +239,7 @@ class Tool:
     """One treatment of a picture: a picture in, a picture out. Ways that plan choose among tools."""
 
     summary: str
-    """One line for help and the README."""
+    """One sentence for `fsrbench plugins` and the README."""
     treats: Literal["noise", "blur", "compression", "resolution", "face", "nothing"]
     """What it is there for."""
     open: Callable[[Any, Machine], Callable[[Image, int], Output]]
@@ -253,7 +253,7 @@ class Recipe:
     """A degradation: what is drawn, and what the drawn values do to a picture."""
 
     summary: str
-    """One line for `--help` and the README."""
+    """One sentence for `fsrbench plugins` and the README."""
     draw: Callable[[np.random.Generator], dict[str, KnobValue | str]]
     """Every random value, flat, in a fixed order; noise fields are drawn as a seed."""
     apply: Callable[[Image, Mapping[str, Any], int], Image]

@@ -29,7 +29,7 @@ def _open(settings: DeblockStrength, _machine: Machine) -> Callable[[Image, int]
 
 
 TOOL = Tool(
-    "levels the blocks of JPEG compression, as the knob `deblock` does",
+    "Levels the blocks of JPEG compression, as the knob `deblock` does.",
     treats="compression",
     open=_open,
     settings=DeblockStrength,

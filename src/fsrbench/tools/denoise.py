@@ -28,4 +28,4 @@ def _open(settings: DenoiseStrength, _machine: Machine) -> Callable[[Image, int]
     return lambda picture, _seed: Output(apply(picture, settings.strength, picture))
 
 
-TOOL = Tool("removes noise, as the knob `denoise` does", treats="noise", open=_open, settings=DenoiseStrength)
+TOOL = Tool("Removes noise, as the knob `denoise` does.", treats="noise", open=_open, settings=DenoiseStrength)

@@ -12,4 +12,4 @@ def _open(_settings: None, _machine: Machine) -> Callable[[Image, int], Output]:
     return lambda picture, _seed: Output(picture)
 
 
-TOOL = Tool("leaves the picture as it is", treats="nothing", open=_open)
+TOOL = Tool("Leaves the picture as it is.", treats="nothing", open=_open)

@@ -68,7 +68,8 @@ def _misfit(settings: Constant, offered: Mapping[str, Knob]) -> str:
     """Only knobs that the family offers, within their bounds: a wrong one is not silently another."""
     for name, value in (pair for knobs in settings.knobs for pair in knobs.items()):
         if name not in offered:
-            return f"{name} is no knob of the family. Known: {', '.join(offered) or 'none'}."
+            known = ", ".join(offered) or "none"
+            return f"{name} is no knob of the family, which has {known}. Run it on those that have it: --family NAME."
         try:
             given = offered[name].clamp(value)
         except ValueError as error:
