@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fsrbench.cli.app import app
+from fsrbench.core import plugins
 from fsrbench.core.errors import SettingsError
 from fsrbench.imaging import images
 from support import ROOT, draw_face
@@ -39,6 +40,7 @@ def test_help_of_every_command() -> None:
         "evaluate",
         "headroom",
         "knobs",
+        "plugins",
         "prompt",
         "check",
         "sweep",
@@ -106,6 +108,7 @@ def test_a_failed_case_is_exit_status_3(faces: Path) -> None:
         (["headroom", "--run", "inputs"], "no study.yaml"),
         (["knobs", "--family", "genral"], "Did you mean general"),
         (["knobs", "--lr", "nowhere"], "nowhere is not a folder"),
+        (["plugins", "judge"], "Did you mean judges"),
         (["prompt"], "--family"),
         (["prompt", "--family", "blnd"], "Did you mean blind"),
         (["prompt", "--family", "general", "--case", "b"], "no picture 'b'"),
@@ -119,6 +122,29 @@ def test_mistakes_are_one_sentence_and_status_2(faces: Path, words: list[str], s
     assert done.returncode == 2, done.stderr
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_plugins_of_ones_own_are_listed_and_a_broken_one_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "judges"
+    own.mkdir()
+    (own / "cut.py").write_text("JUDGE =", encoding="utf-8")
+    monkeypatch.setenv("FSRBENCH_PLUGINS", str(tmp_path))
+    listed = fsrbench("plugins", "judges")  # in a process of its own: a folder once searched stays so
+    assert listed.returncode == 0, listed.stderr
+    assert re.search(r"^  medoid +Control: .+\.$", listed.stdout, re.MULTILINE)
+    assert re.search(r"^  metric .+ Settings: metric\.$", listed.stdout, re.MULTILINE)
+    assert re.search(r"^  cut +The judge cut cannot be imported: SyntaxError", listed.stdout, re.MULTILINE)
+    assert {line for line in listed.stdout.splitlines() if not line.startswith(" ")} == {"judges"}
+
+
+def test_every_kind_of_plugin_is_listed() -> None:
+    found = json.loads(typed("plugins", "--json").stdout)
+    assert {(entry["kind"], entry["name"]) for entry in found} == {
+        (kind, name) for kind in plugins.KINDS for name in plugins.names(kind)
+    }
+    assert all(entry["text"] for entry in found)
 
 
 def test_an_empty_folder_names_the_cure(tmp_path: Path) -> None:

@@ -78,9 +78,10 @@ class Nursery:
     """`support/nursery.py`, started."""
 
     def __init__(self, faces: tuple[Path, Path]) -> None:
-        command = [sys.executable, "-m", "support.nursery", *map(str, faces), *CHANGES]
+        script = ROOT / "tests" / "support" / "nursery.py"
+        command = [sys.executable, "-P", str(script), *map(str, faces), *CHANGES]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        cwd=ROOT / "tests", env={**os.environ, "FSRBENCH_OFFLINE": "1"})  # fmt: skip
+                                        env={**os.environ, "FSRBENCH_OFFLINE": "1"})  # fmt: skip
 
     def run(
         self,

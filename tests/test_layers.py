@@ -18,7 +18,7 @@ import pytest
 from support import ROOT
 
 PACKAGE = ROOT / "src" / "fsrbench"
-PLUGINS = ("auditors", "backends", "instruments", "judges", "knobs", "metrics", "recipes")
+PLUGINS = ("auditors", "backends", "instruments", "judges", "knobs", "metrics", "recipes", "tools")
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("core",),
     ("files",),

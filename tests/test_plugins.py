@@ -120,6 +120,21 @@ def intervened(root: Path) -> bool:
     return made.keys() == pure.keys() and all(made[case] != pure[case] for case in pure)
 
 
+LIGHTEN = """
+from fsrbench.plugins import RoundDraft, ToolChoice, Way
+
+WAY = Way(
+    "Lets a tool treat pure.",
+    open=lambda setup: lambda case: [RoundDraft(case.make.treat("light", case.pure))],
+    tools=lambda settings: {"light": ToolChoice("brighten")},
+)
+"""
+
+
+def lightened(root: Path) -> bool:
+    return mean(root, "fsr+lit") > mean(root, "pure-fsr")
+
+
 def ordered(root: Path) -> bool:
     found = [row for row in rows(root / "out" / "candidates.csv") if row["arm"] == "pick"]
     return len(found) == 4 and {row["judge"] for row in found} == {"brightest"}
@@ -142,6 +157,9 @@ NEW = (
     NewFile(
         "judges/brightest.py", example("judges/brightest.py"), ("--arm", "pick", "--set", f"arms.pick={PICK}"), ordered
     ),
+    NewFile(
+        "tools/brighten.py", example("tools/brighten.py"), ("--arm", "lit", "--set", "arms.lit.way=lighten"), lightened
+    ),
     NewFile("recipes/nearest.py", example("recipes/nearest.py"), (), degraded),
 )
 """The README's examples as they stand; the recipe is chosen when pictures are degraded."""
@@ -159,6 +177,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = root / "my plugins" / new.place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(new.text, encoding="utf-8")
+    (root / "my plugins" / "ways" / "lighten.py").write_text(LIGHTEN, encoding="utf-8")  # who uses the new tool
     for number in range(2):
         images.write(root / "hr" / f"{number}.png", draw_face(96, number))
 

@@ -57,7 +57,7 @@ def test_it_stands_in_summary_report_and_panels(tmp_path: Path, monkeypatch: pyt
     text = tables.markdown(summary)
     assert "## What was run" in text
     assert f"- Arm lvlm: auditor openai, model tiny (it answers as vlm-7b-really) at {host}, policy paper" in text
-    assert "- Arm rerun: nobody was asked" in text
+    assert "- Arm rerun: way rerun, nobody was asked" in text
     what = subjects.of_run(outcome.folder, schema.Settings.model_validate(outcome.folder.study()["settings"]))
     page = overview.page(Results(tmp_path / "out", what, Numbers([]), summary), [], [], [])
     assert short in page

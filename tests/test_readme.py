@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BUILT = README.split("\n## How it is built\n")[1].split("\n## ")[0]
 EXAMPLES = re.findall(r"^\| `[a-z]+` \|.*\| `(fsrbench [^`]+)` \|$", README, re.MULTILINE)
 PACKAGE = ROOT / "src" / "fsrbench"
-PLUGINS = ("auditors", "backends", "instruments", "judges", "knobs", "metrics", "recipes", "ways")
+PLUGINS = ("auditors", "backends", "instruments", "judges", "knobs", "metrics", "recipes", "tools", "ways")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_the_commands_run_in_the_order_of_the_table(tmp_path: Path, monkeypatch:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "GFPGANv1.4.pth").write_bytes(b"present, so nothing is fetched")
     monkeypatch.setenv("FSRBENCH_WEIGHTS", str(tmp_path / "weights"))
-    assert len(EXAMPLES) == 12
+    assert len(EXAMPLES) == 13
     for example in EXAMPLES:
         words = shlex.split(example)[1:]
         done = subprocess.run(

@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsrbench.core.errors import FsrbenchError
-from fsrbench.core.values import PURE, Failure, Score
+from fsrbench.core.values import PURE, Candidate, Failure, Ranking, Restoration, Round, Score
 from fsrbench.files import atomic
 from fsrbench.imaging import images
 from fsrbench.measure import subjects
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.show import report, wording
-from fsrbench.show.report import pictures
+from fsrbench.show.report import pictures, rounds
 from fsrbench.study import config, inputs
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -171,6 +171,24 @@ def test_the_exchange_comes_through_whole(small: Study) -> None:
     ((title, _),) = arms["random"][0]["saw"]
     assert "cannot be read" in title
     assert arms["lvlm"][0]["restoration"]["seed"] == str(2**60 + 1), "a browser would round the number"
+
+
+def test_a_round_that_nobody_audited_says_who_chose() -> None:
+    def made(sha256: str) -> Restoration:
+        return Restoration("bicubic", "none", {}, 0, f"{sha256}.png", sha256, 0.1, "fp32")
+
+    pure, other = Candidate("pure", "a", (), chosen=False), Candidate("constant 1", "b", (), chosen=True)
+    ranking = Ranking("metric niqe", (-9.5, -9.25), (1, 0))
+    judged = Round("some", 1, made("b"), candidates=(pure, other), ranking=ranking)
+    shown = rounds.shown(judged)
+    assert shown["choice"] == "of 2 candidates, metric niqe chose constant 1"
+    assert [(one["origin"], one["score"], one["chosen"]) for one in shown["ranked"]] == [
+        ("constant 1", "−9.25", True), ("pure", "−9.5", False),
+    ]  # fmt: skip
+    assert rounds.outcome((judged,)) == "chose constant 1"
+    again = rounds.shown(Round("rerun", 1, made("c"), bound="seconds"))
+    assert (again["choice"], again["ranked"]) == ("nobody was asked", [])
+    assert again["bound"] == "its limit of seconds was reached"
 
 
 def test_plain_folders_have_a_report(tmp_path: Path) -> None:

@@ -303,7 +303,7 @@ def test_a_grid_over_a_family_keeps_its_prompt_knobs_and_seeds(faces: tuple[Path
     ("data", "said"),
     [
         ({"arm": "heuristic", "gird": {}}, "line 2, gird: there is no such key. Did you mean grid?"),
-        ({"arm": "heuristik", "grid": {"policy.retries": [1]}}, "arm: There is no arm or auditor.*mean heuristic"),
+        ({"arm": "heuristik", "grid": {"policy.retries": [1]}}, "arm: There is no arm, auditor or way.*mean heuristic"),
         ({"arm": "heuristic", "beside": ["rerum"], "grid": {"policy.retries": [1]}}, "beside: .*Did you mean rerun"),
         ({"arm": "heuristic", "families": ["genral"], "grid": {"policy.retries": [1]}}, "families: .*mean general"),
         ({"arm": "heuristic"}, "nothing to vary"),

@@ -23,9 +23,8 @@ from fsrbench.core import plugins
 from fsrbench.core.budget import Budget, Spending
 from fsrbench.core.contracts import Machine, Output
 from fsrbench.core.errors import SettingsError
-from fsrbench.core.operations import Restore
 from fsrbench.core.values import Image, Round
-from fsrbench.core.ways import Contest
+from fsrbench.core.ways import Contest, Network, ToolChoice
 from fsrbench.imaging import images
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder
@@ -48,10 +47,10 @@ def open_mean(setup):
         both = case.make.mean([case.pure, other])
         candidates = (
             Proposal(case.pure, "pure"),
-            Proposal(other, "second", passes=1),
+            Proposal(other, "second"),
             Proposal(both, "mean", parent=1),
         )
-        return [RoundDraft(both, candidates=candidates, passes=case.spending.passes)]
+        return [RoundDraft(both, candidates=candidates)]
 
     return intervene
 
@@ -260,7 +259,9 @@ def test_a_metric_that_chose_is_no_evidence(faces: tuple[str, ...], tmp_path: Pa
     assert "chose its pictures by NIQE" in stored["findings"]["general"]
     told = (out / "summary.md").read_text(encoding="utf-8")
     assert told.count("◊") >= 2
-    assert "were chosen by this metric, which is no evidence" in (out / "report" / "index.html").read_text("utf-8")
+    assert "were chosen by this metric, which is no evidence" in (out / "report" / "index.html").read_text(
+        "utf-8"
+    )
 
 
 def test_a_wrong_constant_is_refused_before_any_work(faces: tuple[str, ...], tmp_path: Path) -> None:
@@ -324,7 +325,7 @@ class Grey:
         self.weights: dict[str, str] = {}
 
     def __call__(self, lr: Image, knobs: dict[str, Any], seed: int, precision: str) -> Output:
-        draw = np.random.default_rng(seed + len(self.model))
+        draw = np.random.default_rng(seed + len(self.model) + int(1000 * lr.sum()))
         return Output(draw.random((lr.shape[0] * 4, lr.shape[1] * 4, 3), dtype=np.float32))
 
 
@@ -335,19 +336,49 @@ def pipeline(model: str) -> Pipeline:
     return Pipeline(Grey(model), {}, 4, "fp32", backend=model)
 
 
+class Openers:
+    """Networks by name, and every tool that is shipped."""
+
+    def __init__(self, **pipelines: Pipeline) -> None:
+        self.pipelines = pipelines
+
+    def other(self, network: Network) -> Pipeline:
+        return self.pipelines[network.backend]
+
+    def tool(self, choice: ToolChoice) -> making.OpenTool:
+        declared = plugins.load("tools", choice.tool)
+        own = None if declared.settings is None else declared.settings(**choice.settings)
+        return declared.open(own, Machine())  # type: ignore[no-any-return]
+
+
 def test_operations_make_the_picture_again() -> None:
-    own, other = pipeline("one"), pipeline("another")
-    first, second, third = own.restore(LR, {}, 1), other.restore(LR, {}, 2), own.restore(LR, {}, 3)
-    picture = making.mean([making.blend(first, second, 0.25), third, making.mean([first, second, third])])
-    by_name = {"one": own, "another": other}
-
-    def restore(step: Restore) -> Any:
-        return by_name[step.backend].restore(LR, step.knobs, step.seed)
-
-    again = making.replay(picture.operations, restore)
+    """Of two networks, after a tool and before one, blended and averaged."""
+    own, openers = pipeline("one"), Openers(another=pipeline("another"))
+    parts = making.Parts({"other": Network("another")}, {"clean": ToolChoice("denoise", {"strength": 0.5})})
+    spending = Spending()
+    make = making.Making(LR, own.restore(LR, {}, 1), own, openers, parts, spending)
+    first, second = make.restore({}), make.restore({}, seed=2, network="other")
+    cleaned = make.restore({}, of=make.treat("clean"))
+    assert cleaned.sha256 != first.sha256
+    treated = make.treat("clean", make.mean([first, second]))
+    picture = make.mean([make.blend(first, treated, 0.25), cleaned, make.restore({}, seed=3)])
+    again = making.replay(picture.operations, LR, own, openers)
     assert again.sha256 == picture.sha256
     assert again.operations == picture.operations
     assert making.backends(picture.operations) == "one + another"
+    assert spending.passes == 3  # the first is pure's
+    assert make.extra({}, of=make.treat("clean")) == 0
+    assert make.restore({}, of=treated).seconds > treated.seconds  # what went in was made, too
+
+
+@pytest.mark.parametrize("name", plugins.names("tools"))
+def test_every_tool_keeps_the_size_and_does_what_it_is_for(name: str) -> None:
+    declared = plugins.load("tools", name)
+    use = declared.open(declared.settings() if declared.settings else None, Machine())
+    face = images.as_stored(draw_face(96))
+    made = images.check(use(face, 1).image)
+    assert made.shape == face.shape
+    assert (made == face).all() == (declared.treats == "nothing")
 
 
 def test_a_blend_is_the_line_between_two() -> None:

@@ -195,7 +195,7 @@ def _reason(reading: Reading, tags: tuple[str, ...]) -> str:
 
 
 AUDITOR = Auditor(
-    "signal processing: blockiness, ringing, oversharpening and colour shift; needs no model",
+    "Signal processing: blockiness, ringing, oversharpening and colour shift; needs no model.",
     _open,
     control=True,
     compares=True,

@@ -156,7 +156,7 @@ def _key(chosen: Mapping[str, Any], base_url: str | None, lacking: str) -> str:
 
 
 AUDITOR = Auditor(
-    "a vision-language model behind any OpenAI-compatible server",
+    "A vision-language model behind any OpenAI-compatible server.",
     _open,
     compares=True,
     takes=("base_url", "model", "concurrency", "max_cost", "cache", "cache_unusable"),

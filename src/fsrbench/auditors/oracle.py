@@ -194,7 +194,7 @@ def _finite(value: float | None) -> float | None:
 
 
 AUDITOR = Auditor(
-    "upper bound: tries the allowed knobs and picks what a metric likes best, with the reference at hand",
+    "Upper bound: tries the allowed knobs and picks what a metric likes best, with the reference at hand.",
     _open,
     privileged=True,
     measures=lambda settings: (str(settings.get("objective", OBJECTIVE)),),

@@ -70,5 +70,5 @@ def _value(draw: random.Random, knob: Knob, current: KnobValue | None) -> KnobVa
 
 
 AUDITOR = Auditor(
-    "control: guesses, evenly over the allowed knobs, without looking at anything", _open, control=True, compares=True
+    "Control: guesses, evenly over the allowed knobs, without looking at anything.", _open, control=True, compares=True
 )

@@ -281,5 +281,5 @@ def _read(path: Path, shape: TypeAdapter[Stored]) -> Stored:
 
 
 AUDITOR = Auditor(
-    "answers from a finished run's records, without its model and without a network", _open, compares=True
+    "Answers from a finished run's records, without its model and without a network.", _open, compares=True
 )

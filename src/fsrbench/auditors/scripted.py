@@ -118,4 +118,4 @@ def _select(question: Question, replies: list[Any] | dict[str, Any]) -> str | di
     return entry
 
 
-AUDITOR = Auditor("answers from a script in its settings: for tests and for reproducing", _open, compares=True)
+AUDITOR = Auditor("Answers from a script in its settings: for tests and for reproducing.", _open, compares=True)

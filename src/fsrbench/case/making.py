@@ -5,19 +5,45 @@ What a way asks for goes through the network that it named, counts against its b
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from fsrbench.case.restore import Pipeline, made
 from fsrbench.core.budget import Spending
-from fsrbench.core.contracts import Knob
-from fsrbench.core.errors import FsrbenchError
-from fsrbench.core.operations import Blend, Mean, Operation, Restore
+from fsrbench.core.contracts import Knob, Output
+from fsrbench.core.errors import FsrbenchError, StoreError
+from fsrbench.core.operations import Blend, Mean, Operation, Restore, Treat
 from fsrbench.core.stored import Knobs
 from fsrbench.core.values import Image
-from fsrbench.core.ways import Network, Restored
+from fsrbench.core.ways import Network, Restored, ToolChoice
 from fsrbench.imaging import images
+
+OpenTool: TypeAlias = Callable[[Image, int], Output]
+"""An opened tool: from a picture and a seed to what it makes of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a way has declared that it uses, by the names it calls them."""
+
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    """Networks beside the family's own."""
+    tools: Mapping[str, ToolChoice] = field(default_factory=dict)
+    """Tools."""
+
+
+class Openers(Protocol):
+    """Opens what stands beside the family's own network, once."""
+
+    def other(self, network: Network) -> Pipeline:
+        """Another network."""
+
+    def tool(self, choice: ToolChoice) -> OpenTool:
+        """A tool."""
 
 
 class Making:
@@ -28,44 +54,60 @@ class Making:
         lr: Image,
         pure: Restored,
         pipeline: Pipeline,
-        others: Callable[[Network], Pipeline],
-        named: Mapping[str, Network],
+        openers: Openers,
+        parts: Parts,
         spending: Spending,
     ) -> None:
-        """`pure` is the case's own restoration, which every arm begins with.
+        """`pure` is the case's own restoration, which every arm begins with, made by the family's own `pipeline`.
 
-        `others` opens a network beside the family's own; `named` are those that the arm's way has declared.
+        `parts` are what the arm's way has declared that it uses besides, `openers` open them.
         """
         self.offered: Mapping[str, Knob] = pipeline.offered
         self._lr = lr
         self._pure = pure
         self._seed = pure.seed
         self._pipeline = pipeline
-        self._others = others
-        self._named = named
+        self._openers = openers
+        self._parts = parts
         self._spending = spending
         self._passed = {pipeline.same_pass({}, pure.seed)}
         self._given: dict[str, list[tuple[Operation, ...]]] = {}
 
-    def restore(self, knobs: Knobs, *, seed: int | None = None, network: str = "") -> Restored:
+    def restore(
+        self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None
+    ) -> Restored:
         """Restore with these knobs; a pass that the arm has made before costs none."""
         self._check(knobs)
+        self._all_known(() if of is None else (of,))
         pipeline, seed = self._chosen(network), self._seed if seed is None else seed
-        self.count(knobs, seed=seed, network=network)
-        return self._remembered(pipeline.restore(self._lr, knobs, seed))
+        passes = self.count(knobs, seed=seed, network=network, of=of)
+        return self._remembered(replace(restored(pipeline, self._lr, knobs, seed, of), passes=passes))
 
-    def count(self, knobs: Knobs, *, seed: int | None = None, network: str = "") -> None:
-        """Count what `restore` would take."""
-        self._spending.passes += self.extra(knobs, seed=seed, network=network)
-        self._passed.add(self._chosen(network).same_pass(knobs, self._seed if seed is None else seed))
+    def count(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
+        """Count the passes that `restore` would take, and say how many they are."""
+        passes = self.extra(knobs, seed=seed, network=network, of=of)
+        self._spending.passes += passes
+        self._passed.add(_pass(self._chosen(network), knobs, self._seed if seed is None else seed, of))
+        return passes
 
-    def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "") -> int:
+    def treat(self, tool: str, of: Restored | None = None, *, seed: int | None = None) -> Restored:
+        """Let a tool treat a picture, or the input."""
+        if tool not in self._parts.tools:
+            known = ", ".join(self._parts.tools) or "none"
+            raise TypeError(f"a way asked for the tool {tool!r}, which it did not declare (declared: {known})")
+        self._all_known(() if of is None else (of,))
+        choice = self._parts.tools[tool]
+        seed = self._seed if seed is None else seed
+        return self._remembered(treated(self._openers.tool(choice), choice, self._lr, seed, of))
+
+    def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
         """Passes that `restore` would take."""
-        key = self._chosen(network).same_pass(knobs, self._seed if seed is None else seed)
-        return int(key not in self._passed)
+        return int(_pass(self._chosen(network), knobs, self._seed if seed is None else seed, of) not in self._passed)
 
     def mean(self, pictures: Sequence[Restored]) -> Restored:
         """The mean of several, pixel by pixel."""
+        if not pictures:
+            raise TypeError("there is no mean of no pictures")
         self._all_known(pictures)
         return self._remembered(mean(pictures))
 
@@ -97,16 +139,46 @@ class Making:
         return picture
 
     def _all_known(self, pictures: Sequence[Restored]) -> None:
-        if not pictures or not all(map(self.knows, pictures)):
-            raise TypeError("a way may join pictures that were made by case.make, and pure, but no others and not none")
+        if not all(map(self.knows, pictures)):
+            raise TypeError("a way may go on with pictures that were made by case.make, and pure, but with no others")
 
     def _chosen(self, network: str) -> Pipeline:
         if not network:
             return self._pipeline
-        if network not in self._named:
-            known = ", ".join(self._named) or "none"
+        if network not in self._parts.networks:
+            known = ", ".join(self._parts.networks) or "none"
             raise TypeError(f"a way asked for the network {network!r}, which it did not declare (declared: {known})")
-        return self._others(self._named[network])
+        return self._openers.other(self._parts.networks[network])
+
+
+def _pass(pipeline: Pipeline, knobs: Knobs, seed: int, of: Restored | None) -> tuple[object, ...]:
+    """What decides a network's output, of one case."""
+    return (*pipeline.same_pass(knobs, seed), *([] if of is None else [of.sha256]))
+
+
+def restored(pipeline: Pipeline, lr: Image, knobs: Knobs, seed: int, of: Restored | None = None) -> Restored:
+    """A network's restoration of the input, or of a picture that was made of it."""
+    made_now = pipeline.restore(lr if of is None else of.image, knobs, seed)
+    if of is None:
+        return made_now
+    (step,) = made_now.operations
+    if not isinstance(step, Restore):
+        raise TypeError("a network's restoration is one step")
+    operations = (*of.operations, replace(step, of=len(of.operations) - 1))
+    return replace(made_now, seconds=of.seconds + made_now.seconds, operations=operations)
+
+
+def treated(use: OpenTool, choice: ToolChoice, lr: Image, seed: int, of: Restored | None = None) -> Restored:
+    """A tool's treatment of the input, or of a picture."""
+    started = time.perf_counter()
+    output = use(lr if of is None else of.image, seed)
+    pixels = images.to_8bit(images.check(output.image, f"what the tool {choice.tool} made"))
+    before = () if of is None else of.operations
+    step = Treat(choice.tool, dict(choice.settings), seed, None if of is None else len(before) - 1)
+    notes = (*(() if of is None else of.notes), *output.notes)
+    seconds = (0.0 if of is None else of.seconds) + time.perf_counter() - started
+    knobs, precision = ({}, "fp32") if of is None else (of.knobs, of.precision)
+    return made(pixels, knobs, seed, seconds, precision, tuple(dict.fromkeys(notes)), (*before, step))
 
 
 def mean(pictures: Sequence[Restored]) -> Restored:
@@ -127,12 +199,21 @@ def blend(first: Restored, second: Restored, share: float) -> Restored:
     return _composed((first, second), image, (*steps, Blend(one, other, share)))
 
 
-def replay(operations: Sequence[Operation], restore: Callable[[Restore], Restored]) -> Restored:
-    """Make a picture again from its operations; `restore` does the steps that take a network."""
+def replay(operations: Sequence[Operation], lr: Image, pipeline: Pipeline, openers: Openers) -> Restored:
+    """Make a picture again from its operations. `pipeline` is the family's own network, `openers` open all else."""
     done: list[Restored] = []
     for step in operations:
         if isinstance(step, Restore):
-            done.append(restore(step))
+            own = step.checkpoint is None and step.backend == pipeline.backend
+            network = pipeline if own else openers.other(Network(step.backend, step.checkpoint or None))
+            for name, value in step.knobs.items():
+                if name not in network.offered or not network.offered[name].allows(value):
+                    raise StoreError(f"Its record turns {name} to {value!r:.40}, which cannot be.")
+            done.append(restored(network, lr, step.knobs, step.seed, None if step.of is None else done[step.of]))
+        elif isinstance(step, Treat):
+            choice = ToolChoice(step.tool, step.settings)
+            of = None if step.of is None else done[step.of]
+            done.append(treated(openers.tool(choice), choice, lr, step.seed, of))
         elif isinstance(step, Blend):
             done.append(blend(done[step.first], done[step.second], step.share))
         else:
@@ -167,7 +248,9 @@ def _moved(step: Operation, by: int) -> Operation:
     """The same step, further down a list."""
     if isinstance(step, Blend):
         return Blend(step.first + by, step.second + by, step.share)
-    return Mean(tuple(place + by for place in step.of)) if isinstance(step, Mean) else step
+    if isinstance(step, Mean):
+        return Mean(tuple(place + by for place in step.of))
+    return step if step.of is None else replace(step, of=step.of + by)
 
 
 def _composed(parts: Sequence[Restored], image: Image, operations: tuple[Operation, ...]) -> Restored:

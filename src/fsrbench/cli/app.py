@@ -199,6 +199,7 @@ def evaluate(
 
 app.command(short_help="How much any auditor could gain: the oracle's upper bound.")(probes.headroom)
 app.command(short_help="Every knob, and what it moves.")(probes.knobs)
+app.command(short_help="Ways, judges, auditors and all else that a setting can name.")(probes.plugins)
 app.command(short_help="Print exactly what an LVLM would be sent.")(probes.prompt)
 app.command(short_help="Has a run become worse than a baseline? For CI.")(evidence_commands.check)
 app.command(short_help="Many settings in one run: thresholds, retries, strengths, models.")(evidence_commands.sweep)

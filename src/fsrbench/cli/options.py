@@ -87,7 +87,12 @@ Families: TypeAlias = Annotated[
     list[str] | None, _more("--family", "general, blind, prior or all (the default). Repeatable.", "NAME")
 ]
 Arms: TypeAlias = Annotated[
-    list[str] | None, _more("--arm", "Add an arm: one of the config's, or an auditor's name. Repeatable.", "NAME")
+    list[str] | None,
+    _more(
+        "--arm",
+        "Add an arm: one of the config's, or the name of an auditor or a way (see fsrbench plugins). Repeatable.",
+        "NAME",
+    ),
 ]
 Lvlm: TypeAlias = Annotated[bool, Option("--lvlm", help="Add the arm lvlm: a vision-language model audits.")]
 Limit: TypeAlias = Annotated[int | None, Option("--limit", min=1, help="Only the first N cases.", show_default=False)]
@@ -164,5 +169,13 @@ GridFile: TypeAlias = Annotated[
 ]
 SweepOut: TypeAlias = Annotated[
     Path | None, _more("--out", "The sweep's folder (default: outputs/ and the grid's name).", "DIR")
+]
+Kind: TypeAlias = Annotated[
+    str | None,
+    Argument(
+        help="One kind alone: ways, judges, auditors, backends, metrics, …",
+        metavar="KIND",
+        show_default=False,
+    ),
 ]
 Version: TypeAlias = Annotated[bool, Option("--version", help="Print the version and exit.")]

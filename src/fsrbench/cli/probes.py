@@ -1,4 +1,4 @@
-"""Commands beside a run: how much could be gained, what can be turned, what is sent. Nothing is computed here."""
+"""Commands beside a run: how much could be gained, what can be turned or named, what is sent."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from fsrbench.cli import console, options
 from fsrbench.core import foreign
 from fsrbench.core.errors import SettingsError
+from fsrbench.core.near import near
 from fsrbench.core.stored import to_json
 
 
@@ -134,6 +135,30 @@ def prompt(
     with console.interruptible():
         found = preview.question(settings, machine, family, lr, case)
     typer.echo(foreign.as_json(found) if as_json else overviews.prompt(found))
+
+
+def plugins(kind: options.Kind = None, as_json: options.AsJson = False) -> None:
+    """List what a setting can name: ways to intervene, judges, auditors, networks, recipes, metrics, knobs.
+
+    Plugins of your own, in the folders that FSRBENCH_PLUGINS names, are among them.
+
+    Example: fsrbench plugins judges
+    """
+    from dataclasses import asdict
+
+    from fsrbench.cli import catalogue
+
+    if kind is not None and kind not in catalogue.KINDS:
+        raise SettingsError(f"There are no {kind!r}.{near(kind, catalogue.KINDS)} Known: {', '.join(catalogue.KINDS)}.")
+    found = list(catalogue.entries(catalogue.KINDS if kind is None else (kind,)))
+    if as_json:
+        typer.echo(foreign.as_json([asdict(entry) for entry in found]))
+        return
+    for listed in dict.fromkeys(entry.kind for entry in found):
+        typer.echo(listed)
+        for entry in (entry for entry in found if entry.kind == listed):
+            own = f" Settings: {', '.join(entry.settings)}." if entry.settings else ""
+            typer.echo(foreign.harmless(f"  {entry.name:21} {entry.text}{own}"))
 
 
 def _folder(named: Path, default: Path) -> Path | None:

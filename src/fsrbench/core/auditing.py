@@ -96,7 +96,7 @@ class Auditor:
     """Somebody who looks at a restoration and says what they think of it."""
 
     summary: str
-    """One line for help and reports."""
+    """One sentence for `fsrbench plugins` and the README."""
     open: Callable[[Mapping[str, Any], Machine], Callable[[Question], Answer]]
     """From the arm's settings to a function that may be called from many threads.
 

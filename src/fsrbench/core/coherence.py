@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fsrbench.core.operations import Blend, Operation, Restore
+from fsrbench.core.operations import Blend, Mean, Operation, Restore, Treat
 from fsrbench.core.values import Ranking, Round
 
 
@@ -28,14 +28,21 @@ def of_ranking(ranking: Ranking, candidates: int) -> str:
 def of_operations(operations: Sequence[Operation]) -> str:
     """Is every step made of earlier ones?"""
     for place, step in enumerate(operations):
-        if isinstance(step, Restore):
-            continue
-        used = (step.first, step.second) if isinstance(step, Blend) else step.of
-        if not used or not all(0 <= one < place for one in used):
+        used = _used(step)
+        if (not used and not isinstance(step, Restore | Treat)) or not all(0 <= one < place for one in used):
             return f"step {place} of a picture is made of steps {list(used)!s:.80}, which are not before it"
         if isinstance(step, Blend) and not 0 <= step.share <= 1:
             return f"step {place} of a picture takes {step.share:g} of another, which is no share"
     return ""
+
+
+def _used(step: Operation) -> tuple[int, ...]:
+    """Positions of the steps whose pictures it takes; none for the input."""
+    if isinstance(step, Blend):
+        return step.first, step.second
+    if isinstance(step, Mean):
+        return step.of
+    return () if step.of is None else (step.of,)
 
 
 def of_round(step: Round) -> str:

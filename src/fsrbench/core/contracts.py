@@ -19,6 +19,7 @@ from fsrbench.core.values import Image
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Backend:
     """A restoration network and how to open it."""
 
     summary: str
-    """One line for `--help` and the README."""
+    """One sentence for `fsrbench plugins` and the README."""
     family: str
     """The family it belongs to."""
     consumes: tuple[str, ...]
@@ -234,11 +235,25 @@ class Instrument:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """One treatment of a picture: a picture in, a picture out. Ways that plan choose among tools."""
+
+    summary: str
+    """One sentence for `fsrbench plugins` and the README."""
+    treats: Literal["noise", "blur", "compression", "resolution", "face", "nothing"]
+    """What it is there for."""
+    open: Callable[[Any, Machine], Callable[[Image, int], Output]]
+    """From its checked settings and the machine to a function of (picture, seed), called by one thread at a time."""
+    settings: type[BaseModel] | None = None
+    """Its settings with types and bounds, as a pydantic model; None where it has none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """A degradation: what is drawn, and what the drawn values do to a picture."""
 
     summary: str
-    """One line for `--help` and the README."""
+    """One sentence for `fsrbench plugins` and the README."""
     draw: Callable[[np.random.Generator], dict[str, KnobValue | str]]
     """Every random value, flat, in a fixed order; noise fields are drawn as a seed."""
     apply: Callable[[Image, Mapping[str, Any], int], Image]

@@ -27,7 +27,24 @@ class Restore(Stored):
     family's own."""
     prompt: str = ""
     """What a network that reads text was told."""
+    of: int | None = None
+    """Position of an earlier step, whose picture goes in; None for the input."""
     kind: Literal["restore"] = "restore"
+
+
+@dataclass(frozen=True, slots=True)
+class Treat(Stored):
+    """A step by which a picture is made: a tool takes one picture and gives another."""
+
+    tool: str
+    """Name of the tool plugin."""
+    settings: dict[str, KnobValue | str]
+    """What it was opened with."""
+    seed: int
+    """Seed of its own noise."""
+    of: int | None = None
+    """Position of an earlier step, whose picture goes in; None for the input."""
+    kind: Literal["tool"] = "tool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +69,6 @@ class Mean(Stored):
     kind: Literal["mean"] = "mean"
 
 
-Operation: TypeAlias = Restore | Blend | Mean
+Operation: TypeAlias = Restore | Treat | Blend | Mean
 """One step by which a picture was made. A picture is its operations: replayed in order, they give the same pixels, and
 the last one's picture is the picture."""

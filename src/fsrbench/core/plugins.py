@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fsrbench.core.auditing import Auditor
-from fsrbench.core.contracts import Backend, Instrument, Knob, Metric, Recipe
+from fsrbench.core.contracts import Backend, Instrument, Knob, Metric, Recipe, Tool
 from fsrbench.core.errors import SettingsError, out_of_memory
 from fsrbench.core.near import near
 from fsrbench.core.ways import Judge, Way
@@ -29,6 +29,7 @@ KINDS = {
     "recipes": "RECIPE",
     "ways": "WAY",
     "judges": "JUDGE",
+    "tools": "TOOL",
 }
 
 CONTRACTS: dict[str, Any] = {
@@ -40,6 +41,7 @@ CONTRACTS: dict[str, Any] = {
     "recipes": Recipe,
     "ways": Way,
     "judges": Judge,
+    "tools": Tool,
 }
 
 

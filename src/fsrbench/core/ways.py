@@ -51,6 +51,8 @@ class Restored:
     """What a reader must know."""
     operations: tuple[Operation, ...]
     """How it was made."""
+    passes: int = 0
+    """Passes through a network that its arm had not made before."""
 
 
 class Maker(Protocol):
@@ -60,11 +62,17 @@ class Maker(Protocol):
     def offered(self) -> Mapping[str, Knob]:
         """Knobs of the family's own network."""
 
-    def restore(self, knobs: Knobs, *, seed: int | None = None, network: str = "") -> Restored:
+    def restore(
+        self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None
+    ) -> Restored:
         """Restore with these knobs, all others at their defaults; with the pure picture's seed unless another is given.
 
-        `network` is a name under which the way declared another network; empty for the family's own.
+        `network` is a name under which the way declared another network; empty for the family's own. `of` is the
+        picture that goes in; None for the input.
         """
+
+    def treat(self, tool: str, of: Restored | None = None, *, seed: int | None = None) -> Restored:
+        """Let a tool treat a picture, or the input where none is given. `tool` is a name that the way declared."""
 
     def mean(self, pictures: Sequence[Restored]) -> Restored:
         """The mean of several, pixel by pixel."""
@@ -72,10 +80,10 @@ class Maker(Protocol):
     def blend(self, first: Restored, second: Restored, share: float) -> Restored:
         """So much of the second (0 to 1), the rest of the first."""
 
-    def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "") -> int:
+    def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
         """Passes that `restore` would take: 0 if the arm has made that pass before, or the pure picture has."""
 
-    def count(self, knobs: Knobs) -> None:
+    def count(self, knobs: Knobs) -> int:
         """Count what `restore` would take, where a number of that picture is at hand already."""
 
 
@@ -117,8 +125,6 @@ class Proposal:
     """Where it comes from, in a word or two."""
     parent: int | None = None
     """Number of the proposal that it was made from; None where it was made from the input."""
-    passes: int = 0
-    """Passes through a network that it took beyond those that were made before it."""
     note: str = ""
     """What a reader must know."""
 
@@ -141,8 +147,8 @@ class RoundDraft:
     """Among what was chosen, pure first; empty where there was no choice."""
     ranking: Ranking | None = None
     """How a judge ordered them."""
-    passes: int = 0
-    """Passes through a network that the round took."""
+    passes: int | None = None
+    """Passes through a network that the round took; None for all that the other rounds do not say."""
     bound: str = ""
     """Which bound of the budget ended the arm here; empty where none did."""
 
@@ -177,7 +183,7 @@ class Judge:
     """Somebody who orders candidates, given the LR and nothing else."""
 
     summary: str
-    """One line for help and the README."""
+    """One sentence for `fsrbench plugins` and the README."""
     open: Callable[[Any, Machine], Callable[[Contest], Ranking]]
     """From its checked settings and the machine to a function that may be called from many threads.
 
@@ -200,6 +206,16 @@ class Network:
     """Name of the backend plugin."""
     model: str | None = None
     """The backend's setting `model`; None for its usual one. All other settings are the family's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """A tool, and what it is opened with."""
+
+    tool: str
+    """Name of the tool plugin."""
+    settings: Mapping[str, KnobValue | str] = field(default_factory=dict)
+    """Its settings, checked when it is opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +253,7 @@ class Way:
     """A way to intervene after the pure restoration."""
 
     summary: str
-    """One line for help and the README."""
+    """One sentence for `fsrbench plugins` and the README."""
     open: Callable[[ArmSetup], Intervention]
     """From an arm's setup to what is done with each case. It may be called from many threads."""
     role: Role = "contender"
@@ -257,3 +273,5 @@ class Way:
     asked for every family of a run before any work is done."""
     networks: Callable[[Any], Mapping[str, Network]] = lambda _settings: {}
     """From its checked settings to the other networks that it restores with, by the names it calls them."""
+    tools: Callable[[Any], Mapping[str, ToolChoice]] = lambda _settings: {}
+    """From its checked settings to the tools that it uses, by the names it calls them."""

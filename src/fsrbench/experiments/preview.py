@@ -13,7 +13,7 @@ from typing import Any
 
 from fsrbench.asking import audit
 from fsrbench.case import evidence, liveness
-from fsrbench.case.making import Making
+from fsrbench.case.making import Making, Parts
 from fsrbench.case.restore import Pipeline
 from fsrbench.core import contracts, execute, plugins
 from fsrbench.core.budget import Spending
@@ -166,7 +166,7 @@ def question(settings: Settings, machine: Machine, family: str, lr: Path, case: 
     opened = families.open_family(family, settings, machine, {"lvlm": ask}, tools, RunFolder(Path()))
     image = images.read(chosen.lr, **settings.limits.of_pictures())
     pure = opened.pipeline.restore(image, {}, derive_seed(settings.seed, settings.kind(family), chosen.id))
-    maker = Making(image, pure, opened.pipeline, opened.other, {}, Spending())
+    maker = Making(image, pure, opened.pipeline, opened, Parts(), Spending())
     opened.arms["lvlm"](CaseContext(family, chosen.id, image, pure, maker))
     sent = audit.task(asked[0])
     return {

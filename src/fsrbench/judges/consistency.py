@@ -28,4 +28,4 @@ def _open(_settings: None, _machine: Machine) -> Callable[[Contest], Ranking]:
     return lambda contest: _ordered.ranking("consistency", [agreement(contest.lr, one) for one in contest.pictures])
 
 
-JUDGE = Judge("the candidate that agrees best with the input when it is made small again", open=_open)
+JUDGE = Judge("The candidate that agrees best with the input when it is made small again.", open=_open)

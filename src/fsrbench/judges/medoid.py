@@ -22,4 +22,4 @@ def _open(_settings: None, _machine: Machine) -> Callable[[Contest], Ranking]:
     return judge
 
 
-JUDGE = Judge("control: the candidate that is least unlike all others", open=_open, control=True)
+JUDGE = Judge("Control: the candidate that is least unlike all others.", open=_open, control=True)

@@ -37,7 +37,7 @@ def _open(settings: ByMetric, machine: Machine) -> Callable[[Contest], Ranking]:
 
 
 JUDGE = Judge(
-    "the candidate that a metric without a reference likes best",
+    "The candidate that a metric without a reference likes best.",
     open=_open,
     settings=ByMetric,
     measures=lambda settings: (settings.metric,),

@@ -36,7 +36,7 @@ def _open(settings: ByReference, machine: Machine) -> Callable[[Contest], Rankin
 
 
 JUDGE = Judge(
-    "upper bound, privileged: the candidate that a metric with the reference likes best",
+    "Upper bound: the candidate that a metric with the reference likes best.",
     open=_open,
     settings=ByReference,
     privileged=True,

@@ -19,4 +19,4 @@ def _open(_settings: None, _machine: Machine) -> Callable[[Contest], Ranking]:
     return judge
 
 
-JUDGE = Judge("control: an order that is drawn, without looking", open=_open, control=True)
+JUDGE = Judge("Control: an order that is drawn, without looking.", open=_open, control=True)

@@ -36,7 +36,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class AskedAuditor:
-    """One arm: who was asked, and how far they were followed."""
+    """One arm: how it intervened, who was asked, and how far they were followed."""
 
     auditor: str | None
     """The auditor's plugin; None where nobody is asked."""
@@ -48,6 +48,12 @@ class AskedAuditor:
     """Servers that were asked."""
     answered: tuple[str, ...]
     """Models as the servers named them, where those are not the ones that were asked for."""
+    way: str = "audit"
+    """The way's plugin."""
+    judge: str | None = None
+    """The judge's plugin; None where none is asked."""
+    chosen_by: tuple[str, ...] = ()
+    """Metrics that chose its pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +125,18 @@ def of_run(
 
 def _asked(folder: RunFolder, settings: Settings, name: str) -> AskedAuditor:
     arm = settings.arms[name]
+    judge = None if arm.judge is None else str(arm.judge["name"])
+    chosen_by = arm.chosen_by()
     if arm.auditor is None:
-        return AskedAuditor(None, None, (), (), ())
+        return AskedAuditor(None, None, (), (), (), arm.way, judge, chosen_by)
     kept = [exchange for exchange in folder.exchanges(name, most=SAMPLE) if isinstance(exchange, dict)]
     models = _names(exchange.get("model") for exchange in kept)
     own = arm.settings.get("model") if arm.takes("model") else None
     hosts = tuple(dict.fromkeys(urlsplit(one).netloc or one for one in _names(e.get("server") for e in kept)))
     answered = [one for one in _names(_repliers(kept)) if one not in models]
-    return AskedAuditor(arm.auditor, arm.policy, models or _names([own]), hosts, tuple(answered))
+    return AskedAuditor(
+        arm.auditor, arm.policy, models or _names([own]), hosts, tuple(answered), arm.way, judge, chosen_by
+    )
 
 
 def _repliers(exchanges: Iterable[Mapping[str, Any]]) -> Iterator[object]:

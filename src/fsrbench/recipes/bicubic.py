@@ -26,4 +26,4 @@ def apply(hr: Image, _: Mapping[str, Any], scale: int) -> Image:
     return images.as_stored(images.resize(hr, max(width // scale, 1), max(height // scale, 1)))
 
 
-RECIPE = Recipe(summary="bicubic downsampling, nothing drawn", draw=draw, apply=apply)
+RECIPE = Recipe(summary="Bicubic downsampling, nothing drawn.", draw=draw, apply=apply)

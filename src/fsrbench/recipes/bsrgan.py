@@ -153,7 +153,7 @@ def _noise(image: Image, values: Mapping[str, Any]) -> Image:
 
 
 RECIPE = Recipe(
-    summary="BSRGAN's degradation: blurs, downsamplings, noise and JPEG in a shuffled order",
+    summary="BSRGAN's degradation: blurs, downsamplings, noise and JPEG in a shuffled order.",
     draw=draw,
     apply=apply,
     columns=tuple(draw(np.random.default_rng(0))),

@@ -74,7 +74,7 @@ def _blur(image: Image, values: Mapping[str, Any], name: str) -> Image:
 
 
 RECIPE = Recipe(
-    summary="the paper's five stages: blur, resize, noise, blur, JPEG",
+    summary="The paper's five stages: blur, resize, noise, blur, JPEG.",
     draw=draw,
     apply=apply,
     columns=tuple(draw(np.random.default_rng(0))),

@@ -154,7 +154,7 @@ def _kernel(values: Mapping[str, Any], order: str) -> NDArray[np.float32]:
 
 
 RECIPE = Recipe(
-    summary="Real-ESRGAN's second-order degradation with sinc filters",
+    summary="Real-ESRGAN's second-order degradation with sinc filters.",
     draw=draw,
     apply=apply,
     columns=tuple(draw(np.random.default_rng(0))),

@@ -75,7 +75,7 @@ def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
         made = "; ".join(_claim(summary, metric, effect) for metric, effect in shown.items())
         yield f"{name} made {made}. p is corrected for {_tests(summary)}, intervals are not."
     if chose := [summary.metrics[m].label for m, effect in measured.items() if effect.chose]:
-        yield f"{name} chose its pictures by {_list(chose)}, which says nothing for it."
+        yield f"{name} chose its pictures by {_list(chose)}, which is therefore no evidence for it."
     yield from _not_shown(summary, name, effects, "" if shown else f" {where}")
 
 

@@ -32,11 +32,14 @@ def lines(summary: Summary) -> Iterator[tuple[str, str]]:
 
 
 def short(summary: Summary, arms: Collection[str] | None = None) -> str:
-    """One line: who audited (under these arms, or all), and the run; empty of plain folders."""
+    """One line: who audited or judged (under these arms, or all), and the run; empty of plain folders."""
     run = summary.run
     if run is None:
         return ""
-    who = [f"{arm}: {_who(asked)}" for arm, asked in run.arms.items() if asked.auditor and (not arms or arm in arms)]
+    named = {arm: asked for arm, asked in run.arms.items() if not arms or arm in arms}
+    audited = [f"{arm}: {_who(asked)}" for arm, asked in named.items() if asked.auditor]
+    judged = [f"{arm}: judge {_judge(asked)}" for arm, asked in named.items() if asked.judge]
+    who = [*audited, *judged]
     return " · ".join([*who, *_run(run)[:3]])
 
 
@@ -52,7 +55,17 @@ def _run(run: Provenance) -> list[str]:
 
 
 def _asked(asked: AskedAuditor) -> str:
-    return f"auditor {_who(asked, full=True)}" if asked.auditor else "nobody was asked"
+    """`way constant, judge metric (niqe)`, `auditor openai, …`; the paper's loop, being the usual way, is not named."""
+    way = [] if asked.way == "audit" else [f"way {asked.way}"]
+    judge = [f"judge {_judge(asked)}"] if asked.judge else []
+    auditor = [f"auditor {_who(asked, full=True)}"] if asked.auditor else []
+    return ", ".join([*way, *judge, *auditor] if judge or auditor else [*way, "nobody was asked"])
+
+
+def _judge(asked: AskedAuditor) -> str:
+    """`metric (niqe)`."""
+    by = f" ({', '.join(asked.chosen_by)})" if asked.chosen_by else ""
+    return f"{asked.judge}{by}"
 
 
 def _who(asked: AskedAuditor, *, full: bool = False) -> str:

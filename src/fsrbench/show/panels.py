@@ -205,14 +205,17 @@ def _said(step: Round) -> str:
     """One round of an arm in words."""
     audit, decision = step.audit, step.decision
     if audit is None or decision is None:
-        return ""
+        told = [wording.choice(step)] if step.ranking is not None else []
+        told += [wording.spent(step)] if step.bound else []
+        return f"round {step.number}: {'; '.join(told)}" if told else ""
     if audit.status == "invalid":
         return f"round {step.number}: unusable reply ({audit.reason}); {decision.why}"
     tags = f", sees {', '.join(audit.tags)}" if audit.tags else ""
     verdict = f"; {step.verdict.why}" if step.verdict else ""
     score, sure = map(numbers.short, (audit.score, audit.confidence))
     said = f"score {score}, confidence {sure}{tags}"
-    return f"round {step.number}: {said} → {decision.action}: {decision.why}{verdict}"
+    bound = f"; {wording.spent(step)}" if step.bound else ""
+    return f"round {step.number}: {said} → {decision.action}: {decision.why}{verdict}{bound}"
 
 
 # --------------------------------------------------------------------- layout

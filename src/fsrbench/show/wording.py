@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
+from fsrbench.core.values import Round
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, PairedComparison, Summary
 from fsrbench.show import numbers
 
@@ -21,9 +22,7 @@ OUTLIER = " ‡"
 """Marks a mean that one case makes."""
 CHOSEN = " ◊"
 """Marks a number by which the arm's pictures were chosen."""
-CHOSEN_MEANS = (
-    "◊ The arm's pictures were chosen by this metric, which is therefore no evidence for them and not tested."
-)
+CHOSEN_MEANS = "◊ The arm's pictures were chosen by this metric, which is no evidence for them and is not tested."
 
 
 class MetricLike(Protocol):
@@ -87,6 +86,26 @@ def better(metric: MetricLike, delta: float | None) -> int:
     if delta is None or not round(delta, metric.digits):
         return 0
     return 1 if gain(metric, delta) > 0 else -1
+
+
+# ---------------------------------------------------- what a round ended with, and why
+
+
+def origin(step: Round) -> str:
+    """Where the picture comes from that a round chose; empty where there was no choice."""
+    return next((one.origin for one in step.candidates if one.chosen), "")
+
+
+def choice(step: Round) -> str:
+    """Who chose in a round that was not audited, and what: `of 3 candidates, metric niqe chose constant 1`."""
+    if step.ranking is None:
+        return "nobody was asked"
+    return f"of {count(len(step.candidates), 'candidate')}, {step.ranking.judge} chose {origin(step)}"
+
+
+def spent(step: Round) -> str:
+    """`its limit of passes was reached`; empty where the budget had room."""
+    return f"its limit of {step.bound} was reached" if step.bound else ""
 
 
 # ------------------------------------------------------- what stands out, and what marks it

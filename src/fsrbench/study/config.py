@@ -68,7 +68,9 @@ def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
             continue
         if name not in settings.arms and name not in auditors and name not in ways:
             known = sorted({*settings.arms, *auditors, *ways})
-            raise SettingsError(f"There is no arm or auditor {name!r}.{near(name, known)} Known: {', '.join(known)}.")
+            raise SettingsError(
+                f"There is no arm, auditor or way {name!r}.{near(name, known)} Known: {', '.join(known)}."
+            )
         if name not in settings.arms and name in auditors and name in ways:
             raise SettingsError(
                 f"{name} is an auditor and a way. Say which in the settings: arms: {{{name}: {{way: {name}}}}}, or "

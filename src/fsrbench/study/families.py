@@ -11,13 +11,14 @@ from threading import Lock
 
 from fsrbench.asking import comparison, prompts
 from fsrbench.case import liveness
+from fsrbench.case.making import OpenTool, Parts
 from fsrbench.case.restore import BATCH, Pipeline
 from fsrbench.core import auditing, coherence, contracts, plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, BadOutput, FsrbenchError, SettingsError, StoreError, WeightsError
 from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
 from fsrbench.core.values import Case, Image, Ranking
-from fsrbench.core.ways import ArmSetup, Contest, Intervention, Judge, Network
+from fsrbench.core.ways import ArmSetup, Contest, Intervention, Judge, Network, ToolChoice
 from fsrbench.models import devices
 from fsrbench.study import ledger
 from fsrbench.study.schema import Settings
@@ -36,8 +37,8 @@ class OpenFamily:
     """Its network and knobs."""
     arms: Mapping[str, Intervention]
     """Its arms by name."""
-    networks: Mapping[str, Mapping[str, Network]]
-    """Arm → the other networks that its way restores with, by the names it calls them."""
+    parts: Mapping[str, Parts]
+    """Arm → the other networks and the tools that its way uses."""
     settings: Settings
     """The study's settings."""
     folder: RunFolder
@@ -48,6 +49,8 @@ class OpenFamily:
     """Where it runs, for a face detector."""
     others: dict[Network, Pipeline] = field(default_factory=dict)
     """Networks beside the family's own, as far as they were opened."""
+    tools: dict[str, OpenTool] = field(default_factory=dict)
+    """Opened tools, by what they were opened with."""
     turn: Lock = field(default_factory=Lock)
     """Guards the opening of others."""
     probed: dict[str, Pipeline] = field(default_factory=dict)
@@ -68,6 +71,14 @@ class OpenFamily:
             if network not in self.others:
                 self.others[network] = _pipeline(self.family, self.settings, self.machine, network)
             return self.others[network]
+
+    def tool(self, choice: ToolChoice) -> OpenTool:
+        """A tool, opened when it is first asked for."""
+        key = json.dumps([choice.tool, dict(choice.settings)], sort_keys=True)
+        with self.turn:
+            if key not in self.tools:
+                self.tools[key] = _tool(choice, self.machine)
+            return self.tools[key]
 
     def weights(self) -> dict[str, str]:
         """Files of all networks that were opened, with their hashes.
@@ -160,14 +171,36 @@ def open_family(
     pipeline = _pipeline(family, settings, machine)
     setups = {name: _setup(family, settings, machine, name, auditors.get(name), look) for name in settings.arms}
     arms = {name: settings.arms[name].declared().open(setup) for name, setup in setups.items()}
-    named = {name: settings.arms[name].declared().networks(setup.settings) for name, setup in setups.items()}
-    opened = OpenFamily(family, pipeline, arms, named, settings, folder, backend.reentrant, machine)
-    for name, network in ((name, network) for name, own in named.items() for network in own.values()):
-        try:
-            opened.other(network)  # what cannot be opened is said before any work is done
+    ways = {name: settings.arms[name].declared() for name in setups}
+    parts = {
+        name: Parts(way.networks(setups[name].settings), way.tools(setups[name].settings)) for name, way in ways.items()
+    }
+    opened = OpenFamily(family, pipeline, arms, parts, settings, folder, backend.reentrant, machine)
+    for name, used in parts.items():
+        try:  # what cannot be opened is said before any work is done
+            for network in used.networks.values():
+                opened.other(network)
+            for choice in used.tools.values():
+                opened.tool(choice)
         except (SettingsError, WeightsError) as error:
             raise type(error)(f"Arm {name}: {error}") from None
     return opened
+
+
+def _tool(choice: ToolChoice, machine: Machine) -> OpenTool:
+    """A tool with its settings checked; it takes one picture at a time."""
+    declared: contracts.Tool = plugins.load("tools", choice.tool)
+    try:
+        own = None if declared.settings is None else declared.settings.model_validate(dict(choice.settings))
+    except ValueError as error:
+        raise SettingsError(f"The tool {choice.tool} cannot be opened so: {error}") from None
+    use, turn = declared.open(own, machine), Lock()
+
+    def one_at_a_time(picture: Image, seed: int) -> contracts.Output:
+        with turn:
+            return use(picture, seed)
+
+    return one_at_a_time
 
 
 def _pipeline(family: str, settings: Settings, machine: Machine, other: Network | None = None) -> Pipeline:

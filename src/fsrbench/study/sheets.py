@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fsrbench import __version__
-from fsrbench.core.operations import Blend, Operation, Restore
+from fsrbench.core.operations import Blend, Operation, Restore, Treat
 from fsrbench.core.values import Round, Trail
 from fsrbench.files import csvfile, migrations
 from fsrbench.study.store import RunFolder
@@ -94,7 +94,10 @@ def _step(step: Operation) -> str:
     if isinstance(step, Restore):
         network = f"{step.backend} {step.checkpoint}" if step.checkpoint else step.backend
         turned = "".join(f" {name}={value:g}" for name, value in step.knobs.items())
-        return f"restore {network}{turned} seed={step.seed}"
+        return f"restore {network}{turned} seed={step.seed}{_of(step.of)}"
+    if isinstance(step, Treat):
+        turned = "".join(f" {name}={value}" for name, value in step.settings.items())
+        return f"{step.tool}{turned}{_of(step.of)}"
     if isinstance(step, Blend):
         return f"blend {step.first} with {step.share:g} of {step.second}"
     return f"mean of {', '.join(map(str, step.of))}"
@@ -102,3 +105,7 @@ def _step(step: Operation) -> str:
 
 def _pairs(values: Mapping[str, Any]) -> str:
     return "; ".join(f"{name}={value}" for name, value in values.items())
+
+
+def _of(place: int | None) -> str:
+    return "" if place is None else f" of {place}"

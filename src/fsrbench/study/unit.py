@@ -5,19 +5,18 @@ Everything that a user can mend ends as a `Failure` and lets the other cases go 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from fsrbench.case import drafts, making
-from fsrbench.case.making import Making
+from fsrbench.case.making import Making, OpenTool
 from fsrbench.case.restore import Pipeline, made
 from fsrbench.core import execute
 from fsrbench.core.budget import Spending
 from fsrbench.core.errors import CostLimitReached, FsrbenchError, StoreError, sentence
-from fsrbench.core.operations import Restore
 from fsrbench.core.values import PURE, Candidate, Case, Failure, Image, Restoration, Round, Trail
-from fsrbench.core.ways import CaseContext, Network, Proposal, Restored, RoundDraft
+from fsrbench.core.ways import CaseContext, Network, Proposal, Restored, RoundDraft, ToolChoice
 from fsrbench.imaging import images, png
 from fsrbench.study import inputs, ledger
 from fsrbench.study.families import OpenFamily
@@ -56,14 +55,13 @@ class _Unit:
             self.others[network].clock = self.pipeline.clock
         return self.others[network]
 
-    def restore(self, step: Restore) -> Restored:
-        """A step of a stored picture, once more."""
-        own = step.checkpoint is None and step.backend == self.pipeline.backend
-        network = self.pipeline if own else self.other(Network(step.backend, step.checkpoint or None))
-        for name, value in step.knobs.items():
-            if name not in network.offered or not network.offered[name].allows(value):
-                raise StoreError(f"The trail of {self.case.id} turns {name} to {value!r:.40}, which cannot be.")
-        return network.restore(self.lr, step.knobs, step.seed)
+    def tool(self, choice: ToolChoice) -> OpenTool:
+        """A tool: it has no memory of a case."""
+        return self.opened.tool(choice)
+
+    def again(self, done: Restoration) -> Restored:
+        """A stored picture, made once more."""
+        return making.replay(done.operations, self.lr, self.pipeline, self)
 
 
 def missing(folder: RunFolder, family: str, case: Case, arms: Iterable[str]) -> bool:
@@ -124,7 +122,7 @@ def remade(opened: OpenFamily, case: Case) -> tuple[int, list[Failure]]:
         done = trail.final(arm)
         try:
             opened.folder.picture(done)
-            if making.replay(done.operations, unit.restore).sha256 != done.sha256:
+            if unit.again(done).sha256 != done.sha256:
                 raise FsrbenchError(f"{opened.folder.root / done.path} comes out differently when it is made again.")
         except Exception as error:
             failures.append(Failure(opened.family, case.id, arm, sentence(error)))
@@ -160,7 +158,7 @@ def _mend(unit: _Unit, done: Restoration) -> Restored | None:
     folder = unit.opened.folder
     if (folder.root / done.path).is_file():
         return None
-    again = making.replay(done.operations, unit.restore)
+    again = unit.again(done)
     if again.sha256 != done.sha256:
         raise FsrbenchError(
             f"{folder.root / done.path} was deleted and comes out differently on this machine. Use another --out."
@@ -173,7 +171,7 @@ def _intervene(unit: _Unit, trail: Trail, pure: Restored, arm: str) -> Trail:
     """Run one arm and store its rounds; its last picture is the arm's result."""
     opened, case = unit.opened, unit.case
     spending = Spending(opened.settings.arms[arm].limits.budget())
-    make = Making(unit.lr, pure, unit.pipeline, unit.other, opened.networks[arm], spending)
+    make = Making(unit.lr, pure, unit.pipeline, unit, opened.parts[arm], spending)
     context = CaseContext(
         opened.family,
         case.id,
@@ -188,6 +186,7 @@ def _intervene(unit: _Unit, trail: Trail, pure: Restored, arm: str) -> Trail:
         ledger.place(opened.folder, opened.family, arm, case.id),
     )
     steps = drafts.checked(opened.settings.arms[arm].way, opened.arms[arm](context), make)
+    steps = _counted(steps, spending.passes)
     final = steps[-1].picture
     rounds = []
     for number, draft in enumerate(steps, start=1):
@@ -200,6 +199,15 @@ def _intervene(unit: _Unit, trail: Trail, pure: Restored, arm: str) -> Trail:
     trail = Trail(trail.case, trail.family, trail.lr_sha256, (*trail.rounds, *rounds))
     opened.folder.write_trail(trail)
     return trail
+
+
+def _counted(drafts: Sequence[RoundDraft], passes: int) -> list[RoundDraft]:
+    """The same with the passes of each: those that no round speaks of belong to the last one that says nothing."""
+    said = [draft if draft.passes is not None else replace(draft, passes=0) for draft in drafts]
+    silent = [number for number, draft in enumerate(drafts) if draft.passes is None]
+    if silent:
+        said[silent[-1]] = replace(said[silent[-1]], passes=passes - sum(draft.passes or 0 for draft in drafts))
+    return said
 
 
 def _round(unit: _Unit, arm: str, number: int, draft: RoundDraft, path: str) -> Round:
@@ -235,7 +243,7 @@ def _candidate(proposal: Proposal, final: Restored) -> Candidate:
         picture is final,
         proposal.parent,
         round(picture.seconds, 4),
-        proposal.passes,
+        picture.passes,
         proposal.note,
     )
 

@@ -127,7 +127,7 @@ class Supervisor:
         proposals = [Proposal(case.pure, "pure")]
         if current is not case.pure:
             proposals.append(Proposal(current, "stood before", parent=0))
-        proposals.append(Proposal(step.picture, "retry", parent=len(proposals) - 1, passes=step.passes))
+        proposals.append(Proposal(step.picture, "retry", parent=len(proposals) - 1))
         return replace(
             step,
             candidates=tuple(proposals),

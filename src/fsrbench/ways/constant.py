@@ -42,14 +42,13 @@ def open_constant(setup: ArmSetup) -> Intervention:
 
     def intervene(case: CaseContext) -> list[RoundDraft]:
         """Restore with each setting, and end with the only one or with the judge's choice."""
-        proposals, before, bound = [Proposal(case.pure, "pure")], case.spending.passes, ""
+        proposals, bound = [Proposal(case.pure, "pure")], ""
         for number, knobs in enumerate(settings, start=1):
-            passes = case.make.extra(knobs)
             case.clock.check()
-            if bound := case.spending.bound(passes=passes):
+            if bound := case.spending.bound(passes=case.make.extra(knobs)):
                 break
             origin = "constant" if len(settings) == 1 else f"constant {number}"
-            proposals.append(Proposal(case.make.restore(knobs), origin, parent=0, passes=passes))
+            proposals.append(Proposal(case.make.restore(knobs), origin))
         chosen, ranking = len(proposals) - 1, None
         if setup.judge is not None and len(proposals) > 1:
             if over := case.spending.bound(calls=1):
@@ -60,12 +59,7 @@ def open_constant(setup: ArmSetup) -> Intervention:
                 ranking = setup.judge(Contest(case.case, case.family, seed, case.lr, pictures, case.reference))
                 case.spending.called(1, ranking.usage.cost)
                 chosen = ranking.order[0]
-        passes = case.spending.passes - before
-        return [
-            RoundDraft(
-                proposals[chosen].picture, candidates=tuple(proposals), ranking=ranking, passes=passes, bound=bound
-            )
-        ]
+        return [RoundDraft(proposals[chosen].picture, candidates=tuple(proposals), ranking=ranking, bound=bound)]
 
     return intervene
 
@@ -74,7 +68,8 @@ def _misfit(settings: Constant, offered: Mapping[str, Knob]) -> str:
     """Only knobs that the family offers, within their bounds: a wrong one is not silently another."""
     for name, value in (pair for knobs in settings.knobs for pair in knobs.items()):
         if name not in offered:
-            return f"{name} is no knob of the family. Known: {', '.join(offered) or 'none'}."
+            known = ", ".join(offered) or "none"
+            return f"{name} is no knob of the family, which has {known}. Run it on those that have it: --family NAME."
         try:
             given = offered[name].clamp(value)
         except ValueError as error:

@@ -18,7 +18,7 @@ def open_rerun(_setup: ArmSetup) -> Intervention:
         if bound := case.spending.bound(passes=1):
             return [RoundDraft(case.pure, bound=bound)]
         again = case.make.restore({}, seed=derive_seed(case.pure.seed, "rerun"))
-        return [RoundDraft(again, passes=1)]
+        return [RoundDraft(again)]
 
     return intervene
 

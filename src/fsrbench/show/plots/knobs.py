@@ -51,7 +51,7 @@ class Use:
 def figure(results: Results) -> Figure | None:
     """The plot; None where no arm could turn a knob."""
     metrics = list(_data.metrics(results))
-    shown = [r for r in _data.rows(results, ("contender", "control", "headroom")) if _data.audited(results, r)]
+    shown = [r for r in _data.rows(results, ("contender", "control", "headroom")) if _turns(results, r)]
     uses = [use for row in shown for use in used(results, row, metrics[0] if metrics else None)]
     if not uses:
         return None
@@ -71,6 +71,11 @@ def figure(results: Results) -> Figure | None:
     sheet.legend(0.15, [row.role for row in shown])
     _draw(sheet, results, lines, metric)
     return sheet.figure
+
+
+def _turns(results: Results, row: Row) -> bool:
+    """Whether an arm was there to turn knobs: by an auditor's hints, or by itself."""
+    return any(course.audited or course.turned for course in _data.courses(results, row).values())
 
 
 def used(results: Results, row: Row, metric: str | None) -> list[Use]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from fsrbench.core.stored import to_json
 from fsrbench.core.values import Round, Usage
-from fsrbench.show import numbers
+from fsrbench.show import numbers, wording
 
 MEASURED = re.compile(r"^## Measure.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 """The part of a prompt that tells the auditor what was measured."""
@@ -26,6 +26,8 @@ def outcome(rounds: tuple[Round, ...]) -> str:
 
 
 def _decided(step: Round) -> str:
+    if step.ranking is not None:
+        return f"chose {wording.origin(step)}"
     if step.audit is None or step.decision is None:
         return "not audited"
     if step.audit.status == "invalid":
@@ -42,6 +44,9 @@ def shown(step: Round) -> dict[str, Any]:
         "seconds": f"{numbers.fixed(done.seconds, 2)} s",
         "knobs": _texts(done.knobs),
     }
+    told["choice"] = wording.choice(step)
+    told["bound"] = wording.spent(step)
+    told["ranked"] = [_ranked(step, place) for place in step.ranking.order] if step.ranking is not None else []
     if step.audit is not None:
         told["audit"] |= {
             "hints": _texts(step.audit.hints),
@@ -52,6 +57,12 @@ def shown(step: Round) -> dict[str, Any]:
     if step.decision is not None:
         told["decision"]["applied"] = _texts(step.decision.applied)
     return dict(told)
+
+
+def _ranked(step: Round, place: int) -> dict[str, Any]:
+    """One candidate as a judge saw it."""
+    one, score = step.candidates[place], step.ranking.scores[place] if step.ranking is not None else None
+    return {"origin": one.origin, "score": numbers.short(score), "chosen": one.chosen, "note": one.note}
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

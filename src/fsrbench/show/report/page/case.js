@@ -148,10 +148,24 @@ fsr.case = (() => {
     );
   };
 
+  const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}.`;
+
+  /** Candidates as a judge ordered them, the best first. */
+  const ranked = (candidates) =>
+    candidates.length
+      ? m(
+          "table.asked",
+          null,
+          m("thead", null, m("tr", null, m("th", { scope: "col" }, "Candidate"), m("th", { scope: "col" }, "score, higher is better"), m("th", { scope: "col" }, ""))),
+          m("tbody", null, candidates.map((one) => m("tr", null, m("th", { scope: "row" }, one.origin), m("td", null, one.score), m("td", null, [one.chosen ? "chosen" : "", one.note].filter(Boolean).join("; "))))),
+        )
+      : null;
+
   const round = (step) => {
     const title = m("h4", null, `Round ${step.number}`);
     if (!step.restoration) return m("li.round", null, title, saw(step.saw));
-    if (!step.audit) return m("li.round", null, title, m("p.faint", null, "Nobody was asked: the picture was made again with other noise."), made(step));
+    const bound = step.bound ? m("p.faint", null, sentence(step.bound)) : null;
+    if (!step.audit) return m("li.round", null, title, m("p", null, sentence(step.choice)), ranked(step.ranked), bound, m("h5", null, "The picture that stands after it"), made(step));
     const { audit, decision } = step;
     return m(
       "li.round",
@@ -164,6 +178,7 @@ fsr.case = (() => {
       asked(step),
       m("p", null, m("b", null, `${decision.action}: `), decision.why),
       step.verdict ? judged(step.verdict) : null,
+      bound,
       m("h5", null, "The picture that stands after it"),
       made(step),
       audit.spent ? m("p.faint", null, audit.spent) : null,
