@@ -54,7 +54,7 @@ class _Tally:
     changed: int = 0
     """Cases that ended with another picture than pure's."""
     unfinished: int = 0
-    """Cases that took something and have no result yet."""
+    """Cases without a result for which something was sent already."""
     audits: int = 0
     """Audits for which something was sent."""
     replies: int = 0
