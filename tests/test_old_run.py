@@ -17,12 +17,16 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from fsrbench.cli.app import app
 from fsrbench.core.stored import to_json
 from fsrbench.measure import summary_file
+from fsrbench.measure.compute_values import Spread
+from fsrbench.measure.summary_values import Summary
+from fsrbench.show import compute, tables
 from fsrbench.study.store import as_json
 from support import ROOT
 
@@ -108,10 +112,55 @@ def test_its_numbers_are_measured_again_to_the_last_digit(evaluated: Path) -> No
 
 @pytest.mark.slow
 def test_its_summary_is_written_byte_by_byte_as_before(evaluated: Path) -> None:
-    """`data/summary-format-3.json` was written before the summary became a typed value; it is also read back whole."""
+    """But for what came later.
+
+    `data/summary-format-3.json` was written before the summary became a typed value; it is also read back whole.
+    """
     expected = ROOT / "tests" / "data" / "summary-format-3.json"
-    assert (evaluated / "run" / "summary.json").read_bytes() == expected.read_bytes()
-    assert as_json(to_json(summary_file.read(expected))) == expected.read_bytes()
+    assert as_then(summary_file.read(evaluated / "run" / "summary.json")) == expected.read_bytes()
+    assert as_then(summary_file.read(expected)) == expected.read_bytes()
+
+
+def as_then(summary: Summary) -> bytes:
+    """Without what was not in a summary then."""
+    stored = to_json(summary)
+    for family in stored["counts"].values():
+        for counted in (family, *family["arms"].values()):
+            del counted["took"]
+    for entry in (entry for metrics in stored["families"].values() for entry in metrics.values()):
+        for effect in entry["arms"].values():
+            del effect["chose"]
+    return as_json(stored)
+
+
+@pytest.mark.slow
+def test_what_its_cases_took_is_told_as_far_as_it_was_recorded(evaluated: Path) -> None:
+    """Passes were not counted then; questions, tokens, money and seconds are told by `run_config.csv`, too."""
+    counts = summary_file.read(evaluated / "run" / "summary.json").counts["blind"]
+    assert counts.took is not None
+    assert all(arm.took is not None and arm.took.passes is None for arm in (counts, *counts.arms.values()))
+    spent: dict[str, list[float]] = {"tokens": [], "cost": []}
+    for case in ("anna", "béla", "c d"):
+        own = [row for key, row in rounds(evaluated).items() if key[:3] == ("blind", case, "lvlm")]
+        spent["tokens"].append(sum(int(row["prompt_tokens"]) + int(row["completion_tokens"]) for row in own))
+        spent["cost"].append(sum(float(row["cost"]) for row in own))
+    lvlm = counts.arms["lvlm"].took
+    assert lvlm is not None
+    for name, values in spent.items():
+        median, p95 = np.percentile(values, [50, 95])
+        assert to_json(getattr(lvlm, name)) == pytest.approx({"median": median, "p95": p95})
+    assert (lvlm.questions, lvlm.requests) == (Spread(2, 2), Spread(2, 2))
+    unkept = counts.arms["unkept"].took  # its pictures were taken back, and nothing was kept of them
+    assert unkept is not None
+    assert (unkept.questions, unkept.seconds) == (Spread(3, 3), None)
+    told = (evaluated / "run" / "summary.md").read_text(encoding="utf-8")
+    assert "\n| blind | lvlm | n/a | 2 | 2,100 | 0.0048 | " in told
+
+
+def test_a_summary_of_then_has_no_table_of_what_a_case_took() -> None:
+    then = summary_file.read(ROOT / "tests" / "data" / "summary-format-3.json")
+    assert compute.TITLE not in tables.markdown(then)
+    assert "What happened to the cases" in tables.markdown(then)
 
 
 @pytest.mark.slow

@@ -379,7 +379,10 @@ def test_what_became_of_the_cases() -> None:
     lvlm = {"done": 3, "invalid": 1, "changed": 2, "requests": 5, "tokens": 325, "cost": 1.25, "failed": 1}
     lvlm |= {"replies": 3, "unusable": {"not JSON": 1}, "void": False}
     lvlm["unfinished"] = 0
-    assert to_json(counts["general"]) == {
+    stored = to_json(counts["general"])
+    for counted in (stored, *stored["arms"].values()):
+        assert counted.pop("took")["passes"] is None  # what that is stands in test_compute.py
+    assert stored == {
         "cases": 4,
         "failed": 1,
         "arms": {"heuristic": {"done": 1, "changed": 1, **nothing}, "lvlm": lvlm},

@@ -354,7 +354,7 @@ def test_operations_make_the_picture_again() -> None:
     own, openers = pipeline("one"), Openers(another=pipeline("another"))
     parts = making.Parts({"other": Network("another")}, {"clean": ToolChoice("denoise", {"strength": 0.5})})
     spending = Spending()
-    make = making.Making(LR, 1, own, openers, parts, spending)
+    make = making.Making(LR, own.restore(LR, {}, 1), own, openers, parts, spending)
     first, second = make.restore({}), make.restore({}, seed=2, network="other")
     cleaned = make.restore({}, of=make.treat("clean"))
     assert cleaned.sha256 != first.sha256
@@ -366,6 +366,7 @@ def test_operations_make_the_picture_again() -> None:
     assert making.backends(picture.operations) == "one + another"
     assert spending.passes == 3  # the first is pure's
     assert make.extra({}, of=make.treat("clean")) == 0
+    assert make.restore({}, of=treated).seconds > treated.seconds  # what went in was made, too
 
 
 @pytest.mark.parametrize("name", plugins.names("tools"))

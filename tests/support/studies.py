@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fsrbench.show import compute
+
 PLAIN = [
     "families.general.backend=bicubic",
     "families.blind.backend=bicubic",
@@ -29,23 +31,35 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def untimed(value: Any) -> Any:
+    """A value read from JSON, timings blanked."""
+    if isinstance(value, dict):
+        return {k: 0 if "seconds" in k or "latency" in k else untimed(v) for k, v in value.items()}
+    return [untimed(v) for v in value] if isinstance(value, list) else value
+
+
+def untimed_summary(text: str) -> str:
+    """`summary.md` without the last column of the table of what a case took: its seconds."""
+    before, title, after = text.partition(f"### {compute.TITLE}\n\n")
+    table, gap, rest = after.partition("\n\n")
+    lines = table.splitlines()
+    assert not title or lines[0].endswith("| seconds |")
+    return before + title + "\n".join(line.rsplit("|", 2)[0] for line in lines) + gap + rest
+
+
 def everything(out: Path) -> dict[str, object]:
     """All files of a run, timings blanked; without the report, which tells them and its folder's name."""
-
-    def calm(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: 0 if "seconds" in k or "latency" in k else calm(v) for k, v in value.items()}
-        return [calm(v) for v in value] if isinstance(value, list) else value
-
     found: dict[str, object] = {}
     for path in sorted(p for p in out.rglob("*") if p.is_file() and p.name not in (".lock", ".journal")):
         name = path.relative_to(out).as_posix()
         if name.startswith("report/"):
             continue
         if path.suffix == ".json":
-            found[name] = calm(json.loads(path.read_text(encoding="utf-8")))
+            found[name] = untimed(json.loads(path.read_text(encoding="utf-8")))
         elif path.name in ("run_config.csv", "candidates.csv"):
             found[name] = [{k: v for k, v in row.items() if k not in TIMINGS} for row in rows(path)]
+        elif name == "summary.md":
+            found[name] = untimed_summary(path.read_text(encoding="utf-8"))
         else:
             found[name] = path.read_bytes()
     return found

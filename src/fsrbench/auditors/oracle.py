@@ -97,10 +97,13 @@ class Oracle:
             gain = value - current if self.metric.better == "higher" else current - value
             return TriedSetting(change, value, -math.inf if math.isnan(gain) else gain)
 
+        def attempts(changes: Sequence[KnobChange]) -> list[TriedSetting]:
+            return [attempt(change) for change in changes if insight.afford({**question.knobs, **change})]
+
         room = self.combine if question.max_changes is None else min(self.combine, question.max_changes)
         if room < 1:
             return []
-        singles = [attempt(change) for change in _singles(question, self.levels)[: self.budget]]
+        singles = attempts(_singles(question, self.levels)[: self.budget])
         if room < 2:
             return singles
         pairs = [
@@ -110,7 +113,7 @@ class Oracle:
         ]
         pairs.sort(key=lambda pair: -(pair[0].gain + pair[1].gain))
         together = [{**one.change, **other.change} for one, other in pairs]
-        return [*singles, *(attempt(change) for change in together[: self.budget - len(singles)])]
+        return [*singles, *attempts(together[: self.budget - len(singles)])]
 
     def _value(self, knobs: Knobs, picture: Callable[[], Image], insight: PrivilegedAccess) -> float:
         """What the objective makes of a setting; a picture is made only where nobody measured it yet."""

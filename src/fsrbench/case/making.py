@@ -15,7 +15,7 @@ import numpy as np
 from fsrbench.case.restore import Pipeline, made
 from fsrbench.core.budget import Spending
 from fsrbench.core.contracts import Knob, Output
-from fsrbench.core.errors import FsrbenchError
+from fsrbench.core.errors import FsrbenchError, StoreError
 from fsrbench.core.operations import Blend, Mean, Operation, Restore, Treat
 from fsrbench.core.stored import Knobs
 from fsrbench.core.values import Image
@@ -52,39 +52,53 @@ class Making:
     def __init__(
         self,
         lr: Image,
-        seed: int,
+        pure: Restored,
         pipeline: Pipeline,
         openers: Openers,
         parts: Parts,
         spending: Spending,
     ) -> None:
-        """`pipeline` is the family's own; `parts` are what the arm's way has declared, `openers` open them."""
+        """`pure` is the case's own restoration, which every arm begins with, made by the family's own `pipeline`.
+
+        `parts` are what the arm's way has declared that it uses besides, `openers` open them.
+        """
         self.offered: Mapping[str, Knob] = pipeline.offered
         self._lr = lr
-        self._seed = seed
+        self._pure = pure
+        self._seed = pure.seed
         self._pipeline = pipeline
         self._openers = openers
         self._parts = parts
         self._spending = spending
-        self._passed = {pipeline.same_pass({}, seed)}
+        self._passed = {pipeline.same_pass({}, pure.seed)}
+        self._given: dict[str, list[tuple[Operation, ...]]] = {}
 
     def restore(
         self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None
     ) -> Restored:
         """Restore with these knobs; a pass that the arm has made before costs none."""
+        self._check(knobs)
+        self._all_known(() if of is None else (of,))
         pipeline, seed = self._chosen(network), self._seed if seed is None else seed
+        passes = self.count(knobs, seed=seed, network=network, of=of)
+        return self._remembered(replace(restored(pipeline, self._lr, knobs, seed, of), passes=passes))
+
+    def count(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
+        """Count the passes that `restore` would take, and say how many they are."""
         passes = self.extra(knobs, seed=seed, network=network, of=of)
         self._spending.passes += passes
-        self._passed.add(_pass(pipeline, knobs, seed, of))
-        return replace(restored(pipeline, self._lr, knobs, seed, of), passes=passes)
+        self._passed.add(_pass(self._chosen(network), knobs, self._seed if seed is None else seed, of))
+        return passes
 
     def treat(self, tool: str, of: Restored | None = None, *, seed: int | None = None) -> Restored:
         """Let a tool treat a picture, or the input."""
         if tool not in self._parts.tools:
             known = ", ".join(self._parts.tools) or "none"
             raise TypeError(f"a way asked for the tool {tool!r}, which it did not declare (declared: {known})")
+        self._all_known(() if of is None else (of,))
         choice = self._parts.tools[tool]
-        return treated(self._openers.tool(choice), choice, self._lr, self._seed if seed is None else seed, of)
+        seed = self._seed if seed is None else seed
+        return self._remembered(treated(self._openers.tool(choice), choice, self._lr, seed, of))
 
     def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
         """Passes that `restore` would take."""
@@ -92,11 +106,41 @@ class Making:
 
     def mean(self, pictures: Sequence[Restored]) -> Restored:
         """The mean of several, pixel by pixel."""
-        return mean(pictures)
+        if not pictures:
+            raise TypeError("there is no mean of no pictures")
+        self._all_known(pictures)
+        return self._remembered(mean(pictures))
 
     def blend(self, first: Restored, second: Restored, share: float) -> Restored:
         """So much of the second, the rest of the first."""
-        return blend(first, second, share)
+        self._all_known((first, second))
+        return self._remembered(blend(first, second, share))
+
+    def knows(self, picture: Restored) -> bool:
+        """Is this pure, or a picture that was made here and not touched since?"""
+        if picture is self._pure:
+            return True
+        return (
+            picture.operations in self._given.get(picture.sha256, [])
+            and images.hash_8bit(picture.pixels) == picture.sha256
+            and np.array_equal(images.from_8bit(picture.pixels), picture.image)
+        )
+
+    def _check(self, knobs: Knobs) -> None:
+        """A knob that is not there, or cannot stand so, is not silently another."""
+        for name, value in knobs.items():
+            if name not in self.offered:
+                raise TypeError(f"a way turned {name}, which is no knob of this family ({', '.join(self.offered)})")
+            if not self.offered[name].allows(value):
+                raise TypeError(f"a way turned {name} to {value}, which is beyond its bounds")
+
+    def _remembered(self, picture: Restored) -> Restored:
+        self._given.setdefault(picture.sha256, []).append(picture.operations)
+        return picture
+
+    def _all_known(self, pictures: Sequence[Restored]) -> None:
+        if not all(map(self.knows, pictures)):
+            raise TypeError("a way may go on with pictures that were made by case.make, and pure, but with no others")
 
     def _chosen(self, network: str) -> Pipeline:
         if not network:
@@ -120,7 +164,8 @@ def restored(pipeline: Pipeline, lr: Image, knobs: Knobs, seed: int, of: Restore
     (step,) = made_now.operations
     if not isinstance(step, Restore):
         raise TypeError("a network's restoration is one step")
-    return replace(made_now, operations=(*of.operations, replace(step, of=len(of.operations) - 1)))
+    operations = (*of.operations, replace(step, of=len(of.operations) - 1))
+    return replace(made_now, seconds=of.seconds + made_now.seconds, operations=operations)
 
 
 def treated(use: OpenTool, choice: ToolChoice, lr: Image, seed: int, of: Restored | None = None) -> Restored:
@@ -160,7 +205,10 @@ def replay(operations: Sequence[Operation], lr: Image, pipeline: Pipeline, opene
     for step in operations:
         if isinstance(step, Restore):
             own = step.checkpoint is None and step.backend == pipeline.backend
-            network = pipeline if own else openers.other(Network(step.backend, step.checkpoint))
+            network = pipeline if own else openers.other(Network(step.backend, step.checkpoint or None))
+            for name, value in step.knobs.items():
+                if name not in network.offered or not network.offered[name].allows(value):
+                    raise StoreError(f"Its record turns {name} to {value!r:.40}, which cannot be.")
             done.append(restored(network, lr, step.knobs, step.seed, None if step.of is None else done[step.of]))
         elif isinstance(step, Treat):
             choice = ToolChoice(step.tool, step.settings)

@@ -159,7 +159,8 @@ class Pipeline:
         backend: str = "",
         checkpoint: str | None = None,
     ) -> None:
-        """`backend` is the plugin's name, `checkpoint` its setting `model` where it is not the family's own network."""
+        """`backend` is the plugin's name; `checkpoint` its setting `model` (empty for the usual one) where it is not
+        the family's own network."""
         self.restorer = restorer
         self.offered = offered
         self.backend = backend

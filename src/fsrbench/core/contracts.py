@@ -140,6 +140,13 @@ class Knob:
         low, high = self.band
         return float(min(max(value, low), high)) + 0.0  # there is one zero
 
+    def allows(self, value: Any) -> bool:
+        """Is this one of its values, as it stands?"""
+        try:
+            return bool(self.clamp(value) == value)
+        except ValueError:
+            return False
+
     @property
     def band(self) -> tuple[float, float]:
         """Both bounds of a number."""

@@ -12,9 +12,10 @@ from typing import Any
 
 OUT_OF_MEMORY = (
     "out of memory", "not enough memory", "insufficient memory", "allocate memory", "can't start new thread",
-    "failed to map segment", "bad_alloc", "bad allocation",
+    "failed to map segment", "bad_alloc", "bad allocation", "without exception set", "without setting an exception",
 )  # fmt: skip
-"""What PyTorch, OpenCV, the system, threads, shared libraries and C++ say when memory runs out."""
+"""What PyTorch, OpenCV, the system, threads, shared libraries and C++ say when memory runs out; and the interpreter,
+where there was none left to make an exception of."""
 
 
 class FsrbenchError(Exception):

@@ -23,7 +23,8 @@ class Restore(Stored):
     weights: dict[str, str] = field(default_factory=dict)
     """File name → sha256 of the files that the network was opened with; empty where it has none, or none is known."""
     checkpoint: str | None = None
-    """The setting `model` of a network beside the family's own; None for the family's, or for a backend's usual one."""
+    """The setting `model` of a network beside the family's own, empty for its backend's usual one; None for the
+    family's own."""
     prompt: str = ""
     """What a network that reads text was told."""
     of: int | None = None

@@ -88,6 +88,9 @@ class PrivilegedAccess:
     """What the pipeline would make with these knobs."""
     measured: dict[str, dict[str, float]] = field(default_factory=dict)
     """Setting → metric → number: what privileged arms of this case have measured already, shared among them."""
+    afford: Callable[[Knobs], bool] = lambda _knobs: True
+    """Has the arm's budget room for a look at these knobs? If so it is counted, though another arm measured it before:
+    what an arm finds must not depend on who ran before it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,7 +231,7 @@ class Round(Stored):
     passes: int | None = None
     """Passes through a network that the round took; None where an earlier version did not count them."""
     bound: str = ""
-    """Which bound of its budget ended the arm here; empty where none did."""
+    """Which bound of its budget ended the arm, or its search, here; empty where none did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,9 @@ class Maker(Protocol):
     def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
         """Passes that `restore` would take: 0 if the arm has made that pass before, or the pure picture has."""
 
+    def count(self, knobs: Knobs) -> int:
+        """Count what `restore` would take, where a number of that picture is at hand already."""
+
 
 @dataclass(frozen=True, slots=True)
 class CaseContext:
@@ -265,6 +268,9 @@ class Way:
     """Does it look at the reference itself?"""
     draws: bool = False
     """Does it restore with other noise than the pure picture's?"""
+    misfit: Callable[[Any, Mapping[str, Knob]], str] = lambda _settings, _offered: ""
+    """What of its checked settings cannot be in a family with these knobs, in a sentence; empty where all can. It is
+    asked for every family of a run before any work is done."""
     networks: Callable[[Any], Mapping[str, Network]] = lambda _settings: {}
     """From its checked settings to the other networks that it restores with, by the names it calls them."""
     tools: Callable[[Any], Mapping[str, ToolChoice]] = lambda _settings: {}

@@ -25,6 +25,8 @@ PREFIX = "sweep-"
 """How the names of shipped grids begin."""
 MOST = 100
 """Points, where the file does not say `max_points`."""
+OWN = ("with", "judge")
+"""Settings of an arm that hold settings of their own."""
 LIMITS = tuple(ArmPolicy.model_fields)
 FAMILY = tuple(sorted({*Family.model_fields} - {"variant_of"}))
 COUNTED = (*LIMITS, "tile", "max_changes")
@@ -225,6 +227,9 @@ def _axis(file: _File, settings: Settings, varied: Sequence[str], key: str, foun
         return Axis(key, rest[1], values, (rest[1],), lines, (rest[0],))
     if head == "arms" and len(rest) == 2 and rest[0] in varied and rest[1] not in ("limits", "variant_of", "way"):
         return Axis(key, rest[1], values, (rest[1],), lines, (rest[0],))
+    inner = rest[1:] if head == "arms" else [head, *rest]
+    if len(inner) > 1 and inner[0] in OWN and (head != "arms" or rest[0] in varied):
+        return Axis(key, inner[-1], values, tuple(inner), lines, (rest[0],) if head == "arms" else tuple(varied))
     if not rest and key not in ("limits", "variant_of", "way", "arms", "families"):
         return Axis(key, key, values, (key,), lines, tuple(varied))
     known = ["policy", *(f"policy.{name}" for name in LIMITS)]
@@ -233,7 +238,8 @@ def _axis(file: _File, settings: Settings, varied: Sequence[str], key: str, foun
         ["grid", key],
         f"there is no such setting here.{near(key, known)} Known: policy, policy.{{{', '.join(LIMITS)}}}, "
         f"families.NAME.{{{', '.join(FAMILY)}}} for the families {', '.join(settings.families)}, and the settings of "
-        f"the auditor, by name or as arms.NAME.KEY for the arms {', '.join(varied)}.",
+        f"the auditor (KEY), of the way (with.KEY) and of the judge (judge.KEY), with or without arms.NAME before, "
+        f"for the arms {', '.join(varied)}.",
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fsrbench.core.errors import SettingsError
 from fsrbench.files import yamlfile
 from fsrbench.study import config, schema
 from fsrbench.study.schema import Settings
@@ -125,9 +126,13 @@ def study(
             for axis in own_axes:
                 if point.base in axis.of:
                     value = point.values[axis.name]
-                    if axis.place[0] != "replies":
-                        _put(data, axis.place, value)
-                    lines[(kind, point.name, *axis.place)] = axis.lines[axis.values.index(value)]
+                    line = axis.lines[axis.values.index(value)]
+                    if axis.place[0] != "replies" and (single := _put(data, axis.place, value)):
+                        raise SettingsError(
+                            f"{path}, line {line}, {axis.key}: {single} of the arm {point.base} holds no keys of which "
+                            "one could be varied. Vary it whole."
+                        )
+                    lines[(kind, point.name, *axis.place)] = line
             laid[kind][point.name] = data
     base = settings.model_dump(mode="json")
     kept = {name: base["arms"][name] for name in beside}
@@ -135,8 +140,13 @@ def study(
     return config.lay({}, (), whole, path, lines)
 
 
-def _put(data: dict[str, Any], place: Sequence[str], value: Any) -> None:
+def _put(data: dict[str, Any], place: Sequence[str], value: Any) -> str:
+    """Set one value. Returns what on the way to it holds something else than keys; nothing where it is set."""
     *way, last = place
     for key in way:
-        data = data[key]
+        below: Any = data.setdefault(key, {})
+        if not isinstance(below, dict):
+            return key
+        data = below
     data[last] = value
+    return ""

@@ -166,7 +166,7 @@ def question(settings: Settings, machine: Machine, family: str, lr: Path, case: 
     opened = families.open_family(family, settings, machine, {"lvlm": ask}, tools, RunFolder(Path()))
     image = images.read(chosen.lr, **settings.limits.of_pictures())
     pure = opened.pipeline.restore(image, {}, derive_seed(settings.seed, settings.kind(family), chosen.id))
-    maker = Making(image, pure.seed, opened.pipeline, opened, Parts(), Spending())
+    maker = Making(image, pure, opened.pipeline, opened, Parts(), Spending())
     opened.arms["lvlm"](CaseContext(family, chosen.id, image, pure, maker))
     sent = audit.task(asked[0])
     return {

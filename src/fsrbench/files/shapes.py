@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
+from fsrbench.core import coherence
 from fsrbench.core.values import PURE, Fault, Trail
 from fsrbench.files import jsonfile, migrations
 
@@ -118,6 +119,8 @@ def trail() -> TypeAdapter[Trail]:
     def look(found: Trail) -> Trail:
         if not found.rounds or [step.arm for step in found.rounds].count(PURE) != 1 or found.rounds[0].arm != PURE:
             raise ValueError("it does not begin with pure's one round")
+        if wrong := next(filter(None, map(coherence.of_round, found.rounds)), ""):
+            raise ValueError(wrong)
         return found
 
     return TypeAdapter(Annotated[Trail, BeforeValidator(unpack), AfterValidator(look)])

@@ -154,13 +154,17 @@ def _names(found: Iterable[object]) -> tuple[str, ...]:
 
 def _restored(settings: Settings, family: str, models: list[str], files: Mapping[str, str]) -> FamilyModel:
     chosen = settings.families[family]
-    embedded = settings.models == "embedded" and chosen.model is None
-    found = (File(str(n), _source(str(n), str(d), embedded=embedded), str(d)) for n, d in sorted(files.items()))
+    usual = settings.models == "embedded"
+    found = []
+    for name, digest in sorted(files.items()):
+        _file, beside, network = name.partition(" (")  # of a network beside the family's own: FILE (BACKEND MODEL)
+        own = " " in network if beside else chosen.model is not None
+        found.append(File(name, _source(name, digest, embedded=usual and not own), digest))
     return FamilyModel(chosen.backend, tuple(models), tuple(found))
 
 
 def _source(name: str, digest: str, *, embedded: bool) -> Source:
-    known = published.TABLE.get(name)
+    known = published.TABLE.get(name.partition(" (")[0])
     if known is not None and known.sha256 == digest:
         return "official"
     return "embedded" if embedded else "own file"

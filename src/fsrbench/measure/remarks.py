@@ -27,6 +27,16 @@ def of_canaries(canaries: Mapping[str, tuple[int, int]]) -> Iterator[str]:
         yield f"{arm} scored spoilt pictures clearly below the real one in {looked} of {shown} samples{verdict}."
 
 
+def of_budgets(ended: Mapping[tuple[str, str], int]) -> Iterator[str]:
+    """Arms whose budget ended them in some cases. `ended`: arm and bound (empty for none) → cases."""
+    for arm in sorted({arm for arm, bound in ended if bound}):
+        bounds = {bound: count for (of, bound), count in sorted(ended.items()) if of == arm}
+        cases, free = sum(bounds.values()), bounds.pop("", 0)
+        told = ", ".join(f"{bound} {count:,}" for bound, count in bounds.items())
+        drift = " Time is not the same twice: neither is what this arm ends with." if "seconds" in bounds else ""
+        yield f"{arm}: its budget was spent in {cases - free:,} of {cases:,} cases ({told}).{drift}"
+
+
 def of_metrics(settings: Settings) -> dict[str, str]:
     """Metric → what stands in for the official network that it is measured with."""
     recogniser = settings.faces.recogniser

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +68,7 @@ class _Finished(Sequence[Subject]):
 
     def __init__(self, folder: RunFolder, settings: Settings, lr: _Names, hr: _Names) -> None:
         self.labels: dict[str, list[str]] = {}
+        self.bounds: Counter[tuple[str, str]] = Counter()
         self._folder = folder
         self._inputs, self._references = lr[0], hr[0]
         self._rows: list[tuple[str, str, tuple[str, ...], str | None, str | None, *tuple[str, ...]]] = []
@@ -81,6 +83,7 @@ class _Finished(Sequence[Subject]):
             made = (hashes[hashes.index(one)] for one in hashes)  # one text for arms with one picture
             family = sys.intern(trail.family)
             self._rows.append((family, trail.case, shared.setdefault(arms, arms), inputs, reference, *made))
+            self.bounds.update((arm, max(step.bound for step in steps)) for arm, steps in trail.arms.items())
             models = self.labels.setdefault(trail.family, [])
             if trail.pure.model not in models:
                 models.append(trail.pure.model)
@@ -172,7 +175,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         load_metrics(settings.metrics),
         found.labels,
         marks={arm: _mark(settings, arm, role) for arm, role in roles.items() if role in MARKS},
-        notes=(*remarks.of_study(study), *remarks.of_canaries(canaries), *unknown),
+        notes=(*remarks.of_study(study), *remarks.of_canaries(canaries), *remarks.of_budgets(found.bounds), *unknown),
         about_metrics=remarks.of_metrics(settings),
         roles=roles,
         chosen_by={name: arm.chosen_by() for name, arm in settings.arms.items()},

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from fsrbench.measure.compute_values import Took
 from fsrbench.measure.provenance import Provenance
 from fsrbench.measure.subjects import Standing
 
@@ -216,6 +217,8 @@ class ArmOutcome:
     """What they cost; None where nothing was sent or a price is unknown."""
     failed: int
     """Cases for which the arm failed."""
+    took: Took | None = None
+    """What each finished case took; None where there is none, or nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,8 @@ class FamilyOutcome:
     """Cases that could not be restored at all."""
     arms: dict[str, ArmOutcome]
     """Arm → what became of its cases."""
+    took: Took | None = None
+    """What pure took of each finished case; None where there is none, or nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fsrbench.core.values import PURE, Failure, Trail, Usage
-from fsrbench.measure import mishaps
+from fsrbench.measure import compute, mishaps
+from fsrbench.measure.compute import CaseCompute
 from fsrbench.measure.subjects import Evaluation
 from fsrbench.measure.summary_values import ArmOutcome, FamilyOutcome
 
@@ -18,7 +19,7 @@ def of_family(family: str, what: Evaluation, failures: Sequence[Failure]) -> Fam
     Requests, tokens and cost are those of all cases, `unfinished` ones too: these were paid, and have no result yet.
     """
     failed = Counter(f.arm for f in failures if f.family == family)
-    cases, arms = 0, {arm: _Tally() for arm in failed if arm != PURE}
+    cases, pure, arms = 0, list[CaseCompute](), {arm: _Tally() for arm in failed if arm != PURE}
     for one in what.unfinished:
         if one.family == family:
             arms.setdefault(one.arm, _Tally()).leave(one.usage)
@@ -26,12 +27,13 @@ def of_family(family: str, what: Evaluation, failures: Sequence[Failure]) -> Fam
         if subject.family == family:
             cases += 1
             trail = subject.trail
+            pure += [] if trail is None else [compute.of_case(trail, PURE)]
             for arm in subject.variants:
                 if arm != PURE:
                     arms.setdefault(arm, _Tally()).add(arm, trail)
     share = what.limits.max_invalid
     told = {arm: counted.told(share, failed[arm]) for arm, counted in sorted(arms.items())}
-    return FamilyOutcome(cases, failed[PURE], told)
+    return FamilyOutcome(cases, failed[PURE], told, compute.told(pure))
 
 
 def void_arms(trails: Iterable[Trail], share: float) -> list[str]:
@@ -55,14 +57,16 @@ class _Tally:
     """Cases that ended with another picture than pure's."""
     unfinished: int = 0
     """Cases without a result for which something was sent already."""
-    audits: int = 0
-    """Audits for which something was sent."""
+    sent: int = 0
+    """Cases for which something was sent."""
     replies: int = 0
     """Audits, whoever made them."""
     unusable: Counter[str] = field(default_factory=Counter)
     """Those of them that could not be used, by what was wrong."""
     usage: Usage = field(default_factory=lambda: Usage(cost=0.0))
-    """What they cost together; the money is unknown where that of one is."""
+    """What all questions cost together; the money is unknown where that of one is."""
+    took: list[CaseCompute] = field(default_factory=list)
+    """What each case with a picture took."""
 
     def add(self, arm: str, trail: Trail | None) -> None:
         """One more case."""
@@ -70,23 +74,24 @@ class _Tally:
         if trail is None or arm not in trail.arms:
             return
         audits = [step.audit for step in trail.arms[arm] if step.audit]
-        sent = [audit.usage for audit in audits if audit.usage.requests]
+        took = compute.of_case(trail, arm)
         self.invalid += any(audit.status == "invalid" for audit in audits)
         self.changed += trail.final(arm).sha256 != trail.pure.sha256
-        self.audits += len(sent)
+        self.sent += took.usage.requests > 0
         self.replies += len(audits)
         self.unusable += mishaps.unusable(audits)
-        self.usage = sum(sent, self.usage)
+        self.usage += took.usage
+        self.took.append(took)
 
     def leave(self, usage: Usage) -> None:
         """One more case that is not finished."""
         self.unfinished += 1
-        self.audits += 1
+        self.sent += 1
         self.usage += usage
 
     def told(self, share: float, failed: int = 0) -> ArmOutcome:
         """As the summary has it; void is an arm of whose replies this share or more could not be used."""
-        cost = self.usage.cost if self.audits else None
+        cost = self.usage.cost if self.sent else None
         return ArmOutcome(
             done=self.done,
             invalid=self.invalid,
@@ -99,4 +104,5 @@ class _Tally:
             tokens=self.usage.prompt_tokens + self.usage.completion_tokens,
             cost=None if cost is None else round(cost, 6),
             failed=failed,
+            took=compute.told(self.took),
         )

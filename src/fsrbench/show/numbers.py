@@ -48,6 +48,13 @@ def money(cost: float) -> str:
     return f"{cost:.4f}"
 
 
+def amount(value: float) -> str:
+    """How much something took, short: `0.0123`, `2.5`, `1,050`; what there was of it is never shown as nothing."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return "<0.001" if 0 < value < 0.001 else short(value, 3)
+
+
 def minus(text: str) -> str:
     """The same with real minus signs."""
     return text.replace("-", "−")

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from fsrbench.measure.claims import TESTED
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, RivalEffect, Summary
-from fsrbench.show import caveats, md, numbers, wording
+from fsrbench.show import caveats, compute, md, numbers, wording
 
 _AGAINST = (
     "Δ is the mean paired difference between the contender and a control, case by case, with its interval; p as above. "
@@ -96,7 +96,13 @@ def counts(summary: Summary) -> list[str]:
     head = ("Family", "Arm", "done", "failed", "invalid replies", "picture changed", "requests", "tokens", "cost")
     parts = ["## What happened to the cases", md.table(head, _counted(summary), "ll" + "r" * (len(head) - 2))]
     wrong = md.points([*caveats.lines(summary), *(f"failed: {group}" for group in summary.failures)])
-    return [*parts, *_unfinished(summary), *([wrong] if wrong else [])]
+    return [*parts, *_unfinished(summary), *_took(summary), *([wrong] if wrong else [])]
+
+
+def _took(summary: Summary) -> list[str]:
+    rows = [[md.escape(family), md.escape(arm), *cells] for family, arm, cells in compute.rows(summary)]
+    table = md.table(("Family", "Arm", *compute.HEAD), rows, "ll" + "r" * len(compute.HEAD))
+    return [f"### {compute.TITLE}", table, compute.READING] if rows else []
 
 
 def _counted(summary: Summary) -> Iterator[list[str]]:

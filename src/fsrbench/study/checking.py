@@ -87,6 +87,9 @@ def fitting(name: str, arm: Arm, path: Path | None, lines: Mapping[yamlfile.Plac
             raise SettingsError(f"{where}: the way {arm.way} needs one, and this arm names none: add {part}: NAME.")
         if part not in (*way.needs, *way.takes) and given is not None:
             raise SettingsError(f"{where}: the way {arm.way} asks no {part}: leave it out.")
+    if arm.policy != "paper" and "auditor" not in (*way.needs, *way.takes):
+        where = _where(("arms", name, "policy"), path, lines)
+        raise SettingsError(f"{where}: the way {arm.way} asks no auditor that policy {arm.policy} could be for.")
     if arm.auditor is None and arm.settings:
         key = next(iter(arm.settings))
         where = _where(("arms", name, key), path, lines)

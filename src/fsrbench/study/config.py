@@ -71,6 +71,11 @@ def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
             raise SettingsError(
                 f"There is no arm, auditor or way {name!r}.{near(name, known)} Known: {', '.join(known)}."
             )
+        if name not in settings.arms and name in auditors and name in ways:
+            raise SettingsError(
+                f"{name} is an auditor and a way. Say which in the settings: arms: {{{name}: {{way: {name}}}}}, or "
+                f"{{auditor: {name}}}."
+            )
         arm = Arm(auditor=name) if name in auditors else Arm(way=name)
         chosen[name] = settings.arms.get(name) or arm
         fitting(name, chosen[name], None, {})

@@ -13,12 +13,12 @@ from fsrbench.asking import comparison, prompts
 from fsrbench.case import liveness
 from fsrbench.case.making import OpenTool, Parts
 from fsrbench.case.restore import BATCH, Pipeline
-from fsrbench.core import auditing, contracts, plugins
+from fsrbench.core import auditing, coherence, contracts, plugins
 from fsrbench.core.contracts import Machine
-from fsrbench.core.errors import AuditorUnreachable, FsrbenchError, SettingsError, StoreError
+from fsrbench.core.errors import AuditorUnreachable, BadOutput, FsrbenchError, SettingsError, StoreError, WeightsError
 from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
 from fsrbench.core.values import Case, Image, Ranking
-from fsrbench.core.ways import ArmSetup, Contest, Intervention, Network, ToolChoice
+from fsrbench.core.ways import ArmSetup, Contest, Intervention, Judge, Network, ToolChoice
 from fsrbench.models import devices
 from fsrbench.study import ledger
 from fsrbench.study.schema import Settings
@@ -81,9 +81,15 @@ class OpenFamily:
             return self.tools[key]
 
     def weights(self) -> dict[str, str]:
-        """Files of all networks that were opened, with their hashes."""
-        opened = (self.pipeline, *self.others.values())
-        return dict(sorted((file, digest) for one in opened for file, digest in one.restorer.weights.items()))
+        """Files of all networks that were opened, with their hashes.
+
+        Those of a network beside the family's own stand as `FILE (BACKEND MODEL)`: two files may have one name.
+        """
+        found = dict(self.pipeline.restorer.weights)
+        for network, pipeline in self.others.items():
+            whose = " ".join(filter(None, (network.backend, network.model)))
+            found |= {f"{file} ({whose})": digest for file, digest in pipeline.restorer.weights.items()}
+        return dict(sorted(found.items()))
 
 
 def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Question], Answer]]:
@@ -104,6 +110,14 @@ def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Q
             raise type(error)(f"Arm {name}: {error}") from None
         shared[key] = opened[name]
     return opened
+
+
+def check(settings: Settings) -> None:
+    """Refuse arms that cannot be in one of the families, before any work is done in another."""
+    for family in settings.families:
+        for name, arm in settings.arms.items():
+            if wrong := arm.declared().misfit(arm.chosen(), settings.offered(family)):
+                raise SettingsError(f"Arm {name} in the family {family}: {wrong}")
 
 
 def preflight(auditors: Mapping[str, Callable[[Question], Answer]], arms: Iterable[str], folder: RunFolder) -> None:
@@ -162,11 +176,14 @@ def open_family(
         name: Parts(way.networks(setups[name].settings), way.tools(setups[name].settings)) for name, way in ways.items()
     }
     opened = OpenFamily(family, pipeline, arms, parts, settings, folder, backend.reentrant, machine)
-    for used in parts.values():  # what cannot be opened is said before any work is done
-        for network in used.networks.values():
-            opened.other(network)
-        for choice in used.tools.values():
-            opened.tool(choice)
+    for name, used in parts.items():
+        try:  # what cannot be opened is said before any work is done
+            for network in used.networks.values():
+                opened.other(network)
+            for choice in used.tools.values():
+                opened.tool(choice)
+        except (SettingsError, WeightsError) as error:
+            raise type(error)(f"Arm {name}: {error}") from None
     return opened
 
 
@@ -200,7 +217,7 @@ def _pipeline(family: str, settings: Settings, machine: Machine, other: Network 
     }
     lanes = devices.share_cores(machine, backend.reentrant) if other is None else 1
     batch = 1 if machine.device.startswith("cpu") else BATCH
-    model = None if other is None else other.model
+    model = None if other is None else other.model or ""
     return Pipeline(restorer, offered, settings.scale, machine.precision, batch, lanes, name, model)
 
 
@@ -235,13 +252,24 @@ def _judge(settings: Settings, machine: Machine, name: str) -> Callable[[Contest
     arm = settings.arms[name]
     if arm.judge is None:
         return None
+    declared: Judge = plugins.load("judges", arm.judge["name"])
     try:
-        opened: Callable[[Contest], Ranking] = plugins.load("judges", arm.judge["name"]).open(
-            arm.judging(), _reading(settings, machine)
-        )
+        opened = declared.open(arm.judging(), _reading(settings, machine))
     except FsrbenchError as error:
         raise type(error)(f"Arm {name}: {error}") from None
-    return opened
+    judge = arm.judge["name"]
+
+    def heard(contest: Contest) -> Ranking:
+        """Its answer, if it is one to this contest. It sees a reference only where it is declared privileged."""
+        answer = opened(contest if declared.privileged else replace(contest, reference=None))
+        if not isinstance(answer, Ranking):
+            raise BadOutput(f"The judge {judge} answered with no ranking.")
+        if wrong := coherence.of_ranking(answer, len(contest.pictures)):
+            raise BadOutput(f"The judge {judge} answered with {wrong}.")
+        scores = tuple(None if score is None else float(score) for score in answer.scores)
+        return replace(answer, scores=scores, order=tuple(map(int, answer.order)))
+
+    return heard
 
 
 def _reading(settings: Settings, machine: Machine) -> Machine:

@@ -8,7 +8,7 @@ from pathlib import Path
 from fsrbench.core import execute
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import InputError
-from fsrbench.core.values import Case, Failure
+from fsrbench.core.values import PURE, Case, Failure
 from fsrbench.imaging import images
 from fsrbench.study import config, families, unit
 from fsrbench.study.store import RunFolder
@@ -29,7 +29,8 @@ def remake(
     if not lr.is_dir():
         raise InputError(f"The run's inputs were in {lr}, which is not there any more: its pictures cannot be made.")
     found = images.find(lr)
-    made, wrong = 0, list[Failure]()
+    wrong = [Failure(path.parent.name, path.stem, PURE, why) for path, why in folder.damaged()]
+    made = len(wrong)
     for family in settings.families:
         cases = [trail.case for trail in folder.trails() if trail.family == family]
         if not cases:
@@ -40,4 +41,6 @@ def remake(
         for number, failures in track(family, again, len(todo)):
             made += number
             wrong += failures
+    if not made:
+        raise InputError(f"{root} holds no finished case: there is nothing to make again.")
     return made, sorted(wrong, key=lambda failure: (failure.family, failure.case, failure.arm))

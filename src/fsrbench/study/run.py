@@ -46,6 +46,7 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
         limit: int | None = None, workers: int = 1, track: execute.Track = execute.untracked,
         executor: Executor = workers.local) -> RunOutcome:  # fmt: skip
     """Run what is missing in `out`; what is there already is left as it is."""
+    families.check(settings)
     folder = RunFolder(out)
     cases, notes = inputs.pair(lr, hr)
     for note in notes:

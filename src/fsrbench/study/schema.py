@@ -115,6 +115,8 @@ class Arm(BaseModel):
             arm["judge"] = {"name": arm["judge"]}
         if isinstance(arm.get("auditor"), Mapping):
             own = dict(arm.pop("auditor"))
+            if misplaced := [key for key in own if key in ("with", *cls.model_fields)]:
+                raise ValueError(f"{misplaced[0]} is a setting of the arm: it stands beside its auditor, not below it")
             arm = {**arm, "auditor": own.pop("name", None), **own}
         return arm
 

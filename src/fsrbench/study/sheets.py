@@ -92,7 +92,7 @@ def told(operations: Sequence[Operation]) -> str:
 
 def _step(step: Operation) -> str:
     if isinstance(step, Restore):
-        network = step.backend if step.checkpoint is None else f"{step.backend} {step.checkpoint}"
+        network = f"{step.backend} {step.checkpoint}" if step.checkpoint else step.backend
         turned = "".join(f" {name}={value:g}" for name, value in step.knobs.items())
         return f"restore {network}{turned} seed={step.seed}{_of(step.of)}"
     if isinstance(step, Treat):

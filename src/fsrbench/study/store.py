@@ -175,6 +175,15 @@ class RunFolder(RunPaths):
             if trail is not None:
                 yield trail
 
+    def damaged(self) -> Iterator[tuple[Path, str]]:
+        """Files of trails that cannot be read, and why, for who does not leave them out."""
+        for path in self.stored():
+            try:
+                self._trail(path)
+            except StoreError as error:
+                self._named.add(path)
+                yield path, str(error)
+
     def stored(self) -> Iterator[Path]:
         """Files of all trails."""
         for folder in sorted(p for p in (self.root / "trails").glob("*") if p.is_dir()):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from fsrbench.case import making
+from fsrbench.case import drafts, making
 from fsrbench.case.making import Making, OpenTool
 from fsrbench.case.restore import Pipeline, made
 from fsrbench.core import execute
@@ -171,12 +171,13 @@ def _intervene(unit: _Unit, trail: Trail, pure: Restored, arm: str) -> Trail:
     """Run one arm and store its rounds; its last picture is the arm's result."""
     opened, case = unit.opened, unit.case
     spending = Spending(opened.settings.arms[arm].limits.budget())
+    make = Making(unit.lr, pure, unit.pipeline, unit, opened.parts[arm], spending)
     context = CaseContext(
         opened.family,
         case.id,
         unit.lr,
         pure,
-        Making(unit.lr, pure.seed, unit.pipeline, unit, opened.parts[arm], spending),
+        make,
         unit.pipeline.clock,
         spending,
         _reference(opened, case, pure.image) if opened.settings.privileged(arm) else None,
@@ -184,10 +185,11 @@ def _intervene(unit: _Unit, trail: Trail, pure: Restored, arm: str) -> Trail:
         opened.dead,
         ledger.place(opened.folder, opened.family, arm, case.id),
     )
-    drafts = _counted(opened.arms[arm](context), spending.passes)
-    final = drafts[-1].picture
+    steps = drafts.checked(opened.settings.arms[arm].way, opened.arms[arm](context), make)
+    steps = _counted(steps, spending.passes)
+    final = steps[-1].picture
     rounds = []
-    for number, draft in enumerate(drafts, start=1):
+    for number, draft in enumerate(steps, start=1):
         path = opened.folder.picture_name(opened.family, arm, case.id, None if draft.picture is final else number)
         rounds.append(_round(unit, arm, number, draft, path))
         if opened.settings.arms[arm].keep_candidates:

@@ -67,7 +67,8 @@ class Supervisor:
                 steps.append(RoundDraft(current, bound=bound))
                 return
             seen = self.look(case.lr, current.image)
-            question = self._question(case, current, seen, len(steps) + 1)
+            cut: list[str] = []
+            question = self._question(case, current, seen, len(steps) + 1, cut)
             if not steps and isinstance(ask, Paid):
                 ask = ending.enter_context(ask.begin(question, self._scope(case)))
             before = case.spending.passes
@@ -75,7 +76,10 @@ class Supervisor:
             case.spending.called(1, answer.audit.usage.cost)
             decision = policy.decide(answer.audit, current.knobs, case.make.offered, self.limits, retries)
             tried = case.spending.passes - before
-            steps.append(RoundDraft(current, answer.audit, decision, exchange=answer.exchange, passes=tried))
+            over = cut[0] if cut else ""
+            steps.append(
+                RoundDraft(current, answer.audit, decision, exchange=answer.exchange, passes=tried, bound=over)
+            )
             if decision.action != "retry":
                 return
             retries -= 1
@@ -133,7 +137,10 @@ class Supervisor:
             exchange={**step.exchange, "comparisons": [one.exchange for one in told]},
         )
 
-    def _question(self, case: CaseContext, current: Restored, evidence: Evidence, number: int) -> Question:
+    def _question(
+        self, case: CaseContext, current: Restored, evidence: Evidence, number: int, cut: list[str]
+    ) -> Question:
+        """What is asked in a round; `cut` is told of the bounds that end a privileged search."""
         return Question(
             case=case.case,
             family=case.family,
@@ -143,13 +150,13 @@ class Supervisor:
             knobs=current.knobs,
             offered=case.make.offered,
             brief=self.brief,
-            insight=_insight(case),
+            insight=_insight(case, cut),
             max_changes=self.limits.max_changes,
             dead=case.dead,
         )
 
 
-def _insight(case: CaseContext) -> PrivilegedAccess | None:
+def _insight(case: CaseContext, cut: list[str]) -> PrivilegedAccess | None:
     reference = case.reference
     if reference is None:
         return None
@@ -157,7 +164,14 @@ def _insight(case: CaseContext) -> PrivilegedAccess | None:
     def restore(knobs: Knobs) -> Image:
         return case.make.restore(knobs).image
 
-    return PrivilegedAccess(reference, restore, case.measured)
+    def afford(knobs: Knobs) -> bool:
+        if bound := case.spending.bound(passes=case.make.extra(knobs)):
+            cut.append(bound)
+            return False
+        case.make.count(knobs)
+        return True
+
+    return PrivilegedAccess(reference, restore, case.measured, afford)
 
 
 def open_audit(setup: ArmSetup) -> Intervention:

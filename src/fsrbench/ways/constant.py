@@ -5,12 +5,14 @@ Several settings may be named; then a judge says for each picture which of them 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import SettingsError
-from fsrbench.core.stored import Knobs, KnobValue
+from fsrbench.core.stored import KnobValue
 from fsrbench.core.values import derive_seed
 from fsrbench.core.ways import ArmSetup, CaseContext, Contest, Intervention, Proposal, RoundDraft, Way
 
@@ -31,7 +33,7 @@ class Constant(BaseModel):
 
 def open_constant(setup: ArmSetup) -> Intervention:
     """Check that there is somebody to choose where there is a choice."""
-    settings = [_checked(setup, knobs) for knobs in setup.settings.knobs]
+    settings = setup.settings.knobs
     if len(settings) > 1 and setup.judge is None:
         raise SettingsError(
             f"Arm {setup.arm}: with {len(settings)} settings somebody must choose: add a judge (judge: metric), or "
@@ -46,7 +48,7 @@ def open_constant(setup: ArmSetup) -> Intervention:
             if bound := case.spending.bound(passes=case.make.extra(knobs)):
                 break
             origin = "constant" if len(settings) == 1 else f"constant {number}"
-            proposals.append(Proposal(case.make.restore(knobs), origin, parent=0))
+            proposals.append(Proposal(case.make.restore(knobs), origin))
         chosen, ranking = len(proposals) - 1, None
         if setup.judge is not None and len(proposals) > 1:
             if over := case.spending.bound(calls=1):
@@ -62,22 +64,19 @@ def open_constant(setup: ArmSetup) -> Intervention:
     return intervene
 
 
-def _checked(setup: ArmSetup, knobs: Knobs) -> dict[str, KnobValue]:
-    """Only knobs that this family offers, within their bounds: a wrong one is not silently another."""
-    for name, value in knobs.items():
-        if name not in setup.offered:
-            known = ", ".join(setup.offered) or "none"
-            raise SettingsError(
-                f"Arm {setup.arm}: {name} is no knob of the family {setup.kind}, which has {known}. "
-                "Run the arm on the families that have it: --family NAME."
-            )
+def _misfit(settings: Constant, offered: Mapping[str, Knob]) -> str:
+    """Only knobs that the family offers, within their bounds: a wrong one is not silently another."""
+    for name, value in (pair for knobs in settings.knobs for pair in knobs.items()):
+        if name not in offered:
+            known = ", ".join(offered) or "none"
+            return f"{name} is no knob of the family, which has {known}. Run it on those that have it: --family NAME."
         try:
-            given = setup.offered[name].clamp(value)
+            given = offered[name].clamp(value)
         except ValueError as error:
-            raise SettingsError(f"Arm {setup.arm}: {name}: {error}.") from None
+            return f"{name}: {error}."
         if given != value:
-            raise SettingsError(f"Arm {setup.arm}: {name} cannot be {value:g}; the nearest is {given:g}.")
-    return dict(knobs)
+            return f"{name} cannot be {value:g}; the nearest is {given:g}."
+    return ""
 
 
 WAY = Way(
@@ -86,4 +85,5 @@ WAY = Way(
     role="control",
     settings=Constant,
     takes=("judge",),
+    misfit=_misfit,
 )

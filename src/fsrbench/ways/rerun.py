@@ -15,6 +15,8 @@ def open_rerun(_setup: ArmSetup) -> Intervention:
 
     def intervene(case: CaseContext) -> list[RoundDraft]:
         """Restore again, seeded differently."""
+        if bound := case.spending.bound(passes=1):
+            return [RoundDraft(case.pure, bound=bound)]
         again = case.make.restore({}, seed=derive_seed(case.pure.seed, "rerun"))
         return [RoundDraft(again)]
 

@@ -11,9 +11,10 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from fsrbench import __version__
+from fsrbench.core.values import PURE
 from fsrbench.measure.results import Results
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, MetricResults, Summary
-from fsrbench.show import imprint, numbers, tables, wording
+from fsrbench.show import compute, imprint, numbers, tables, wording
 from fsrbench.show.report import places
 from fsrbench.show.report.cases import Entry, title
 from fsrbench.show.report.pictures import Plot
@@ -45,6 +46,8 @@ def page(results: Results, entries: Sequence[Entry], plots: Sequence[Plot], scri
         families=[_family(summary, family) for family in summary.families],
         metrics=[{"label": wording.heading(about), "unit": about.unit} for about in summary.metrics.values()],
         counts=list(_counts(summary)),
+        took=list(_took(summary)),
+        compute=compute,
         statistics=summary.statistics,
         inputs=summary.inputs,
         imprint=imprint.short(summary),
@@ -191,3 +194,10 @@ def _counts(summary: Summary) -> Iterator[dict[str, Any]]:
                 "mark": summary.marks.get(arm, ""),
                 "numbers": [*(f"{n:,}" for n in whole), wording.cost(c.requests, c.cost)],
             }
+
+
+def _took(summary: Summary) -> Iterator[dict[str, Any]]:
+    """What a case took, arm by arm."""
+    for family, arm, cells in compute.rows(summary):
+        name = "Pure FSR" if arm == PURE else wording.arm_name(summary, arm, marked=False)
+        yield {"family": family, "arm": name, "mark": summary.marks.get(arm, ""), "numbers": cells}
