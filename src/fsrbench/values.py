@@ -1,4 +1,4 @@
-"""What plugin files imported before `fsrbench.plugins` had all of it."""
+"""For older plugin files, which import from here: `fsrbench.plugins` has all of it now."""
 
 from fsrbench.core.operations import *  # noqa: F403
 from fsrbench.core.questions import *  # noqa: F403

@@ -1,1 +1,5 @@
-"""Who looks at a restoration, one file each, declaring `AUDITOR` (see `plugins.Auditor`)."""
+"""Who looks at a restoration, one file each, declaring `AUDITOR`.
+
+May use `asking`, `imaging`, `models`, `files`, `core`, and other plugins through `plugins.load`. What follows from an
+audit does not belong here: that is `case/policy.py`'s.
+"""

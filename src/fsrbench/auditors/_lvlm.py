@@ -119,7 +119,7 @@ class Lvlm:
         return Preference(chosen, asked.usage, asked.record())
 
     def _ask(self, task: Task[Said], number: int, until: float) -> Exchange[Said]:
-        """Ask, for the so many-th time; what no case was begun for is a case of its own."""
+        """Ask, as the repeat of this number; a question outside any case is a case of its own."""
         if self.dialogue.account is None:
             with self.reserving([(task, 1)]) as own:
                 return own._ask(task, number, until)

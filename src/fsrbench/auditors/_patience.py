@@ -1,4 +1,4 @@
-"""Gives a server up after a few failures in a row that asking again cannot mend: a wrong key fails a thousand times.
+"""Stops asking a server after a few failures in a row that asking again cannot mend, such as a wrong key.
 
 Any answer in between shows that it can be asked. The next command begins anew.
 """

@@ -1,4 +1,4 @@
-"""Does a knob move anything? Restores with each knob at the ends of its band and compares with the default.
+"""Does a knob move any pixel? Restores with each knob at the ends of its band and compares with the default.
 
 A knob that moves no pixel of the pictures on which it was tried is called dead: what an auditor asks of it is
 nothing, and every number about it is noise. One that moves them by one 8-bit level at most is called nearly dead. A

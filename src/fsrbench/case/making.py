@@ -1,4 +1,4 @@
-"""Pictures of one case are made here, and made again: a picture is its operations, and replayed they give its pixels.
+"""Makes the pictures of one case, and makes them again: a picture is its operations; replayed, they give its pixels.
 
 What a way asks for goes through the network that it named, counts against its budget, and carries its operations.
 """

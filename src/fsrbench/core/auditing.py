@@ -70,7 +70,7 @@ class Scope:
     kept: Path | None = None
     """Folder of the case's own; None to keep nothing."""
     excuse: Callable[[float], None] = lambda _seconds: None
-    """Told the seconds that the case only waited for the end of others, which are not its own."""
+    """Called with the seconds that the case only waited for others: they are not counted as its own time."""
 
 
 @runtime_checkable
@@ -109,7 +109,7 @@ class Auditor:
     compares: bool = False
     """Is what it opens to a `Comparer`? Then it can be followed under policy guarded."""
     takes: tuple[Common, ...] = ()
-    """Those it has of the settings that options of the command line, sweeps and a pool of workers set for an arm."""
+    """Which of the common settings it has: command-line options, sweeps and pools of workers set them for an arm."""
     measures: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _settings: ()
     """From its settings to the metrics that it chooses by: they are no evidence for what it chose."""
     handling: tuple[str, ...] = ()

@@ -37,7 +37,7 @@ class Machine:
     recogniser: Path | None = None
     """Face recogniser (ArcFace ONNX file) set by the user; None takes the official one."""
     bounds: Bounds = field(default_factory=Bounds)
-    """How much of a reply is read, for auditors that read text: the settings' `limits`, put here by `unit.py`."""
+    """How much of a reply is read, for auditors that read text: the settings' `limits`."""
     cores: int = 0
     """Cores that networks may use; 0 for all of this machine's."""
 

@@ -75,8 +75,10 @@ class CostLimitReached(FsrbenchError):
 
 
 def out_of_memory(error: Exception) -> bool:
-    """True for every way in which memory is said to have run out."""
-    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)
+    """True for every way in which memory is said to have run out, and for what was raised because it had."""
+    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY):
+        return True
+    return isinstance(error.__cause__, Exception) and out_of_memory(error.__cause__)
 
 
 def sentence(error: Exception) -> str:

@@ -177,7 +177,7 @@ class Candidate(Stored):
     origin: str
     """Where it came from, in a word or two: `pure`, `retry`, `constant 1`, …"""
     sha256: str
-    """Hash of its 8-bit pixels. Only the picture that an arm ended with is stored: operations make the others again."""
+    """Hash of its 8-bit pixels. Without `keep_candidates`, only the chosen picture is stored."""
     operations: tuple[Operation, ...]
     """How it was made."""
     chosen: bool
@@ -219,13 +219,13 @@ class Round(Stored):
     restoration: Restoration
     """The picture that stands after this round."""
     audit: Audit | None = None
-    """What was said about the picture that stood before this round; None for pure."""
+    """What was said about the picture that stood before this round; None for pure, and where nobody was asked."""
     decision: Decision | None = None
-    """What followed from it; None for pure."""
+    """What followed from it; None where there is no audit."""
     verdict: Verdict | None = None
     """Whether the new picture was kept; None where the policy keeps every one."""
     candidates: tuple[Candidate, ...] = ()
-    """Among what the round chose; empty where there was no choice."""
+    """The pictures that the round chose among, pure first; empty where there was no choice."""
     ranking: Ranking | None = None
     """How they were ordered; None where no judge was asked."""
     passes: int | None = None

@@ -44,7 +44,7 @@ class Restored:
     seed: int
     """Seed of the backend's noise."""
     seconds: float
-    """What it takes: knobs and network, waiting for the network's turn not counted, what is remembered counted."""
+    """Seconds that knobs and network take, also where a pass was remembered; waiting for a turn is not counted."""
     precision: str
     """What was really used."""
     notes: tuple[str, ...]
@@ -144,11 +144,11 @@ class RoundDraft:
     exchange: dict[str, Any] = field(default_factory=dict)
     """What was asked and what came back; empty where nobody was asked."""
     candidates: tuple[Proposal, ...] = ()
-    """Among what was chosen, pure first; empty where there was no choice."""
+    """The pictures that it chose among, pure first; empty where there was no choice."""
     ranking: Ranking | None = None
     """How a judge ordered them."""
     passes: int | None = None
-    """Passes through a network that the round took; None for all that the other rounds do not say."""
+    """Passes through a network that the round took; None: all passes that no other round counts."""
     bound: str = ""
     """Which bound of the budget ended the arm here; empty where none did."""
 

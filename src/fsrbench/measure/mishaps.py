@@ -17,7 +17,7 @@ NAMED = 3
 UNSAID: Fault = "not in the form that was asked for"
 """What a reply counts as, where its auditor does not say what is wrong with it."""
 _VARYING = re.compile(r"[0-9a-fA-F]{8,}|\d+")
-"""What differs between two tellings of one thing: numbers, ids of requests, hashes."""
+"""What may differ between two messages about one fault: numbers, ids of requests, hashes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`scores.csv`: every number of an evaluation, written, read back, and held on to by who only shows them."""
+"""`scores.csv`: every number of an evaluation, written and read back; `report` takes it as it stands."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ class ArmOutcome:
     changed: int
     """Cases that ended with another picture than pure's."""
     unfinished: int
-    """Cases that took something and have no result yet."""
+    """Cases without a result for which something was sent already."""
     requests: int
     """Requests that were sent, those of unfinished cases included."""
     tokens: int

@@ -56,7 +56,7 @@ class _Tally:
     changed: int = 0
     """Cases that ended with another picture than pure's."""
     unfinished: int = 0
-    """Cases that took something and have no result yet."""
+    """Cases without a result for which something was sent already."""
     sent: int = 0
     """Cases for which something was sent."""
     replies: int = 0

@@ -1,1 +1,4 @@
-"""Degradations, one file each, declaring `RECIPE` (see `plugins.Recipe`)."""
+"""Degradations, one file each, declaring `RECIPE`.
+
+May use `imaging` and `core`. Which pictures are degraded, and where they go, does not belong here.
+"""

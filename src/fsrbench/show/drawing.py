@@ -1,4 +1,4 @@
-"""A page to draw on: text and pictures at places, rendered once it is known how large the page became.
+"""A page to draw on: text and pictures at places, rendered when everything is placed and its size is known.
 
 What is drawn, and what it says, is `panels.py`'s. Pictures keep their aspect ratio: they are letterboxed. Everything
 here is in 8 bits, as it is stored: a page has millions of pixels, and a study thousands of pages.

@@ -1,4 +1,4 @@
-"""How far something is: bars on a terminal, a line that is written over elsewhere, such as in a notebook.
+"""Progress: bars on a terminal; elsewhere, such as in a notebook, one line that is written over.
 
 Both are trackers (`execute.Track`): they hand on what passes through. Nothing is drawn before the first of it.
 """

@@ -93,7 +93,9 @@ def fitting(name: str, arm: Arm, path: Path | None, lines: Mapping[yamlfile.Plac
     if arm.auditor is None and arm.settings:
         key = next(iter(arm.settings))
         where = _where(("arms", name, key), path, lines)
-        raise SettingsError(f"{where}: there is no auditor whose setting that could be; a way's own stand under with.")
+        raise SettingsError(
+            f"{where}: this arm has no auditor with such a setting; a way's own settings stand under with."
+        )
     _own("with", arm.options, way.settings, name, path, lines)
     if arm.judge is not None:
         own = {key: value for key, value in arm.judge.items() if key != "name"}

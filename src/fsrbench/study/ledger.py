@@ -26,7 +26,7 @@ MAX_BYTES = 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """What one case has taken of an arm without an end."""
+    """What an unfinished case has cost an arm."""
 
     family: str
     """Its family."""
@@ -45,9 +45,9 @@ class Spent:
     usage: Usage
     """All of it."""
     unfinished: Usage
-    """Of it, what cases took that are not finished."""
+    """The part of it that unfinished cases took."""
     cases: int
-    """So many of them."""
+    """How many cases those are."""
 
 
 def place(folder: RunFolder, family: str, arm: str, case: str) -> Path:
@@ -67,7 +67,7 @@ def asked_before(folder: RunFolder) -> dict[str, Usage]:
 
 
 def unfinished(folder: RunFolder) -> list[Unfinished]:
-    """What was paid for, case by case, without that the case came to its end."""
+    """What was paid for unfinished cases, case by case."""
     found = []
     for path in _places(folder):
         family, arm, case = path.parts[-3:]

@@ -72,7 +72,7 @@ def resolve_device(name: str, address: str | None) -> str:
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Any]:
-    """Ray, connected until this is left, or longer by whoever did so before. It tells nobody and serves nothing.
+    """Ray, connected until this is left, or longer by whoever did so before. Telemetry and dashboard are off.
 
     A cluster that is started here listens on this machine's loopback only and answers nobody without its token.
     """
