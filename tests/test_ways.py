@@ -259,13 +259,7 @@ def test_a_metric_that_chose_is_no_evidence(faces: tuple[str, ...], tmp_path: Pa
     assert "chose its pictures by NIQE" in stored["findings"]["general"]
     told = (out / "summary.md").read_text(encoding="utf-8")
     assert told.count("◊") >= 2
-<<<<<<< HEAD
-    assert "were chosen by this metric, which is no evidence" in (out / "report" / "index.html").read_text(
-        "utf-8"
-    )
-=======
     assert "were chosen by this metric, which is no evidence" in (out / "report" / "index.html").read_text("utf-8")
->>>>>>> refs/heads/newcomer
 
 
 def test_a_wrong_constant_is_refused_before_any_work(faces: tuple[str, ...], tmp_path: Path) -> None:
