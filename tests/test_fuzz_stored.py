@@ -35,10 +35,11 @@ from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.files import csvfile, journal, yamlfile
 from fsrbench.imaging import images
-from fsrbench.measure import baseline, check, evaluate, scores, subjects, summary, summary_file
+from fsrbench.measure import baseline, check, evaluate, frames, scores, subjects, summary, summary_file
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.show import findings, publish, report, tables
 from fsrbench.study import config, families, inputs, record, schema, sheets, unit
+from fsrbench.study.remake import remake
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -143,6 +144,13 @@ def steps(root: Path, file: Path) -> list[Callable[[], object]]:
     def tabled() -> None:
         sheets.write(folder)
 
+    def framed() -> None:
+        frames.rounds(folder)
+        frames.candidates(folder)
+
+    def made_again() -> None:
+        remake(folder.root, offline=True)
+
     def failed() -> None:
         folder.write_failures([], lambda earlier: earlier.case == "0")
 
@@ -151,13 +159,14 @@ def steps(root: Path, file: Path) -> list[Callable[[], object]]:
 
     return {
         "study.yaml": [join, replayed, evaluated],
-        "trails": [looked, replayed, tabled, evaluated],
+        "trails": [looked, replayed, tabled, made_again, evaluated],
         "audits": [replayed, evaluated],
         journal.NAME: [looked, tabled, evaluated],
         "failures.csv": [failed, evaluated],
         "scores.csv": [evaluated],
         "degradations.csv": [evaluated],
-        "run_config.csv": [tabled],
+        "run_config.csv": [framed, tabled],
+        "candidates.csv": [framed, tabled],
         "summary.json": [compared, summed],
         "baseline.json": [compared],
         "cache": [remembered],
@@ -166,7 +175,7 @@ def steps(root: Path, file: Path) -> list[Callable[[], object]]:
 
 STORED = (
     "study.yaml", "trails", "audits", journal.NAME, "failures.csv", "scores.csv", "degradations.csv", "run_config.csv",
-    "summary.json", "baseline.json", "cache",
+    "candidates.csv", "summary.json", "baseline.json", "cache",
 )  # fmt: skip
 
 

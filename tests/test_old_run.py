@@ -124,6 +124,8 @@ def test_its_summary_is_written_byte_by_byte_as_before(evaluated: Path) -> None:
 def as_then(summary: Summary) -> bytes:
     """Without what was not in a summary then."""
     stored = to_json(summary)
+    for arm in stored["run"]["arms"].values():
+        del arm["way"], arm["judge"], arm["chosen_by"]
     for family in stored["counts"].values():
         for counted in (family, *family["arms"].values()):
             del counted["took"]

@@ -405,3 +405,9 @@ def test_a_long_name_and_an_eps_end_a_run_in_words(tmp_path: Path) -> None:
     assert "it is EPS" in said
     assert "Traceback" not in said
     assert (tmp_path / "out" / "report" / "index.html").is_file()
+
+
+def test_a_table_whose_first_line_is_blank_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "failures.csv").write_text("\ngeneral,0,s,why\n", encoding="utf-8")
+    with pytest.raises(StoreError, match="has no column family"):
+        RunFolder(tmp_path).failures()

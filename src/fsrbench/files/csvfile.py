@@ -57,7 +57,8 @@ def read(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """These columns of a table that `write` made; no rows if it is not there."""
     try:
         reader = csv.DictReader(io.StringIO(atomic.read_bytes(path, MAX_BYTES).decode("utf-8-sig"), newline=""))
-        missing = [name for name in columns if name not in (reader.fieldnames or columns)]
+        header = columns if reader.fieldnames is None else reader.fieldnames  # an empty file has no rows, either
+        missing = [name for name in columns if name not in header]
         rows = list(reader)
     except FileNotFoundError:
         return []
