@@ -32,6 +32,16 @@ def pytest_configure() -> None:
             signal.signal(number, handler)
 
 
+LONG = ("test_readme.py", "test_faults.py", "test_growth.py", "test_embedded.py", "test_workflow.py", "test_ray.py")
+"""Files with the longest tests: they begin first, so that no worker is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole files change their places: what a file's tests share is still made once."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONG)))
+
+
 def _folder(*parts: str) -> Path:
     folder = SHARED.joinpath(*parts)
     if not folder.is_dir():

@@ -6,7 +6,9 @@ stored files: a name that fits stays as it always was, so that older folders go 
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
 import unicodedata
 
@@ -31,3 +33,13 @@ def of(case: str, ending: str) -> str:
 def same(one: str, other: str) -> bool:
     """Do two names mean one file? macOS may take accents apart."""
     return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+
+
+def possible(path: str) -> str:
+    """The same path; ValueError if the system can have no file of such a name, which it would say at any later look."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise ValueError(f"no file can be called so ({error.strerror})") from None
+    return path

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Typ
 
 from fsrbench.core import coherence
 from fsrbench.core.values import PURE, Fault, Trail
-from fsrbench.files import jsonfile, migrations
+from fsrbench.files import jsonfile, migrations, names
 
 
 class _Shape(BaseModel):
@@ -21,15 +21,28 @@ class _Shape(BaseModel):
 
 
 class _Inputs(_Shape):
-    lr: str
-    hr: str | None
+    lr: Annotated[str, AfterValidator(names.possible)]
+    hr: Annotated[str, AfterValidator(names.possible)] | None
+
+
+class _Settings(_Shape):
+    """What of a study's settings is compared with those of a later command; the values are `config.py`'s to check."""
+
+    families: dict[str, dict[str, Any]]
+    arms: dict[str, dict[str, Any]]
+    seed: Any
+    models: Any
+    scale: Any
+    faces: Any
+    guards: Any
+    limits: dict[str, Any]
 
 
 class _Study(_Shape):
-    """`study.yaml`; its settings are `config.py`'s to check."""
+    """`study.yaml`."""
 
     inputs: _Inputs
-    settings: dict[str, Any]
+    settings: _Settings
     machine: dict[str, str]
     prompts: dict[str, str]
     evidence: dict[str, bool]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -23,6 +25,7 @@ from fsrbench.core.budget import Budget
 from fsrbench.core.questions import MAX_REASON, MAX_REPLY, Bounds
 from fsrbench.core.values import PURE
 from fsrbench.core.ways import Judge, Way
+from fsrbench.files import names
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """What a family or an arm may be called: it becomes a folder."""
@@ -34,6 +37,12 @@ FLAGS: dict[auditing.Common, str] = {
     "base_url": "--base-url", "model": "--lvlm-model", "concurrency": "--concurrency", "max_cost": "--max-cost",
 }  # fmt: skip
 """Options of the command line, by the setting of an auditor that they stand for."""
+
+
+OwnFile: TypeAlias = Annotated[
+    Path, BeforeValidator(lambda given: names.possible(given) if isinstance(given, str) else given)
+]
+"""A file of the user's; whether it is there is said when it is needed."""
 
 
 class _Model(BaseModel):
@@ -76,12 +85,12 @@ class Family(_Model):
     """One pipeline under test."""
 
     backend: str
-    model: str | None = None
+    model: Annotated[str, AfterValidator(names.possible)] | None = None
     tile: int = Field(default=0, ge=0)
     aligned: Literal["auto"] | bool = "auto"
     knobs: tuple[str, ...] | None = None
     max_changes: int | None = Field(default=None, ge=1)
-    prompt: Path | None = None
+    prompt: OwnFile | None = None
     variant_of: str | None = None
     """Another family whose prompt, knobs and seeds it takes: the same pipeline, set differently."""
 
@@ -182,8 +191,8 @@ class Arm(BaseModel):
 class Faces(_Model):
     """Networks that find and recognise faces."""
 
-    detector: Path | None = None
-    recogniser: Path | None = None
+    detector: OwnFile | None = None
+    recogniser: OwnFile | None = None
 
 
 class LimitSettings(_Model):
@@ -217,7 +226,7 @@ class Settings(_Model):
     policy: Policy = Policy()
     guards: GuardSettings = GuardSettings()
     metrics: tuple[str, ...] = Field(max_length=100)
-    clusters: Path | None = None
+    clusters: OwnFile | None = None
     faces: Faces = Faces()
     limits: LimitSettings = LimitSettings()
 
