@@ -178,7 +178,8 @@ def finish(outcome: RunOutcome, settings: Settings) -> None:
         typer.echo(f"failed: {group}", err=True)
     if outcome.failures:
         typer.echo(f"{len(outcome.failures)} failed; all of them in {outcome.folder.failures_file}", err=True)
-    void = tallies.void_arms(outcome.folder.trails(), settings.limits.max_invalid)
+    asked = outcome.folder.audits.is_dir() or any(arm.auditor for arm in settings.arms.values())
+    void = tallies.void_arms(outcome.folder.trails(), settings.limits.max_invalid) if asked else []
     if void:
         share = f"{settings.limits.max_invalid:.0%} or more of the replies could not be used (limits.max_invalid)"
         typer.echo(f"No finding: {share}: {', '.join(void)}. Their records are in audits/.", err=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fsrbench.core.stored import KnobValue, Stored
 
@@ -69,6 +70,16 @@ class Mean(Stored):
     kind: Literal["mean"] = "mean"
 
 
-Operation: TypeAlias = Restore | Treat | Blend | Mean
+class _ByKind:
+    """Tells pydantic to look at a step's `kind`, and not to try one class after another: a trail has many steps."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        from pydantic_core import core_schema
+
+        steps = {"restore": Restore, "tool": Treat, "blend": Blend, "mean": Mean}
+        return core_schema.tagged_union_schema({kind: handler(step) for kind, step in steps.items()}, "kind")
+
+
+Operation: TypeAlias = Annotated[Restore | Treat | Blend | Mean, _ByKind()]
 """One step by which a picture was made. A picture is its operations: replayed in order, they give the same pixels, and
 the last one's picture is the picture."""

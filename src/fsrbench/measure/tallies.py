@@ -38,11 +38,14 @@ def of_family(family: str, what: Evaluation, failures: Sequence[Failure]) -> Fam
 
 def void_arms(trails: Iterable[Trail], share: float) -> list[str]:
     """`blind lvlm`, of each arm whose replies were mostly unusable, told from trails alone."""
-    tallies: dict[str, _Tally] = {}
+    replies, unusable = Counter[str](), dict[str, Counter[str]]()
     for trail in trails:
-        for arm in trail.arms:
-            tallies.setdefault(f"{trail.family} {arm}", _Tally()).add(arm, trail)
-    return [name for name, tally in tallies.items() if tally.told(share).void]
+        for arm, steps in trail.arms.items():
+            if audits := [step.audit for step in steps if step.audit]:
+                name = f"{trail.family} {arm}"
+                replies[name] += len(audits)
+                unusable.setdefault(name, Counter()).update(mishaps.unusable(audits))
+    return [name for name, number in replies.items() if mishaps.mostly_unusable(number, unusable[name], share)]
 
 
 @dataclass(slots=True)
