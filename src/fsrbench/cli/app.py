@@ -17,7 +17,7 @@ import typer
 
 from fsrbench import __version__, api
 from fsrbench.cli import console, evidence_commands, options, probes
-from fsrbench.core.errors import SettingsError, sentence
+from fsrbench.core.errors import SettingsError, out_of_memory, sentence
 
 app = typer.Typer(
     name="fsrbench",
@@ -252,6 +252,8 @@ def main() -> None:
     console.guard()
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     logging.getLogger("fsrbench").setLevel(logging.INFO)
+    logging.getLogger("concurrent.futures").addFilter(_is_news)
+    logging.raiseExceptions = False  # a message that cannot be written is not followed by one on how that came
     try:
         app()
     except Exception as error:
@@ -261,6 +263,12 @@ def main() -> None:
             said = sentence(error)
         typer.echo(f"fsrbench: {said}", err=True)
         sys.exit(2)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """A pool's thread that finds no memory says so with a traceback of its own; the sentence on it comes anyway."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, Exception) and out_of_memory(error))
 
 
 def _folders(arms: Iterable[str]) -> dict[str, Path]:
