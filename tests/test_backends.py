@@ -255,6 +255,12 @@ def test_noise_belongs_to_the_seed(folder: Path) -> None:
     assert moved(run(restorer, seed=1, noise_strength=0.0), run(restorer, seed=2, noise_strength=0.0)) == 0
 
 
+@pytest.mark.parametrize("backend", ["bicubic", "bsrgan", "gfpgan", "realesrgan"])
+def test_a_backend_says_whether_it_draws_noise(folder: Path, backend: str) -> None:
+    restorer = opened(backend)
+    assert (moved(run(restorer, seed=1), run(restorer, seed=2)) > 0) is plugins.load("backends", backend).draws
+
+
 @pytest.mark.parametrize("knob", ["restore_weight", "sft_strength", "noise_strength"])
 def test_strengths_move_pixels_and_stand_still_at_one(folder: Path, knob: str) -> None:
     restorer = opened("gfpgan")

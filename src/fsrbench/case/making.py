@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -85,24 +85,22 @@ class Making:
 
     def count(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
         """Count the passes that `restore` would take, and say how many they are."""
-        passes = self.extra(knobs, seed=seed, network=network, of=of)
+        key = self._pass(knobs, seed, network, of)
+        passes = int(key not in self._passed)
         self._spending.passes += passes
-        self._passed.add(_pass(self._chosen(network), knobs, self._seed if seed is None else seed, of))
+        self._passed.add(key)
         return passes
 
     def treat(self, tool: str, of: Restored | None = None, *, seed: int | None = None) -> Restored:
         """Let a tool treat a picture, or the input."""
-        if tool not in self._parts.tools:
-            known = ", ".join(self._parts.tools) or "none"
-            raise TypeError(f"a way asked for the tool {tool!r}, which it did not declare (declared: {known})")
+        choice = _declared("tool", tool, self._parts.tools)
         self._all_known(() if of is None else (of,))
-        choice = self._parts.tools[tool]
         seed = self._seed if seed is None else seed
         return self._remembered(treated(self._openers.tool(choice), choice, self._lr, seed, of))
 
     def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
         """Passes that `restore` would take."""
-        return int(_pass(self._chosen(network), knobs, self._seed if seed is None else seed, of) not in self._passed)
+        return int(self._pass(knobs, seed, network, of) not in self._passed)
 
     def mean(self, pictures: Sequence[Restored]) -> Restored:
         """The mean of several, pixel by pixel."""
@@ -145,15 +143,23 @@ class Making:
     def _chosen(self, network: str) -> Pipeline:
         if not network:
             return self._pipeline
-        if network not in self._parts.networks:
-            known = ", ".join(self._parts.networks) or "none"
-            raise TypeError(f"a way asked for the network {network!r}, which it did not declare (declared: {known})")
-        return self._openers.other(self._parts.networks[network])
+        return self._openers.other(_declared("network", network, self._parts.networks))
+
+    def _pass(self, knobs: Knobs, seed: int | None, network: str, of: Restored | None) -> tuple[object, ...]:
+        """What decides a network's output, of one case."""
+        key = self._chosen(network).same_pass(knobs, self._seed if seed is None else seed)
+        return (*key, *([] if of is None else [of.sha256]))
 
 
-def _pass(pipeline: Pipeline, knobs: Knobs, seed: int, of: Restored | None) -> tuple[object, ...]:
-    """What decides a network's output, of one case."""
-    return (*pipeline.same_pass(knobs, seed), *([] if of is None else [of.sha256]))
+Part = TypeVar("Part")
+
+
+def _declared(kind: str, name: str, parts: Mapping[str, Part]) -> Part:
+    """What a way called so when it was declared."""
+    if name not in parts:
+        known = ", ".join(parts) or "none"
+        raise TypeError(f"a way asked for the {kind} {name!r}, which it did not declare (declared: {known})")
+    return parts[name]
 
 
 def restored(pipeline: Pipeline, lr: Image, knobs: Knobs, seed: int, of: Restored | None = None) -> Restored:

@@ -9,7 +9,7 @@ import typer
 from fsrbench.cli import console, options
 from fsrbench.core import foreign
 from fsrbench.core.errors import SettingsError
-from fsrbench.core.near import near
+from fsrbench.core.near import among
 from fsrbench.core.stored import to_json
 
 
@@ -149,7 +149,7 @@ def plugins(kind: options.Kind = None, as_json: options.AsJson = False) -> None:
     from fsrbench.cli import catalogue
 
     if kind is not None and kind not in catalogue.KINDS:
-        raise SettingsError(f"There are no {kind!r}.{near(kind, catalogue.KINDS)} Known: {', '.join(catalogue.KINDS)}.")
+        raise SettingsError(f"There are no {kind!r}.{among(kind, catalogue.KINDS)}")
     found = list(catalogue.entries(catalogue.KINDS if kind is None else (kind,)))
     if as_json:
         typer.echo(foreign.as_json([asdict(entry) for entry in found]))

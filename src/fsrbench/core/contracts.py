@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from fsrbench.core.questions import Bounds
 from fsrbench.core.stored import Knobs, KnobValue
@@ -234,13 +234,17 @@ class Instrument:
     """Names in the table of `weights.py` that it opens, where the settings name no other file."""
 
 
+Treated: TypeAlias = Literal["noise", "blur", "compression", "resolution", "face", "nothing"]
+"""What tools are there for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """One treatment of a picture: a picture in, a picture out. Ways that plan choose among tools."""
 
     summary: str
     """One sentence for `fsrbench plugins` and the README."""
-    treats: Literal["noise", "blur", "compression", "resolution", "face", "nothing"]
+    treats: Treated
     """What it is there for."""
     open: Callable[[Any, Machine], Callable[[Image, int], Output]]
     """From its checked settings and the machine to a function of (picture, seed), called by one thread at a time."""

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from fsrbench.core.auditing import Auditor
 from fsrbench.core.contracts import Backend, Instrument, Knob, Metric, Recipe, Tool
 from fsrbench.core.errors import SettingsError, out_of_memory
-from fsrbench.core.near import near
+from fsrbench.core.near import among
 from fsrbench.core.ways import Judge, Way
 
 KINDS = {
@@ -59,8 +59,7 @@ def load(kind: str, name: str) -> Any:
     name, _, argument = name.partition(":")
     known = names(kind)
     if name not in known:
-        hint = near(name, known)
-        raise SettingsError(f"There is no {kind[:-1]} named {name!r}.{hint} Known: {', '.join(known)}.")
+        raise SettingsError(f"There is no {kind[:-1]} named {name!r}.{among(name, known)}")
     try:
         module = importlib.import_module(f"fsrbench.{kind}.{name}")
     except Exception as error:  # a user's file may raise anything; what is shipped is tested not to

@@ -13,7 +13,7 @@ from typing import Any
 
 from fsrbench.core import plugins
 from fsrbench.core.errors import SettingsError
-from fsrbench.core.near import near
+from fsrbench.core.near import among, near
 from fsrbench.experiments import gridpoints
 from fsrbench.experiments.gridpoints import FIXED, Axis, Point
 from fsrbench.files import yamlfile
@@ -93,7 +93,7 @@ def read(path: Path, base: Settings | None = None, changes: Iterable[str] = (), 
     file = _File(path, data, lines)
     for key in data:
         if key not in KEYS:
-            raise file.error([str(key)], f"there is no such key.{near(str(key), KEYS)} Known: {', '.join(KEYS)}.")
+            raise file.error([str(key)], f"there is no such key.{among(str(key), KEYS)}")
     settings = _settings(file, base, changes)
     varied, beside = _arms(file), _names(file, "beside")
     settings = settings.model_copy(update={"arms": {**settings.arms, **_fixed(varied)}})

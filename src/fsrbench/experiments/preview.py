@@ -55,7 +55,7 @@ def knobs(
         told: dict[str, Any] = {"backend": settings.families[family].backend, "cases": [case.id for case in cases]}
         moved: dict[str, liveness.Movement] = {}
         if cases:
-            pipeline = _pipeline(settings, family, own, machine)
+            pipeline = open_pipeline(settings, family, own, machine)
             told["model"] = pipeline.restorer.model
             specimens = [_specimen(settings, family, case) for case in cases]
             special = _special(settings, family, machine, own, every)
@@ -118,7 +118,8 @@ def _measure(metric: contracts.Metric, machine: Machine, notes: list[str]) -> li
     return measure
 
 
-def _pipeline(settings: Settings, family: str, own: Mapping[str, Knob], machine: Machine) -> Pipeline:
+def open_pipeline(settings: Settings, family: str, own: Mapping[str, Knob], machine: Machine) -> Pipeline:
+    """A family's network with these knobs, for one picture after another."""
     backend: contracts.Backend = plugins.load("backends", settings.families[family].backend)
     restorer = backend.open(settings.backend_settings(family), machine)
     return Pipeline(restorer, own, settings.scale, machine.precision)

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench.case.restore import Pipeline
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Knob, Machine
 from fsrbench.core.errors import InputError, SettingsError
-from fsrbench.core.near import near
+from fsrbench.core.near import among
 from fsrbench.core.stored import Knobs, KnobValue
 from fsrbench.core.values import Image, derive_seed
 from fsrbench.experiments import preview
@@ -69,25 +68,23 @@ def restore(
     A file's name belongs to the seed, as in a run: the same settings give the same picture as there.
     """
     if family not in settings.families:
-        raise SettingsError(
-            f"There is no family {family!r}.{near(family, settings.families)} Known: {', '.join(settings.families)}."
-        )
+        raise SettingsError(f"There is no family {family!r}.{among(family, settings.families)}")
     own = preview.known(settings, family)
     backend = plugins.load("backends", settings.families[family].backend)
     turned = {name: _value(name, value, family, own, backend.consumes) for name, value in knobs.items()}
     name, lr = _read(picture, settings)
     seed = derive_seed(settings.seed, settings.kind(family), name)
-    restorer = backend.open(settings.backend_settings(family), machine)
+    pipeline = preview.open_pipeline(settings, family, own, machine)
     devices.share_cores(machine, backend.reentrant)
-    done = Pipeline(restorer, own, settings.scale, machine.precision).restore(lr, turned, seed)
-    return RestoredPicture(done.image, family, restorer.model, done.knobs, seed, done.notes)
+    done = pipeline.restore(lr, turned, seed)
+    return RestoredPicture(done.image, family, pipeline.restorer.model, done.knobs, seed, done.notes)
 
 
 def _value(name: str, value: Any, family: str, known: Mapping[str, Knob], consumed: tuple[str, ...]) -> KnobValue:
     """A knob's value, if it has such a knob and the knob such a value."""
     able = [one for one, knob in known.items() if knob.stage != "restore" or one in consumed]
     if name not in able:
-        raise SettingsError(f"Family {family} has no knob {name!r}.{near(name, able)} Known: {', '.join(able)}.")
+        raise SettingsError(f"Family {family} has no knob {name!r}.{among(name, able)}")
     knob = known[name]
     try:
         taken = knob.clamp(value)

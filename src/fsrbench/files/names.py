@@ -11,6 +11,10 @@ import hashlib
 import os
 import re
 import unicodedata
+from pathlib import Path
+from typing import TypeVar
+
+AnyPath = TypeVar("AnyPath", str, Path)
 
 MOST = 255
 """Bytes of a file's name, on nearly every disk."""
@@ -35,7 +39,7 @@ def same(one: str, other: str) -> bool:
     return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
 
 
-def possible(path: str) -> str:
+def possible(path: AnyPath) -> AnyPath:
     """The same path; ValueError if the system can have no file of such a name, which it would say at any later look."""
     try:
         os.stat(path)

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from fsrbench.core.errors import WeightsError
-from fsrbench.core.near import near
+from fsrbench.core.near import among
 from fsrbench.files import downloads, locks
 from fsrbench.models.published import TABLE, Weight
 
@@ -196,7 +196,7 @@ def _state(weight: Weight, path: Path | None, verify: bool) -> str:
 def _known(name: str) -> Weight:
     if name in TABLE:
         return TABLE[name]
-    raise WeightsError(f"No weights are named {name!r}.{near(name, TABLE)} Known: {', '.join(TABLE)}.")
+    raise WeightsError(f"No weights are named {name!r}.{among(name, TABLE)}")
 
 
 def _folder() -> Path | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from fsrbench.core import plugins
 from fsrbench.core.errors import SettingsError
-from fsrbench.core.near import near
+from fsrbench.core.near import among, near
 from fsrbench.files import yamlfile
 from fsrbench.study.schema import (
     NAME,
@@ -72,10 +72,7 @@ def _known_plugin(
 ) -> None:
     known = plugins.names(kind)
     if name.partition(":")[0] not in known:
-        raise SettingsError(
-            f"{_where(where, path, lines)}: there is no {kind[:-1]} {name!r}.{near(name, known)} "
-            f"Known: {', '.join(known)}."
-        )
+        raise SettingsError(f"{_where(where, path, lines)}: there is no {kind[:-1]} {name!r}.{among(name, known)}")
 
 
 def fitting(name: str, arm: Arm, path: Path | None, lines: Mapping[yamlfile.Place, int]) -> None:

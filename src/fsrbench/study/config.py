@@ -17,7 +17,7 @@ from pydantic import (
 
 from fsrbench.core import auditing, plugins
 from fsrbench.core.errors import SettingsError, StoreError
-from fsrbench.core.near import near
+from fsrbench.core.near import among
 from fsrbench.core.values import PURE
 from fsrbench.files import yamlfile
 from fsrbench.study.checking import fitting, sentence, validate
@@ -68,9 +68,7 @@ def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
             continue
         if name not in settings.arms and name not in auditors and name not in ways:
             known = sorted({*settings.arms, *auditors, *ways})
-            raise SettingsError(
-                f"There is no arm, auditor or way {name!r}.{near(name, known)} Known: {', '.join(known)}."
-            )
+            raise SettingsError(f"There is no arm, auditor or way {name!r}.{among(name, known)}")
         if name not in settings.arms and name in auditors and name in ways:
             raise SettingsError(
                 f"{name} is an auditor and a way. Say which in the settings: arms: {{{name}: {{way: {name}}}}}, or "
@@ -119,7 +117,7 @@ def _known_policy(settings: Settings, policy: str) -> None:
     """Refuse a policy that does not exist, or that no arm can be run under."""
     known = get_args(Arm.model_fields["policy"].annotation)
     if policy not in known:
-        raise SettingsError(f"--policy: there is no policy {policy!r}.{near(policy, known)} Known: {', '.join(known)}.")
+        raise SettingsError(f"--policy: there is no policy {policy!r}.{among(policy, known)}")
     if not any(arm.follows(policy) for arm in settings.arms.values()):
         there = f"those of this run cannot: {', '.join(settings.arms)}" if settings.arms else "this run has none"
         raise SettingsError(f"--policy {policy} is for arms that can follow it, and {there}. Add --lvlm or an --arm.")
@@ -149,7 +147,7 @@ def with_families(settings: Settings, names: Iterable[str]) -> Settings:
     for name in wanted:
         if name not in settings.families:
             known = [*settings.families, "all"]
-            raise SettingsError(f"There is no family {name!r}.{near(name, known)} Known: {', '.join(known)}.")
+            raise SettingsError(f"There is no family {name!r}.{among(name, known)}")
     kept = {n: f for n, f in settings.families.items() if n in wanted}
     return settings.model_copy(update={"families": kept})
 

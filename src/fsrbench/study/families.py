@@ -19,6 +19,7 @@ from fsrbench.core.errors import AuditorUnreachable, BadOutput, FsrbenchError, S
 from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
 from fsrbench.core.values import Case, Image, Ranking
 from fsrbench.core.ways import ArmSetup, Contest, Intervention, Judge, Network, ToolChoice
+from fsrbench.files import jsonfile
 from fsrbench.models import devices
 from fsrbench.study import ledger
 from fsrbench.study.schema import Settings
@@ -115,8 +116,9 @@ def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Q
 def check(settings: Settings) -> None:
     """Refuse arms that cannot be in one of the families, before any work is done in another."""
     for family in settings.families:
+        offered = settings.offered(family)
         for name, arm in settings.arms.items():
-            if wrong := arm.declared().misfit(arm.chosen(), settings.offered(family)):
+            if wrong := arm.declared().misfit(arm.chosen(), offered):
                 raise SettingsError(f"Arm {name} in the family {family}: {wrong}")
 
 
@@ -170,11 +172,11 @@ def open_family(
     backend: contracts.Backend = plugins.load("backends", settings.families[family].backend)
     pipeline = _pipeline(family, settings, machine)
     setups = {name: _setup(family, settings, machine, name, auditors.get(name), look) for name in settings.arms}
-    arms = {name: settings.arms[name].declared().open(setup) for name, setup in setups.items()}
-    ways = {name: settings.arms[name].declared() for name in setups}
-    parts = {
-        name: Parts(way.networks(setups[name].settings), way.tools(setups[name].settings)) for name, way in ways.items()
-    }
+    arms, parts = dict[str, Intervention](), dict[str, Parts]()
+    for name, setup in setups.items():
+        way = settings.arms[name].declared()
+        arms[name] = way.open(setup)
+        parts[name] = Parts(way.networks(setup.settings), way.tools(setup.settings))
     opened = OpenFamily(family, pipeline, arms, parts, settings, folder, backend.reentrant, machine)
     for name, used in parts.items():
         try:  # what cannot be opened is said before any work is done
@@ -193,7 +195,7 @@ def _tool(choice: ToolChoice, machine: Machine) -> OpenTool:
     try:
         own = None if declared.settings is None else declared.settings.model_validate(dict(choice.settings))
     except ValueError as error:
-        raise SettingsError(f"The tool {choice.tool} cannot be opened so: {error}") from None
+        raise SettingsError(f"The tool {choice.tool} cannot be opened so: {jsonfile.why(error)}.") from None
     use, turn = declared.open(own, machine), Lock()
 
     def one_at_a_time(picture: Image, seed: int) -> contracts.Output:

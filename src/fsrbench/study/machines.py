@@ -10,7 +10,7 @@ from fsrbench.case import restore
 from fsrbench.core import execute
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import SettingsError
-from fsrbench.core.near import near
+from fsrbench.core.near import among
 from fsrbench.models import devices
 from fsrbench.study import workers
 from fsrbench.study.schema import Settings
@@ -53,4 +53,4 @@ def executor(
 def _known(what: str, name: str, known: Sequence[str]) -> None:
     """Refuse a word that nobody knows."""
     if name not in known:
-        raise SettingsError(f"There is no {what} {name!r}.{near(name, known)} Known: {', '.join(known)}.")
+        raise SettingsError(f"There is no {what} {name!r}.{among(name, known)}")

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -39,9 +38,7 @@ FLAGS: dict[auditing.Common, str] = {
 """Options of the command line, by the setting of an auditor that they stand for."""
 
 
-OwnFile: TypeAlias = Annotated[
-    Path, BeforeValidator(lambda given: names.possible(given) if isinstance(given, str) else given)
-]
+OwnFile: TypeAlias = Annotated[Path, AfterValidator(names.possible)]
 """A file of the user's; whether it is there is said when it is needed."""
 
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from fsrbench.case import drafts, making
 from fsrbench.case.making import Making, OpenTool
-from fsrbench.case.restore import Pipeline, made
+from fsrbench.case.restore import Pipeline
 from fsrbench.core import execute
 from fsrbench.core.budget import Spending
 from fsrbench.core.errors import CostLimitReached, FsrbenchError, StoreError, sentence
@@ -149,8 +149,9 @@ def _pure(unit: _Unit) -> tuple[Trail, Restored]:
 
 def _read_back(unit: _Unit, done: Restoration) -> Restored:
     """A stored picture, as it was when it was made."""
-    pixels = images.to_8bit(unit.opened.folder.picture(done))
-    return made(pixels, done.knobs, done.seed, done.seconds, done.precision, done.notes, done.operations)
+    image = unit.opened.folder.picture(done)
+    known = (done.sha256, done.knobs, done.seed, done.seconds, done.precision, done.notes, done.operations)
+    return Restored(image, images.to_8bit(image), *known)
 
 
 def _mend(unit: _Unit, done: Restoration) -> Restored | None:
