@@ -22,7 +22,6 @@ from fsrbench.core.errors import SettingsError, out_of_memory, sentence
 app = typer.Typer(
     name="fsrbench",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

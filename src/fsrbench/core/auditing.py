@@ -96,7 +96,7 @@ class Auditor:
     """Somebody who looks at a restoration and says what they think of it."""
 
     summary: str
-    """One sentence for `fsrbench plugins` and the README."""
+    """One sentence for `fsrbench plugins` and the documentation."""
     open: Callable[[Mapping[str, Any], Machine], Callable[[Question], Answer]]
     """From the arm's settings to a function that may be called from many threads.
 

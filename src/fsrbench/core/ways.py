@@ -183,7 +183,7 @@ class Judge:
     """Somebody who orders candidates, given the LR and nothing else."""
 
     summary: str
-    """One sentence for `fsrbench plugins` and the README."""
+    """One sentence for `fsrbench plugins` and the documentation."""
     open: Callable[[Any, Machine], Callable[[Contest], Ranking]]
     """From its checked settings and the machine to a function that may be called from many threads.
 
@@ -253,7 +253,7 @@ class Way:
     """A way to intervene after the pure restoration."""
 
     summary: str
-    """One sentence for `fsrbench plugins` and the README."""
+    """One sentence for `fsrbench plugins` and the documentation."""
     open: Callable[[ArmSetup], Intervention]
     """From an arm's setup to what is done with each case. It may be called from many threads."""
     role: Role = "contender"
