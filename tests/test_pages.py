@@ -33,6 +33,8 @@ LONGEST = 200
 LOW = ("lr", "inputs/low_res_imgs")
 """Folders in which a reader has low-resolution faces."""
 COMMANDS = get_command(app)
+RUN = r"outputs/[\w-]+"
+"""The folder of a run, as examples name it."""
 ELSEWHERE = {
     "docs/continuous-integration.md": "test_workflow.py runs it, with its own repository",
     "docs/plugins.md": "test_plugins.py gives each of its files to the command line",
@@ -161,6 +163,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def furnish(folder: Path, place: Path, text: str) -> None:
+    """Give a folder what its examples read and do not make themselves."""
+    shutil.copytree(place, folder, dirs_exist_ok=True)
+    if re.search(r"fsrbench[ .]degrade", text):
+        for low in LOW:
+            shutil.rmtree(folder / low)
+    made = {"outputs/demo"} if "fsrbench demo" in text else set()
+    made.update(re.findall(rf'out[ =]"?({RUN})', text))
+    for name in set(re.findall(RUN, text)) - made:
+        shutil.copytree(place / "finished", folder / name)
+
+
 def written(page: Page, folder: Path) -> Iterator[Path]:
     """Write the YAML of a page into a folder: under the name in its first line, or under one of its own."""
     for number, text in enumerate(page.code("yaml")):
@@ -191,13 +205,9 @@ SHELL = tuple(page for page in PAGES if page.name not in ELSEWHERE and runnable(
 @pytest.mark.skipif(sys.platform == "win32" or not shutil.which("bash"), reason="the examples are for bash")
 @every(SHELL)
 def test_the_shell_examples_run(page: Page, place: Path, tmp_path: Path) -> None:
-    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
-    list(written(page, tmp_path))
     script = "\n".join(runnable(page))
-    for folder in LOW if "fsrbench degrade" in script else ():  # who makes them has none
-        shutil.rmtree(tmp_path / folder)
-    for name in set(re.findall(r"(?<!--out )outputs/[\w-]+", script)):
-        shutil.copytree(place / "finished", tmp_path / name)
+    furnish(tmp_path, place, script)
+    list(written(page, tmp_path))
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     done = subprocess.run(
         ["bash", "-e", "-x", "-c", script],
@@ -227,12 +237,8 @@ PYTHON = tuple(page for page in PAGES if page.name not in ELSEWHERE and page.cod
 @pytest.mark.slow
 @every(PYTHON)
 def test_the_python_examples_run(page: Page, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(place, tmp_path, dirs_exist_ok=True)
     text = "\n".join(page.code("python"))
-    for folder in LOW if "fsrbench.degrade(" in text else ():
-        shutil.rmtree(tmp_path / folder)
-    for name in set(re.findall(r"(?<!out=.)outputs/[\w-]+", text)):
-        shutil.copytree(place / "finished", tmp_path / name)
+    furnish(tmp_path, place, text)
     monkeypatch.chdir(tmp_path)
     told: dict[str, Any] = {}
     exec(compile(text, page.name, "exec"), told)
