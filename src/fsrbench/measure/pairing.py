@@ -6,6 +6,7 @@ comparable where it is declared alike and references are brought to one size. Ev
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,10 +68,8 @@ def pair(runs: Sequence[EvaluatedRun]) -> Paired:
 
 def _left_out(own: Mapping[Place, Subject], families: Mapping[str, list[str]]) -> dict[str, int]:
     """Family → cases of a run that are not among the common ones."""
-    counts = {family: sum(of == family for of, _ in own) for family in sorted({of for of, _ in own})}
-    return {
-        family: n - len(families.get(family, ())) for family, n in counts.items() if n > len(families.get(family, ()))
-    }
+    common = {(family, case) for family, cases in families.items() for case in cases}
+    return dict(Counter(family for family, _ in sorted(own.keys() - common)))
 
 
 def _nothing(runs: Sequence[EvaluatedRun], subjects: Mapping[str, Mapping[Place, Subject]]) -> str:

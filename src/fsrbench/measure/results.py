@@ -1,7 +1,7 @@
 """A finished evaluation as one value: what was compared, its numbers, its summary. Plots and the report take it.
 
-A paired difference is arm − pure (or arm − another arm, or the arm of another run) for the cases that have both numbers; this is the only place
-that forms it. What plots ask of trails is here in short, from one reading.
+A paired difference is arm − pure (or − another arm, or − the arm of another run) for the cases that have both numbers;
+this is the only place that forms it. What plots ask of trails is here in short, from one reading.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ class ArmEffect:
 
 @dataclass(frozen=True, slots=True)
 class RivalEffect:
-    """What sets a contender apart from a control, or an arm apart from that of another run, in one metric, case by case.
+    """What sets a contender apart from a control, or an arm from that of another run, in one metric, case by case.
 
     Fields mean what they mean of an arm.
     """
