@@ -170,6 +170,15 @@ GridFile: TypeAlias = Annotated[
 SweepOut: TypeAlias = Annotated[
     Path | None, _more("--out", "The sweep's folder (default: outputs/ and the grid's name).", "DIR")
 ]
+Runs: TypeAlias = Annotated[
+    list[Path], Argument(help="Folders of finished runs; the first is the base.", metavar="RUN RUN…")
+]
+SharedArms: TypeAlias = Annotated[
+    list[str] | None, _more("--arm", "Compare only this arm, or pure (default: all they share). Repeatable.", "NAME")
+]
+CompareOut: TypeAlias = Annotated[
+    Path | None, _more("--out", "Where to write (default: outputs/compare-… with the runs' names).", "DIR")
+]
 Kind: TypeAlias = Annotated[
     str | None,
     Argument(

@@ -111,10 +111,10 @@ def _notes(paired: Paired, shared: Mapping[str, Mapping[str, Sequence[EvaluatedR
     for (family, arm), having_it in made.items():
         if len(having_it) == 1 or having_it[0] != paired.runs[0].name:
             yield f"{family}: the arm {arm} was run in {', '.join(having_it)} only."
-    for run in paired.runs:
-        lone = sorted(set(run.summary.families) - set(shared))
+    for one in paired.runs:
+        lone = sorted(set(one.summary.families) - set(shared))
         if lone:
-            yield f"{run.name}: nothing of {', '.join(lone)} is compared, which not all runs have."
+            yield f"{one.name}: nothing of {', '.join(lone)} is compared, which not all runs have."
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,8 @@ def judged(families: Families, roles: Mapping[str, Standing]) -> tuple[Families,
         }
         return replace(found, arms=arms, against=against)
 
-    return {f: {m: entry(f, m, found) for m, found in metrics.items()} for f, metrics in families.items()}, len(
-        together
-    )
+    told_of = {f: {m: entry(f, m, found) for m, found in metrics.items()} for f, metrics in families.items()}
+    return told_of, len(together)
 
 
 def corrected(chances: Mapping[Place, float | None]) -> dict[Place, Corrected]:

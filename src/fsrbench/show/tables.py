@@ -143,13 +143,13 @@ def _pure_cell(metric: MetricFacts, entry: MetricResults, cases: int) -> Cell:
     """Pure is the better one only where there is one arm to be better than."""
     others = list(entry.arms.values())
     best = len(others) == 1 and wording.standing_out(metric, others[0]) == -1
-    return Cell(wording.number(metric, entry.pure) + _fewer(entry.n, cases), best)
+    return Cell(wording.number(metric, entry.pure) + fewer(entry.n, cases), best)
 
 
 def _arm_cell(metric: MetricFacts, effect: ArmEffect, done: int) -> Cell:
     if effect.mean is None:
         return Cell(numbers.MISSING)
-    mean = wording.number(metric, effect.mean) + _fewer(effect.n, done)
+    mean = wording.number(metric, effect.mean) + fewer(effect.n, done)
     delta = f"Δ {wording.number(metric, effect.delta, signed=True)}"
     if effect.void:
         return Cell(mean, delta="no finding")
@@ -167,7 +167,7 @@ def _unusable(counts: ArmOutcome) -> str:
     return f" ({bad:,} of {counts.replies:,} replies unusable)" if bad else ""
 
 
-def _fewer(n: int, row: int) -> str:
+def fewer(n: int, row: int) -> str:
     """The number of cases behind a cell, where it is another one than the row's."""
     return f" [n={n}]" if n not in (0, row) else ""
 
