@@ -204,6 +204,8 @@ app.command(short_help="Print exactly what an LVLM would be sent.")(probes.promp
 app.command(short_help="Has a run become worse than a baseline? For CI.")(evidence_commands.check)
 app.command(short_help="Many settings in one run: thresholds, retries, strengths, models.")(evidence_commands.sweep)
 app.command(short_help="Finished runs on the same cases, side by side and tested.")(between_commands.compare)
+app.command(short_help="What lies in a folder of outputs, and how far it is.")(between_commands.runs)
+app.command(short_help="The tables of a run as LaTeX or CSV.")(between_commands.tables)
 app.command(short_help="Rebuild the report of a run, and say where it is.")(evidence_commands.report)
 
 

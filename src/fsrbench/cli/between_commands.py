@@ -40,3 +40,35 @@ def compare(
     for line in words.beside(found):
         console.say(f"note: {line}", err=True)
     typer.echo(f"Open {folder / 'index.html'}; the tables are compare.md, .csv and .tex beside it", err=True)
+
+
+def runs(folder: options.Shelf = options.OUTPUTS, as_json: options.AsJson = False) -> None:
+    """List what lies in a folder of outputs, newest first: families, arms, who looked, how far it is, its size.
+
+    Example: fsrbench runs outputs
+    """
+    from fsrbench.measure import shelf
+    from fsrbench.show import shelf_views
+
+    found = shelf.shelf(folder)
+    if as_json:
+        console.say(foreign.as_json(to_json(found)))
+    elif found:
+        console.show_table(shelf_views.terminal(found))
+        for line in shelf_views.wrong(found):
+            console.say(line, err=True)
+    else:
+        console.say(f"{folder} holds no folders yet. Start with: fsrbench demo")
+
+
+def tables(run: options.Reported, form: options.WhichFormat = options.TableFormat.latex) -> None:
+    """Print the tables of a run's summary as LaTeX (with booktabs) or CSV.
+
+    Example: fsrbench tables outputs/demo --format latex
+    """
+    from fsrbench.measure import frames
+    from fsrbench.show import exports
+    from fsrbench.study.store import RunFolder
+
+    made = RunFolder(run)
+    console.say((exports.csv(made) if form == "csv" else exports.tex(frames.details(made))).rstrip("\n"))

@@ -39,6 +39,13 @@ class Executor(StrEnum):
     ray = "ray"
 
 
+class TableFormat(StrEnum):
+    """What tables are printed as."""
+
+    latex = "latex"
+    csv = "csv"
+
+
 def _more(flag: str, help_: str, metavar: str) -> Any:
     """An option that may be left out, or be given several times."""
     return Option(flag, help=help_, metavar=metavar, show_default=False)
@@ -179,6 +186,8 @@ SharedArms: TypeAlias = Annotated[
 CompareOut: TypeAlias = Annotated[
     Path | None, _more("--out", "Where to write (default: outputs/compare-… with the runs' names).", "DIR")
 ]
+Shelf: TypeAlias = Annotated[Path, Argument(help="A folder of outputs.", metavar="[DIR]")]
+WhichFormat: TypeAlias = Annotated[TableFormat, Option("--format", help="What to print.")]
 Kind: TypeAlias = Annotated[
     str | None,
     Argument(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fsrbench.core.values import PURE
 from fsrbench.measure.between_values import ComparedArm, Comparison
 from fsrbench.measure.claims import TESTED
-from fsrbench.show import findings, numbers, wording
+from fsrbench.show import findings, wording
 
 READING = (
     "Below an arm's mean stands Δ, its mean paired difference from the pure pictures of its own run, with the "
