@@ -16,7 +16,7 @@ from pathlib import Path
 import typer
 
 from fsrbench import __version__, api
-from fsrbench.cli import console, evidence_commands, options, probes
+from fsrbench.cli import between_commands, console, evidence_commands, options, probes
 from fsrbench.core.errors import SettingsError, out_of_memory, sentence
 
 app = typer.Typer(
@@ -202,6 +202,9 @@ app.command(short_help="Ways, judges, auditors and all else that a setting can n
 app.command(short_help="Print exactly what an LVLM would be sent.")(probes.prompt)
 app.command(short_help="Has a run become worse than a baseline? For CI.")(evidence_commands.check)
 app.command(short_help="Many settings in one run: thresholds, retries, strengths, models.")(evidence_commands.sweep)
+app.command(short_help="Finished runs on the same cases, side by side and tested.")(between_commands.compare)
+app.command(short_help="What lies in a folder of outputs, and how far it is.")(between_commands.runs)
+app.command(short_help="The tables of a run as LaTeX or CSV.")(between_commands.tables)
 app.command(short_help="Rebuild the report of a run, and say where it is.")(evidence_commands.report)
 
 

@@ -41,6 +41,13 @@ class Executor(StrEnum):
     ray = "ray"
 
 
+class TableFormat(StrEnum):
+    """What tables are printed as."""
+
+    latex = "latex"
+    csv = "csv"
+
+
 def _more(flag: str, help_: str, metavar: str, offer: Callable[[str], list[str]] | None = None) -> Any:
     """An option that may be left out, or be given several times."""
     return Option(flag, help=help_, metavar=metavar, show_default=False, autocompletion=offer)
@@ -210,6 +217,17 @@ GridFile: TypeAlias = Annotated[
 SweepOut: TypeAlias = Annotated[
     Path | None, _more("--out", "The sweep's folder (default: outputs/ and the grid's name).", "DIR")
 ]
+Runs: TypeAlias = Annotated[
+    list[Path], Argument(help="Folders of finished runs; the first is the base.", metavar="RUN RUN…")
+]
+SharedArms: TypeAlias = Annotated[
+    list[str] | None, _more("--arm", "Compare only this arm, or pure (default: all they share). Repeatable.", "NAME")
+]
+CompareOut: TypeAlias = Annotated[
+    Path | None, _more("--out", "Where to write (default: outputs/compare-… with the runs' names).", "DIR")
+]
+Shelf: TypeAlias = Annotated[Path, Argument(help="A folder of outputs.", metavar="[DIR]")]
+WhichFormat: TypeAlias = Annotated[TableFormat, Option("--format", help="What to print.")]
 Kind: TypeAlias = Annotated[
     str | None,
     Argument(

@@ -60,7 +60,7 @@ class RunFolder(RunPaths):
             try:
                 self.root.mkdir(parents=True, exist_ok=True)
                 atomic.guard(self.root)
-                stack.enter_context(locks.held(self.root / ".lock", 0))
+                stack.enter_context(locks.held(self.lock, 0))
             except TimeoutError:
                 text = f"{self.root} is being written by another fsrbench. Wait for it or use --out."
                 raise StoreError(text) from None
