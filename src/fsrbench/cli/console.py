@@ -150,15 +150,15 @@ def show(summary: Summary, folder: Path, as_json: bool) -> None:
 
 def spending(folder: RunFolder) -> Iterator[str]:
     """A line for each arm whose price is known: what it cost in the whole run, cases that are not finished included."""
-    from fsrbench.show import numbers, wording
+    from fsrbench.show import numbers
     from fsrbench.study import ledger
 
     for arm, spent in ledger.spent(folder).items():
         if spent.usage.cost is not None:
-            requests = wording.count(spent.usage.requests, "request")
+            requests = numbers.count(spent.usage.requests, "request")
             line = f"{arm} has cost {numbers.money(spent.usage.cost)} in this run ({requests})"
             if spent.cases:
-                cases = wording.count(spent.cases, "case")
+                cases = numbers.count(spent.cases, "case")
                 part = numbers.money(spent.unfinished.cost or 0.0)  # known where the whole is
                 line += f", {part} of it for {cases} not finished: nothing of that is asked again"
             yield line

@@ -82,9 +82,9 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
                 if audited and family not in study["dead_knobs"]:
                     known |= _tried(pool, family, todo)
                 study = folder.write_study(record.join(study, {**study, **known}, out))
-                for case, failed in track(family, pool.run(family, todo), len(todo)):
-                    done.add((family, case))
-                    failures.extend(failed)
+                for outcome in track(family, pool.run(family, todo), len(todo)):
+                    done.add((family, outcome.case))
+                    failures.extend(outcome.failures)
                 study = folder.write_study(
                     record.join(study, {**study, "weights": {family: pool.weights(family)}}, out)
                 )
