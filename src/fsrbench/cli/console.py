@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from fsrbench.core.execute import Track
+    from fsrbench.experiments.estimate import RunEstimate
     from fsrbench.measure.summary_values import Summary
     from fsrbench.study.run import RunOutcome
     from fsrbench.study.schema import Settings
@@ -146,6 +147,18 @@ def show(summary: Summary, folder: Path, as_json: bool) -> None:
         typer.echo(f"note: {line}", err=True)
     made = RunFolder(folder)
     typer.echo(f"Open {made.report_page}; the tables are in {made.summary_text}", err=True)
+
+
+def show_estimate(found: RunEstimate, as_json: bool) -> None:
+    """Print what a run would take."""
+    from fsrbench.show import estimates
+
+    if as_json:
+        typer.echo(foreign.as_json(to_json(found)))
+        return
+    show_table(estimates.terminal(found))
+    for line in estimates.lines(found):
+        typer.echo(foreign.harmless(line), err=True)
 
 
 def spending(folder: RunFolder) -> Iterator[str]:

@@ -50,6 +50,11 @@ def money(cost: float) -> str:
     return f"{cost:.4f}"
 
 
+def whole(n: int) -> str:
+    """`1,050`."""
+    return f"{n:,}"
+
+
 def duration(seconds: float) -> str:
     """How long something takes, in the two largest units: `45 s`, `3 min 20 s`, `2 h 5 min`."""
     whole = round(seconds)

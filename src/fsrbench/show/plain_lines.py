@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TextIO, TypeVar
+from typing import IO, TypeVar
 
 from fsrbench.core import tally
 from fsrbench.core.execute import Track
@@ -92,7 +92,7 @@ class PlainLines:
 
 
 @contextmanager
-def plain(stream: TextIO) -> Iterator[Track]:
+def plain(stream: IO[str]) -> Iterator[Track]:
     """A tracker that writes plain lines to a stream."""
 
     def write(line: str) -> None:

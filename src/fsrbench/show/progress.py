@@ -33,8 +33,8 @@ def bars(console: Console) -> Iterator[Track]:
     from rich.text import Text
 
     if not console.is_terminal:
-        with plain(console.file) as track:
-            yield track
+        with plain(console.file) as lines:
+            yield lines
         return
     columns = (
         TextColumn("{task.description:>10}", markup=False),
