@@ -227,7 +227,7 @@ class _Estimating:
         fresh = [case for case in cases if not ledger.begun(self.folder, opened.family, name, case)]
         asked = ask.foresee(heard, scope, fresh)
         if len(fresh) < len(cases):
-            note = f"{name}: {len(cases) - len(fresh)} cases were begun before; what was answered is not asked again."
+            note = "XX"
             asked = Forecast(asked.least, ask.foresee(heard, scope, cases).most, (*asked.notes, note))
         return ArmEstimate(name, len(cases), passes, asked, many)
 

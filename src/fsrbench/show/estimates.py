@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 HEAD = ("", "cases", "passes", "requests", "tokens sent", "received", "cost")
 READING = (
-    "Where there are two numbers, the first holds if every picture is accepted at once, and the second is the most: "
-    "every retry taken, every reply unusable at first and as long as it may be."
+    "Of two numbers, the first holds if auditors accept every picture at once and search for nothing; the second is "
+    "the most: every retry taken, every reply unusable at first and as long as it may be."
 )
 
 
@@ -25,18 +25,19 @@ def terminal(found: RunEstimate) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"Before anything is spent: {found.cases:,} cases, {found.folder}", header_style="bold")
+    table = Table(
+        title=f"Before anything is spent: {numbers.count(found.cases, 'case')}, {found.folder}", header_style="bold"
+    )
     for title in HEAD:
         table.add_column(title, justify="right" if title else "left")
     for family in found.families:
         table.add_section()
-        name = f"{family.family} · {family.model}" if family.model else family.family
-        table.add_row(Text(name, style="bold", overflow="fold"), f"{family.cases:,}")
+        table.add_row(Text(family.family, style="bold", overflow="fold"), numbers.whole(family.cases))
         for cells in _rows(family):
             table.add_row(*cells)
     table.add_section()
     if found.preflight.most.requests:
-        table.add_row("first question", "", "", *_sent(found.preflight))
+        table.add_row("preflight", "", "", *_sent(found.preflight))
     passes = tuple(sum(family.passes[end] for family in found.families) for end in (0, 1))
     table.add_row(Text("all", style="bold"), "", _between(*map(numbers.whole, passes)), *_sent(found.asked))
     return table
@@ -85,13 +86,11 @@ def lines(found: RunEstimate) -> Iterator[str]:
         elif family.why:
             yield f"{family.family}: nothing more is known of it. {family.why}"
         elif family.seconds is not None:
-            yield f"{family.family}: {_time(family, family.seconds)}"
-        for arm in family.arms:
-            yield from _replies(family.family, arm)
-    asked = found.asked
-    if asked.most.requests or any(family.passes[0] != family.passes[1] for family in found.families):
+            yield f"{family.family} · {family.model}: {_time(family, family.seconds)}"
+    yield from _replies(found)
+    if found.asked.most.requests or any(family.passes[0] != family.passes[1] for family in found.families):
         yield READING
-    if asked.most.requests:
+    if found.asked.most.requests:
         yield "Tokens are estimated, from one rendered question of each family and its pictures; servers differ."
     if any(family.seconds is not None for family in found.families):
         yield "Measuring, panels, plots and the report come on top of these times."
@@ -105,13 +104,19 @@ def _time(family: FamilyEstimate, seconds: float) -> str:
     return f"one pass takes {numbers.amount(seconds)} s here{beside}: {_between(least, most)} in its networks."
 
 
-def _replies(family: str, arm: ArmEstimate) -> Iterator[str]:
-    """What waiting for replies adds."""
-    if arm.asked is None or (arm.passes is None and arm.cases):
-        yield f"{family}, {arm.arm}: what it takes cannot be said before; its way or its auditor does not know."
-    elif arm.asked.least.requests and arm.in_flight:
-        added = numbers.duration(arm.asked.least.requests / arm.in_flight)
-        yield (
-            f"{family}, {arm.arm}: how long a reply takes is not known. Each second of it adds {added} at least, with "
-            f"{arm.in_flight} requests in flight."
-        )
+def _replies(found: RunEstimate) -> Iterator[str]:
+    """What waiting for replies adds, arm by arm; and of which arms nobody can say what they ask."""
+    arms: dict[str, list[ArmEstimate]] = {}
+    for family in found.families:
+        for arm in family.arms:
+            arms.setdefault(arm.arm, []).append(arm)
+    for name, each in arms.items():
+        if any(arm.asked is None or arm.passes is None for arm in each):
+            yield f"{name}: not all that it takes can be said before, for its way or its auditor does not say."
+        requests = sum(arm.asked.least.requests for arm in each if arm.asked is not None)
+        if requests:
+            added = numbers.duration(requests / each[0].in_flight)
+            yield (
+                f"{name}: how long a reply takes is not known. Each second of it adds at least {added}, with "
+                f"{each[0].in_flight} requests in flight."
+            )
