@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fsrbench import plugins, values
-    from fsrbench.api import degrade, evaluate, load, restore, run
+    from fsrbench.api import degrade, estimate, evaluate, load, restore, run
     from fsrbench.case.degrade import DegradeReport
     from fsrbench.core.errors import FsrbenchError
+    from fsrbench.experiments.estimate import RunEstimate
     from fsrbench.experiments.single import RestoredPicture
     from fsrbench.imaging import images
     from fsrbench.show.notebook import Run
 
 __version__ = "0.1.0"
 __all__ = [
-    "DegradeReport", "FsrbenchError", "RestoredPicture", "Run", "__version__", "degrade", "evaluate", "images", "load",
-    "plugins", "restore", "run", "values",
+    "DegradeReport", "FsrbenchError", "RestoredPicture", "Run", "RunEstimate", "__version__", "degrade", "estimate",
+    "evaluate", "images", "load", "plugins", "restore", "run", "values",
 ]  # fmt: skip
 
 _HOME = {
@@ -35,7 +36,9 @@ _HOME = {
     "FsrbenchError": "core.errors",
     "RestoredPicture": "experiments.single",
     "Run": "show.notebook",
+    "RunEstimate": "experiments.estimate",
     "degrade": "api",
+    "estimate": "api",
     "evaluate": "api",
     "load": "api",
     "restore": "api",

@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -116,6 +117,7 @@ def run(
     concurrency: options.Concurrency = None,
     max_cost: options.MaxCost = None,
     no_evaluate: options.NoEvaluate = False,
+    dry_run: options.DryRun = False,
     config: options.Config = None,
     changes: options.Set = None,
     seed: options.Seed = None,
@@ -132,36 +134,25 @@ def run(
     Running the same command again finishes what is missing; a family or an arm may be added later.
 
     Example: fsrbench run --family blind --arm heuristic
+
+    Example: fsrbench run --lvlm --dry-run
     """
-    if no_evaluate and as_json:
+    if no_evaluate and as_json and not dry_run:
         raise SettingsError("--json prints the summary, which --no-evaluate leaves out. Give one of the two.")
-    arms = [*(arm or []), *(["lvlm"] if lvlm else [])]
+    given: dict[str, Any] = {
+        "lr": lr, "hr": console.references(hr), "out": out, "families": family or None,
+        "arms": [*(arm or []), *(["lvlm"] if lvlm else [])] or None, "settings": changes, "config": config,
+        "models": models and models.value, "seed": seed, "limit": limit, "policy": policy, "base_url": base_url,
+        "lvlm_model": lvlm_model, "concurrency": concurrency, "max_cost": max_cost, "workers": workers,
+        "executor": executor.value, "address": address, "device": device, "precision": precision.value,
+        "offline": offline,
+    }  # fmt: skip
+    if dry_run:
+        with console.interruptible():
+            console.show_estimate(api.estimate(**given), as_json)
+        return
     with console.interruptible(), console.progress() as track:
-        found = api.run(
-            lr=lr,
-            hr=console.references(hr),
-            out=out,
-            families=family or None,
-            arms=arms or None,
-            settings=changes,
-            config=config,
-            models=models and models.value,
-            seed=seed,
-            limit=limit,
-            policy=policy,
-            base_url=base_url,
-            lvlm_model=lvlm_model,
-            concurrency=concurrency,
-            max_cost=max_cost,
-            evaluate=not no_evaluate,
-            workers=workers,
-            executor=executor.value,
-            address=address,
-            device=device,
-            precision=precision.value,
-            offline=offline,
-            progress=track,
-        )
+        found = api.run(**given, evaluate=not no_evaluate, progress=track)
     if found.evaluated:
         console.show(found.details, found.path, as_json)
     if found.outcome is not None:

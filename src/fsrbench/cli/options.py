@@ -141,6 +141,9 @@ MaxCost: TypeAlias = Annotated[
 RunOut: TypeAlias = Annotated[
     Path | None, _more("--out", "The run's folder (default: outputs/…, said at the start).", "DIR")
 ]
+DryRun: TypeAlias = Annotated[
+    bool, Option("--dry-run", help="Say what the run would take: nothing is sent or written.")
+]
 NoEvaluate: TypeAlias = Annotated[bool, Option("--no-evaluate", help="Restore and audit only.")]
 RunFolder: TypeAlias = Annotated[
     Path | None, Argument(help="A run's folder.", metavar="RUN", show_default=False, autocompletion=complete.runs)
