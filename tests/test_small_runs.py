@@ -38,11 +38,13 @@ def test_a_run_with_all_its_products_loads_nothing_that_it_does_not_use(tmp_path
 
 def old_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """An RRDBNet's tensors under the names that BSRGAN gave them."""
-    return {
-        name.replace("body.", "RRDB_trunk.").replace("rdb", "RDB").replace("conv_body", "trunk_conv")
-        .replace("conv_up", "upconv").replace("conv_hr", "HRconv"): tensor
-        for name, tensor in state.items()
-    }  # fmt: skip
+    spelt = {"conv_body": "trunk_conv", "body.": "RRDB_trunk.", "rdb": "RDB", "conv_up": "upconv", "conv_hr": "HRconv"}
+    made = {}
+    for name, tensor in state.items():
+        for new, old in spelt.items():
+            name = name.replace(new, old)
+        made[name] = tensor
+    return made
 
 
 def new_names(blocks: int) -> dict[str, torch.Tensor]:
