@@ -133,6 +133,22 @@ Beside: TypeAlias = Annotated[
     Path | None, _more("--run", "A finished run: its inputs and settings, and what its arms caught.", "RUN")
 ]
 OneFamily: TypeAlias = Annotated[str, Option("--family", help="general, blind or prior.", metavar="NAME")]
+Inputs: TypeAlias = Annotated[
+    list[Path], Argument(help="Pictures, or folders of them.", metavar="PICTURE_OR_FOLDER...", show_default=False)
+]
+RestoredOut: TypeAlias = Annotated[
+    Path, Option("--out", help="Where to write: a folder; for one picture also one .png.", metavar="DIR")
+]
+Turned: TypeAlias = Annotated[
+    list[str] | None,
+    _more("--knob", "Turn a knob, e.g. dehalo=0.3 (fsrbench knobs lists them). Repeatable.", "NAME=VALUE"),
+]
+OneArm: TypeAlias = Annotated[
+    str | None, _more("--arm", "Let this arm supervise, e.g. heuristic or lvlm (default: none).", "NAME")
+]
+SaveFaces: TypeAlias = Annotated[
+    Path | None, _more("--save-faces", "Save each face here, cut out before and after.", "DIR")
+]
 OneCase: TypeAlias = Annotated[str | None, _more("--case", "Which picture (default: the first).", "ID")]
 Tried: TypeAlias = Annotated[int, Option("--limit", min=1, help="Try knobs on the first N pictures.")]
 Recipe: TypeAlias = Annotated[
