@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fsrbench.core.contracts import Machine
+from fsrbench.core.errors import WeightsError
 from fsrbench.core.values import Image
 from fsrbench.files import names
 from fsrbench.imaging import faces, images
@@ -24,7 +25,12 @@ class FaceCrops:
         WeightsError, with the cure, where faces must be found and no detector is here.
         """
         self.folder = folder
-        self._detector = None if aligned else faces.open_detector(machine)
+        try:
+            self._detector = None if aligned else faces.open_detector(machine)
+        except WeightsError as error:
+            raise WeightsError(
+                f"Faces are found by a detector: name one in the setting faces.detector. {error}"
+            ) from None
 
     def of(self, place: Path, lr: Image, restored: Image) -> dict[Path, Image]:
         """Files to write for a picture that lies at `place`: for each face, the largest first, one before, one after.
