@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -50,26 +51,37 @@ def degrade(
     recipe: str = "paper",
     scale: int = 4,
     *,
-    hr_size: int = 512,
+    hr_size: int | None = None,
     seed: int = 0,
     table: StrPath | None = None,
+    preset: str | None = None,
     workers: int | None = None,
     progress: bool | Track = False,
 ) -> DegradeReport:
     """Make low-resolution faces of a folder of high-resolution ones; every drawn value goes to `lr/degradations.csv`.
 
-    With `table`, an earlier `degradations.csv`, the same pictures are made again from its values. What is returned
-    says which cases are `done`, which `failed` and why, which were `cropped`, and where the `table` lies.
+    With `table`, an earlier `degradations.csv`, the same pictures are made again from its values. A `preset` names a
+    well-known set of faces (celeba-test, ffhq, lfw), whose layout is checked and whose persons are written beside the
+    LR; `hr_size` is then the set's, else 512. What is returned says which cases are `done`, which `failed` and why,
+    which were `cropped`, and where the `table` lies.
     """
     from fsrbench.case import degrade as degrading
+    from fsrbench.case import presetfolder
 
-    if table is not None and (recipe, scale, hr_size, seed) != ("paper", 4, 512, 0):
-        raise SettingsError("--from takes recipe, scale, size and seed from its table: leave these options out.")
+    if table is not None and (recipe, scale, hr_size or 512, seed, preset) != ("paper", 4, 512, 0, None):
+        raise SettingsError("--from takes recipe, scale, size, seed and set from its table: leave these options out.")
+    found = presetfolder.sharp(preset, _path(hr)) if preset is not None else None
+    size = hr_size or (found.preset.hr_size if found else 512)
     with tracking(progress) as track:
-        return degrading.degrade(
-            _path(hr), _path(lr), recipe=recipe, scale=scale, hr_size=hr_size, seed=seed,
+        report = degrading.degrade(
+            found.folder if found else _path(hr), _path(lr), recipe=recipe, scale=scale, hr_size=size, seed=seed,
             workers=_many(workers) or execute.WORKERS, table=_maybe(table), track=track,
         )  # fmt: skip
+    if found is None:
+        return report
+    persons = presetfolder.write_persons(found, _path(lr), report.done)
+    following = presetfolder.next_command(found, _path(lr), scale, size, persons)
+    return replace(report, persons=persons, remarks=found.remarks, following=following)
 
 
 def restore(

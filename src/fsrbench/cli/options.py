@@ -155,7 +155,14 @@ Recipe: TypeAlias = Annotated[
     str, Option("--recipe", help="paper, realesrgan, bsrgan, bicubic, or your own.", metavar="NAME")
 ]
 Scale: TypeAlias = Annotated[int, Option("--scale", min=1, max=8, help="HR size / LR size.")]
-HrSize: TypeAlias = Annotated[int, Option("--hr-size", min=16, help="HR is cropped square and brought to this size.")]
+HrSize: TypeAlias = Annotated[
+    int | None,
+    Option("--hr-size", min=16, help="HR is cropped square and brought to this size (default: 512, or the preset's).",
+           show_default=False),
+]  # fmt: skip
+Preset: TypeAlias = Annotated[
+    str | None, _more("--preset", "--hr is a well-known set: celeba-test, ffhq, lfw or wider.", "NAME")
+]
 DrawSeed: TypeAlias = Annotated[int, Option("--seed", min=0, help="Seed of every drawn value.")]
 From: TypeAlias = Annotated[
     Path | None, _more("--from", "Make the pictures of an earlier degradations.csv again.", "CSV")

@@ -20,24 +20,28 @@ def degrade(
     lr: options.Low = options.LOW,
     recipe: options.Recipe = "paper",
     scale: options.Scale = 4,
-    hr_size: options.HrSize = 512,
+    hr_size: options.HrSize = None,
     seed: options.DrawSeed = 0,
     table: options.From = None,
+    preset: options.Preset = None,
     workers: options.Workers = options.WORKERS,
     as_json: options.AsJson = False,
 ) -> None:
     """Make low-resolution faces from high-resolution ones; every drawn value goes to degradations.csv.
 
     Example: fsrbench degrade --hr faces --lr inputs/low_res_imgs --recipe paper
+
+    Example: fsrbench degrade --preset lfw --hr lfw --lr lfw-lr
     """
     with console.interruptible(), console.progress() as track:
         report = api.degrade(
-            hr, lr, recipe, scale, hr_size=hr_size, seed=seed, table=table, workers=workers, progress=track
-        )
+            hr, lr, recipe, scale, hr_size=hr_size, seed=seed, table=table, preset=preset, workers=workers,
+            progress=track,
+        )  # fmt: skip
     for case, why in (*report.notes, *report.failed):
         typer.echo(f"{case}: {why}", err=True)
-    if report.cropping:
-        typer.echo(report.cropping, err=True)
+    for line in filter(None, (report.cropping, *report.remarks)):
+        typer.echo(line, err=True)
     if as_json:
         cropped = dict(report.cropped)
         found = {
@@ -45,11 +49,16 @@ def degrade(
             "failed": dict(report.failed),
             "cropped": cropped,
             "table": report.table.as_posix(),
+            "persons": report.persons and report.persons.as_posix(),
         }
         typer.echo(json.dumps(found))
     else:
         drawn = f"; what was drawn is in {report.table}" if report.done else ""
         typer.echo(f"{len(report.done)} pictures made in {lr}{drawn}")
+        if report.persons:
+            typer.echo(f"Who is on them is in {report.persons}")
+        if report.following:
+            typer.echo(f"Next: {report.following}")
     raise typer.Exit(3 if report.failed else 0)
 
 
