@@ -12,7 +12,6 @@ import typer
 from fsrbench import api
 from fsrbench.cli import console, options
 from fsrbench.core.errors import SettingsError
-from fsrbench.show import wording
 
 
 def degrade(
@@ -85,6 +84,8 @@ def restore(
 
     Example: fsrbench restore photos --family prior --models official --out restored
     """
+    from fsrbench.show import wording
+
     typer.echo(f"Writing to {out}", err=True)
     with console.interruptible(), console.progress() as track:
         report = api.restore_all(
