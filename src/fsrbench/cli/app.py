@@ -17,7 +17,7 @@ from typing import Any
 import typer
 
 from fsrbench import __version__, api
-from fsrbench.cli import between_commands, console, evidence_commands, options, probes
+from fsrbench.cli import between_commands, console, evidence_commands, options, picture_commands, probes
 from fsrbench.core.errors import SettingsError, out_of_memory, sentence
 
 app = typer.Typer(
@@ -62,43 +62,8 @@ def demo(
     console.finish(outcome, settings)
 
 
-@app.command(short_help="Make low-resolution faces from high-resolution ones.")
-def degrade(
-    hr: options.High = options.HIGH,
-    lr: options.Low = options.LOW,
-    recipe: options.Recipe = "paper",
-    scale: options.Scale = 4,
-    hr_size: options.HrSize = 512,
-    seed: options.DrawSeed = 0,
-    table: options.From = None,
-    workers: options.Workers = options.WORKERS,
-    as_json: options.AsJson = False,
-) -> None:
-    """Make low-resolution faces from high-resolution ones; every drawn value goes to degradations.csv.
-
-    Example: fsrbench degrade --hr faces --lr inputs/low_res_imgs --recipe paper
-    """
-    with console.interruptible(), console.progress() as track:
-        report = api.degrade(
-            hr, lr, recipe, scale, hr_size=hr_size, seed=seed, table=table, workers=workers, progress=track
-        )
-    for case, why in (*report.notes, *report.failed):
-        typer.echo(f"{case}: {why}", err=True)
-    if report.cropping:
-        typer.echo(report.cropping, err=True)
-    if as_json:
-        cropped = dict(report.cropped)
-        found = {
-            "done": report.done,
-            "failed": dict(report.failed),
-            "cropped": cropped,
-            "table": report.table.as_posix(),
-        }
-        typer.echo(json.dumps(found))
-    else:
-        drawn = f"; what was drawn is in {report.table}" if report.done else ""
-        typer.echo(f"{len(report.done)} pictures made in {lr}{drawn}")
-    raise typer.Exit(3 if report.failed else 0)
+app.command(short_help="Make low-resolution faces from high-resolution ones.")(picture_commands.degrade)
+app.command(short_help="Restore pictures or whole folders, without an experiment.")(picture_commands.restore)
 
 
 @app.command(short_help="Restore alone and supervised, then measure the difference.")

@@ -164,6 +164,22 @@ Beside: TypeAlias = Annotated[
 OneFamily: TypeAlias = Annotated[
     str, Option("--family", help="general, blind or prior.", metavar="NAME", autocompletion=complete.family)
 ]
+Inputs: TypeAlias = Annotated[
+    list[Path], Argument(help="Pictures, or folders of them.", metavar="PICTURE_OR_FOLDER...", show_default=False)
+]
+RestoredOut: TypeAlias = Annotated[
+    Path, Option("--out", help="Where to write: a folder; for one picture also one .png.", metavar="DIR")
+]
+Turned: TypeAlias = Annotated[
+    list[str] | None,
+    _more("--knob", "Turn a knob, e.g. dehalo=0.3 (fsrbench knobs lists them). Repeatable.", "NAME=VALUE"),
+]
+OneArm: TypeAlias = Annotated[
+    str | None, _more("--arm", "Let this arm supervise, e.g. heuristic or lvlm (default: none).", "NAME")
+]
+SaveFaces: TypeAlias = Annotated[
+    Path | None, _more("--save-faces", "Save each face here, cut out before and after.", "DIR")
+]
 OneCase: TypeAlias = Annotated[str | None, _more("--case", "Which picture (default: the first).", "ID")]
 Tried: TypeAlias = Annotated[int, Option("--limit", min=1, help="Try knobs on the first N pictures.")]
 Recipe: TypeAlias = Annotated[
@@ -176,7 +192,14 @@ Recipe: TypeAlias = Annotated[
     ),
 ]
 Scale: TypeAlias = Annotated[int, Option("--scale", min=1, max=8, help="HR size / LR size.")]
-HrSize: TypeAlias = Annotated[int, Option("--hr-size", min=16, help="HR is cropped square and brought to this size.")]
+HrSize: TypeAlias = Annotated[
+    int | None,
+    Option("--hr-size", min=16, help="HR is cropped square and brought to this size (default: 512, or the preset's).",
+           show_default=False),
+]  # fmt: skip
+Preset: TypeAlias = Annotated[
+    str | None, _more("--preset", "--hr is a well-known set: celeba-test, ffhq, lfw or wider.", "NAME")
+]
 DrawSeed: TypeAlias = Annotated[int, Option("--seed", min=0, help="Seed of every drawn value.")]
 From: TypeAlias = Annotated[
     Path | None, _more("--from", "Make the pictures of an earlier degradations.csv again.", "CSV")

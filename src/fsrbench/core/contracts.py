@@ -100,6 +100,8 @@ class Backend:
     """Does it draw noise? If not, another seed gives the same picture, and the noise floor is exactly zero."""
     reentrant: bool = False
     """May many threads call a restorer of it at once? On a CPU each case then has a core to itself."""
+    backgrounds: bool = False
+    """Does it restore faces alone, so that the setting `background` may name a network for what is around them?"""
 
 
 @dataclass(frozen=True, slots=True)
