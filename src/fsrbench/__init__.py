@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "DegradeReport", "FsrbenchError", "RestoreReport", "RestoredPicture", "Run", "RunEstimate", "__version__", "degrade",
-    "estimate", "evaluate", "images", "load", "plugins", "restore", "restore_all", "run", "values",
+    "DegradeReport", "FsrbenchError", "RestoreReport", "RestoredPicture", "Run", "RunEstimate", "__version__",
+    "degrade", "estimate", "evaluate", "images", "load", "plugins", "restore", "restore_all", "run", "values",
 ]  # fmt: skip
 
 _HOME = {
