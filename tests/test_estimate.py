@@ -1,4 +1,4 @@
-"""What a run says beforehand that it would take, held against runs: a server counts requests and tokens in its own way."""
+"""What a run says beforehand that it would take, held against runs whose server counts in its own way."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def test_what_a_run_would_refuse_is_refused_before(tmp_path: Path) -> None:
     run_study(chosen, MACHINE, lr, None, out)
     with pytest.raises(StoreError, match="other settings"):
         foretold(chosen.model_copy(update={"seed": 3}), lr, out)
-    with pytest.raises(SettingsError, match="max_cost is set. What vlm costs is not known"):
+    with pytest.raises(SettingsError, match=r"max_cost is set\. What vlm costs is not known"):
         foretold(settings("http://127.0.0.1:9/v1", max_cost=1), lr, tmp_path / "other")
 
 
