@@ -226,8 +226,8 @@ class _Estimating:
         scope = Scope(demand.audits[1], demand.comparisons[1])
         fresh = [case for case in cases if not ledger.begun(self.folder, opened.family, name, case)]
         asked = ask.foresee(heard, scope, fresh)
-        if len(fresh) < len(cases):
-            note = "XX"
+        if begun := len(cases) - len(fresh):
+            note = f"{name} in {opened.family}: what was answered of cases begun before ({begun}) is not asked again."
             asked = Forecast(asked.least, ask.foresee(heard, scope, cases).most, (*asked.notes, note))
         return ArmEstimate(name, len(cases), passes, asked, many)
 
