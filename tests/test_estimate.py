@@ -253,6 +253,7 @@ def test_a_way_that_does_not_say_what_it_takes_is_not_taken_for_nothing(
     found = foretold(settings("http://127.0.0.1:9/v1", arms=("rerun",)), faces(tmp_path, 2, 24), tmp_path / "out")
     assert [arm.passes for family in found.families for arm in family.arms] == [None, None]
     assert "rerun: not all that it takes can be said before" in "\n".join(estimates.lines(found))
+    assert "all that is known" in [str(cell) for cell in estimates.terminal(found).columns[0].cells]
 
 
 def test_a_case_that_was_begun_is_not_counted_as_if_it_were_new(tmp_path: Path) -> None:
@@ -296,6 +297,6 @@ def test_the_command_prints_a_table_or_json_and_writes_nothing(tmp_path: Path) -
     assert "Before anything is spent: 2 cases" in told.stdout
     assert "general · bicubic: one pass takes" in told.stderr
     found = json.loads(typed(*words, "--dry-run", "--json").stdout)
-    assert found["families"][0]["pure"] == 2
+    assert (found["families"][0]["pure"], found["complete"]) == (2, True)
     assert found["asked"]["most"]["requests"] == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lr"]

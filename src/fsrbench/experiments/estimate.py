@@ -96,6 +96,14 @@ class RunEstimate:
     """What a reader must know, in sentences."""
 
     @property
+    def complete(self) -> bool:
+        """Is all of it known?"""
+        arms = [arm for family in self.families for arm in family.arms]
+        return not any(family.why for family in self.families) and not any(
+            arm.passes is None or arm.asked is None for arm in arms
+        )
+
+    @property
     def asked(self) -> Forecast:
         """All that would be sent, as far as it is known."""
         known = [arm.asked for family in self.families for arm in family.arms if arm.asked is not None]
