@@ -1,4 +1,4 @@
-"""What a run says beforehand that it would take, held against runs whose server counts in its own way."""
+"""What a run says beforehand that it would take, held against runs: a server counts, in its own way."""
 
 from __future__ import annotations
 
@@ -161,14 +161,14 @@ def test_what_retries_and_repairs_take_lies_within_the_bounds(tmp_path: Path, po
 
 
 def test_the_bound_is_reached(tmp_path: Path) -> None:
-    """The knobs of each round are others, so that every retry takes effect."""
+    """Two families, two cases, two audits and two comparisons of each, and every question is asked twice."""
     lr = faces(tmp_path, 2, 32)
     counter = Counter(fussy=True, reply=LOW)
     with Loopback(choose=counter) as server:
         chosen = settings(server.url, *LOOSE, policy="guarded", preflight=False)
         found = foretold(chosen, lr, tmp_path / "out")
         run_study(chosen, MACHINE, lr, None, tmp_path / "out")
-    assert found.asked.most.requests == len(server.requests) == 2 * 2 * (2 * 2 + 2 * 2) // 2
+    assert found.asked.most.requests == len(server.requests) == 2 * 2 * (2 + 2) * 2
 
 
 # ----------------------------------------------------------------- what is counted
@@ -253,6 +253,7 @@ def test_a_way_that_does_not_say_what_it_takes_is_not_taken_for_nothing(
     found = foretold(settings("http://127.0.0.1:9/v1", arms=("rerun",)), faces(tmp_path, 2, 24), tmp_path / "out")
     assert [arm.passes for family in found.families for arm in family.arms] == [None, None]
     assert "rerun: not all that it takes can be said before" in "\n".join(estimates.lines(found))
+    assert "all that is known" in [str(cell) for cell in estimates.terminal(found).columns[0].cells]
 
 
 def test_a_case_that_was_begun_is_not_counted_as_if_it_were_new(tmp_path: Path) -> None:
@@ -264,7 +265,7 @@ def test_a_case_that_was_begun_is_not_counted_as_if_it_were_new(tmp_path: Path) 
     found = foretold(chosen, lr, out)
     asked = [arm.asked for family in found.families for arm in family.arms if arm.arm == "lvlm"]
     assert [(one.least.requests, one.most.requests) for one in asked if one] == [(2, 12), (3, 12)]
-    assert "lvlm: 1 case was begun before; what was answered of it is not asked again." in found.notes
+    assert "lvlm in general: what was answered of cases begun before (1) is not asked again." in found.notes
 
 
 def test_what_a_run_would_refuse_is_refused_before(tmp_path: Path) -> None:
@@ -296,6 +297,6 @@ def test_the_command_prints_a_table_or_json_and_writes_nothing(tmp_path: Path) -
     assert "Before anything is spent: 2 cases" in told.stdout
     assert "general · bicubic: one pass takes" in told.stderr
     found = json.loads(typed(*words, "--dry-run", "--json").stdout)
-    assert found["families"][0]["pure"] == 2
+    assert (found["families"][0]["pure"], found["complete"]) == (2, True)
     assert found["asked"]["most"]["requests"] == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lr"]

@@ -134,6 +134,7 @@ def lows(folder: Path, cases: int) -> Path:
     return folder / "lr"
 
 
+@pytest.mark.slow
 def test_every_case_says_what_it_took_also_where_it_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One is judged at once, one in a second request, one gets a reply of no use, one gets none."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

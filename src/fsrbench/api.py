@@ -193,21 +193,9 @@ def run(
     from fsrbench.study.run import run_study
 
     chosen, folder = _planned(
-        lr,
-        out,
-        families,
-        arms,
-        settings,
-        config,
-        models,
-        seed,
-        limit,
-        policy,
-        base_url,
-        lvlm_model,
-        concurrency,
+        lr, out, families, arms, settings, config, models, seed, limit, policy, base_url, lvlm_model, concurrency,
         max_cost,
-    )
+    )  # fmt: skip
     log.info("Writing to %s", folder)
     asked = _many(workers)
     with tracking(progress) as track:
@@ -256,21 +244,9 @@ def estimate(
     from fsrbench.study import machines
 
     chosen, folder = _planned(
-        lr,
-        out,
-        families,
-        arms,
-        settings,
-        config,
-        models,
-        seed,
-        limit,
-        policy,
-        base_url,
-        lvlm_model,
-        concurrency,
+        lr, out, families, arms, settings, config, models, seed, limit, policy, base_url, lvlm_model, concurrency,
         max_cost,
-    )
+    )  # fmt: skip
     here = executor != "ray"
     kind, there = (executor, address) if here else ("local", None)
     with machines.executor(kind, there, device, _many(workers), chosen) as (where, many, _pool):

@@ -154,7 +154,7 @@ def show_estimate(found: RunEstimate, as_json: bool) -> None:
     from fsrbench.show import estimates
 
     if as_json:
-        typer.echo(foreign.as_json({**to_json(found), "asked": to_json(found.asked)}))
+        typer.echo(foreign.as_json({**to_json(found), "asked": to_json(found.asked), "complete": found.complete}))
         return
     show_table(estimates.terminal(found))
     for line in estimates.lines(found):

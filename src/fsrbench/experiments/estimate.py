@@ -96,6 +96,14 @@ class RunEstimate:
     """What a reader must know, in sentences."""
 
     @property
+    def complete(self) -> bool:
+        """Is all of it known?"""
+        arms = [arm for family in self.families for arm in family.arms]
+        return not any(family.why for family in self.families) and not any(
+            arm.passes is None or arm.asked is None for arm in arms
+        )
+
+    @property
     def asked(self) -> Forecast:
         """All that would be sent, as far as it is known."""
         known = [arm.asked for family in self.families for arm in family.arms if arm.asked is not None]
@@ -226,8 +234,8 @@ class _Estimating:
         scope = Scope(demand.audits[1], demand.comparisons[1])
         fresh = [case for case in cases if not ledger.begun(self.folder, opened.family, name, case)]
         asked = ask.foresee(heard, scope, fresh)
-        if len(fresh) < len(cases):
-            note = "XX"
+        if begun := len(cases) - len(fresh):
+            note = f"{name} in {opened.family}: what was answered of cases begun before ({begun}) is not asked again."
             asked = Forecast(asked.least, ask.foresee(heard, scope, cases).most, (*asked.notes, note))
         return ArmEstimate(name, len(cases), passes, asked, many)
 

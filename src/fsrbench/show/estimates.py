@@ -39,7 +39,8 @@ def terminal(found: RunEstimate) -> Table:
     if found.preflight.most.requests:
         table.add_row("preflight", "", "", *_sent(found.preflight))
     passes = tuple(sum(family.passes[end] for family in found.families) for end in (0, 1))
-    table.add_row(Text("all", style="bold"), "", _between(*map(numbers.whole, passes)), *_sent(found.asked))
+    name = "all" if found.complete else "all that is known"
+    table.add_row(Text(name, style="bold"), "", _between(*map(numbers.whole, passes)), *_sent(found.asked))
     return table
 
 
