@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from fsrbench.measure.between_values import Comparison
 from fsrbench.measure.reopen import EvaluatedRun
 from fsrbench.measure.results import Numbers
 from fsrbench.show.between import build, forms, words
-from support import draw_face
+from support import ROOT, draw_face
 from support.command import typed
 from support.latex import look
 
@@ -334,6 +335,24 @@ def test_the_command_writes_everything_and_the_page_stands_alone(made: Made, tmp
     assert len(rows) == 2 * 2 * 2  # arms, metrics, runs
     assert [row["shown"] for row in rows if row["arm"] == "c" and row["delta"]] == ["True", "True"]
     assert (out / "compare.svg").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_run_as_they_stand(made: Made, tmp_path: Path) -> None:
+    """`docs/between-runs.md`, in a folder with two runs whose arm is called as there."""
+    arm = {"arms": {"heuristic": {"way": "constant", "with": {"knobs": {"detail_damping": 0.6}}}}}
+    fsrbench.run(
+        lr=made.root / "lr", hr=made.root / "hr", out=tmp_path / "outputs" / "one", families=["general"],
+        arms=["heuristic"], settings={**SETTINGS, **arm}, device="cpu",
+    )  # fmt: skip
+    shutil.copytree(tmp_path / "outputs" / "one", tmp_path / "outputs" / "other")
+    page = (ROOT / "docs" / "between-runs.md").read_text(encoding="utf-8")
+    blocks = "".join(re.findall(r"```bash\n(.*?)```", page, re.DOTALL))
+    commands = [*blocks.splitlines(), *re.findall(r"^\| `[a-z]+` \|.*\| `(fsrbench [^`]+)` \|$", page, re.MULTILINE)]
+    assert len(commands) == 8
+    for command in commands:
+        done = typed(*shlex.split(command)[1:], cwd=tmp_path)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
 def test_json_says_what_the_files_say_and_a_folder_of_something_else_is_kept(made: Made, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from support import ROOT, draw_face
 from support.command import PLAIN, fsrbench, typed
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = README + (ROOT / "docs" / "between-runs.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.usefixtures("no_plots")
 
 
@@ -44,6 +45,9 @@ def test_help_of_every_command() -> None:
         "prompt",
         "check",
         "sweep",
+        "compare",
+        "runs",
+        "tables",
         "report",
         "weights",
         "doctor",
@@ -52,7 +56,7 @@ def test_help_of_every_command() -> None:
         said = typed(command, "--help")
         assert said.returncode == 0
         assert "Example: fsrbench" in said.stdout
-        assert f"| `{command}` |" in README
+        assert f"| `{command}` |" in PAGES
 
 
 def test_version() -> None:

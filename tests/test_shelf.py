@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from support.latex import look
 
 
 @pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that is finished, one that stopped, one that failed on a case, and what is none."""
     root = tmp_path_factory.mktemp("shelf")
     own: dict[str, Any] = {
@@ -59,7 +58,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (root / "outputs" / "foreign").mkdir()
     (root / "outputs" / "broken").mkdir()
     (root / "outputs" / "broken" / "study.yaml").write_text("a: [", encoding="utf-8")
-    yield root / "outputs"
+    return root / "outputs"
 
 
 def found_in(outputs: Path) -> dict[str, Shelved]:
