@@ -20,7 +20,7 @@ from fsrbench.core.errors import InputError, SettingsError, StoreError
 from fsrbench.core.values import PURE, Score
 from fsrbench.imaging import images
 from fsrbench.measure import between, pairing, reopen, signs
-from fsrbench.measure.between_values import Comparison
+from fsrbench.measure.between_values import RunComparison
 from fsrbench.measure.reopen import EvaluatedRun
 from fsrbench.measure.results import Numbers
 from fsrbench.show.between import build, forms, words
@@ -80,7 +80,7 @@ def opened(*runs: Path, **how: Any) -> list[EvaluatedRun]:
     return [reopen.evaluated(run, run.name, **how) for run in runs]
 
 
-def compared(runs: list[EvaluatedRun], arms: tuple[str, ...] = ()) -> Comparison:
+def compared(runs: list[EvaluatedRun], arms: tuple[str, ...] = ()) -> RunComparison:
     found = between.compare(pairing.pair(runs), arms)
     return replace(found, findings=words.tell(found))
 
@@ -339,11 +339,10 @@ def test_the_command_writes_everything_and_the_page_stands_alone(made: Made, tmp
 
 @pytest.mark.slow
 def test_the_commands_of_the_page_run_as_they_stand(made: Made, tmp_path: Path) -> None:
-    """`docs/between-runs.md`, in a folder with two runs whose arm is called as there."""
-    arm = {"arms": {"heuristic": {"way": "constant", "with": {"knobs": {"detail_damping": 0.6}}}}}
+    """`docs/between-runs.md`, in a folder with two runs that are called as there."""
     fsrbench.run(
         lr=made.root / "lr", hr=made.root / "hr", out=tmp_path / "outputs" / "one", families=["general"],
-        arms=["heuristic"], settings={**SETTINGS, **arm}, device="cpu",
+        arms=["heuristic"], settings=SETTINGS, device="cpu",
     )  # fmt: skip
     shutil.copytree(tmp_path / "outputs" / "one", tmp_path / "outputs" / "other")
     page = (ROOT / "docs" / "between-runs.md").read_text(encoding="utf-8")

@@ -16,11 +16,11 @@ from fsrbench.core.near import near
 from fsrbench.core.values import PURE
 from fsrbench.measure import claims, contrast, effects, signs, stats
 from fsrbench.measure.between_values import (
-    Column,
     ComparedArm,
     ComparedMetric,
     ComparedRun,
-    Comparison,
+    RunColumn,
+    RunComparison,
     RunDifference,
     StrikingCase,
 )
@@ -34,7 +34,7 @@ STRIKING = 6
 """Cases whose pictures are shown side by side."""
 
 
-def compare(paired: Paired, arms: Sequence[str] = ()) -> Comparison:
+def compare(paired: Paired, arms: Sequence[str] = ()) -> RunComparison:
     """Everything about runs whose cases are paired; `arms` picks some of those that they share, pure among them."""
     shared = _shared(paired, arms)
     found = {
@@ -43,7 +43,7 @@ def compare(paired: Paired, arms: Sequence[str] = ()) -> Comparison:
     }
     judged, tests = _judged(found)
     first = paired.runs[0]
-    return Comparison(
+    return RunComparison(
         first=first.name,
         runs={run.name: _about(run, paired) for run in paired.runs},
         metrics={name: first.summary.metrics[name] for name in paired.metrics},
@@ -188,14 +188,14 @@ class _Side:
             },
         )
 
-    def _column(self, metric: str, run: EvaluatedRun, cases: Sequence[str]) -> Column:
+    def _column(self, metric: str, run: EvaluatedRun, cases: Sequence[str]) -> RunColumn:
         values = run.numbers.values(self.family, metric, self.arm)
         mean = effects.mean(values[case] for case in cases)
         if self.arm == PURE:
-            return Column(mean, None, None, None)
+            return RunColumn(mean, None, None, None)
         own = run.numbers.deltas(self.family, metric, self.arm)
         found = self._paired_up(metric, {case: own[case] for case in cases}, 0.0)
-        return Column(mean, rounded(found.delta), rounded(found.low), rounded(found.high))
+        return RunColumn(mean, rounded(found.delta), rounded(found.low), rounded(found.high))
 
     def _difference(self, metric: str, run: EvaluatedRun, floor: float, tested: bool) -> RunDifference:
         deltas = self.deltas(metric, run)

@@ -16,7 +16,7 @@ from fsrbench import __version__
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.values import Image
 from fsrbench.imaging import images
-from fsrbench.measure.between_values import Comparison, StrikingCase
+from fsrbench.measure.between_values import RunComparison, StrikingCase
 from fsrbench.measure.pairing import Paired
 from fsrbench.measure.reopen import EvaluatedRun
 from fsrbench.measure.results import difference
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
-def page(found: Comparison, paired: Paired, drawn: Sequence[Path]) -> str:
+def page(found: RunComparison, paired: Paired, drawn: Sequence[Path]) -> str:
     """`index.html`, with everything that it shows inside."""
     png = next((path for path in drawn if path.suffix == ".png"), None)
     return _template().render(
@@ -60,7 +60,7 @@ def _template() -> Template:
     return environment.from_string(resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
 
 
-def _family(found: Comparison, family: str) -> dict[str, Any]:
+def _family(found: RunComparison, family: str) -> dict[str, Any]:
     own = [row for row in paired_rows.rows(found) if row.family == family]
     return {
         "heading": paired_rows.heading(found, family),
@@ -72,7 +72,7 @@ def _family(found: Comparison, family: str) -> dict[str, Any]:
 # --------------------------------------------------------------------- cases
 
 
-def _case(found: Comparison, paired: Paired, one: StrikingCase) -> dict[str, Any]:
+def _case(found: RunComparison, paired: Paired, one: StrikingCase) -> dict[str, Any]:
     """A case with its pictures and numbers: input, the first run, the other one, the reference."""
     runs = [run for run in paired.runs if run.name in (found.first, one.run)]
     metric = found.metrics[one.metric]
