@@ -23,7 +23,7 @@ from fsrbench.measure import between, pairing, reopen, signs
 from fsrbench.measure.between_values import RunComparison
 from fsrbench.measure.reopen import EvaluatedRun
 from fsrbench.measure.results import Numbers
-from fsrbench.show.between import build, forms, words
+from fsrbench.show.between import build, forms, rows, words
 from support import ROOT, draw_face
 from support.command import typed
 from support.latex import look
@@ -243,7 +243,7 @@ def test_three_runs_stand_beside_the_first(made: Made, tmp_path: Path) -> None:
     found = compared(opened(made.plain, made.damped, again))
     assert list(found.families["general"]["c"].metrics["psnr"].columns) == ["plain", "damped", "again"]
     assert found.statistics.tests == 4
-    assert [row.label for row in build.forms.paired.rows(found)][:5] == [
+    assert [row.label for row in rows.rows(found)][:5] == [
         "plain", "damped", "again", "damped − plain", "again − plain",
     ]  # fmt: skip
 
@@ -287,6 +287,28 @@ def test_other_settings_of_metrics_are_refused_with_the_cure(made: Made, change:
         compared([plain, replace(damped, summary=summary)])
 
 
+def test_a_metric_that_means_something_else_is_refused_with_the_cure(made: Made, tmp_path: Path) -> None:
+    plain, damped = opened(made.plain, made.damped)
+    about = damped.summary.metrics["psnr"]
+    turned = {**damped.summary.metrics, "psnr": replace(about, better="lower")}
+    with pytest.raises(InputError, match=r"PSNR is declared otherwise in damped.*fsrbench evaluate RUN"):
+        compared([plain, replace(damped, summary=replace(damped.summary, metrics=turned))])
+    both = [replace(r, summary=replace(r.summary, metrics={"arcface": about})) for r in (plain, damped)]
+    faces = damped.settings.faces.model_copy(update={"recogniser": tmp_path / "toy.onnx"})
+    both[1] = replace(both[1], settings=damped.settings.model_copy(update={"faces": faces}))
+    with pytest.raises(InputError, match=r"another file in damped than in plain.*--set faces.recogniser=FILE"):
+        compared(both)
+
+
+def test_a_family_that_was_not_measured_yet_is_no_finding(made: Made) -> None:
+    plain, damped = opened(made.plain, made.damped)
+    bare = replace(damped, numbers=Numbers([]), summary=replace(damped.summary, counts={}))
+    found = compared([plain, bare])
+    assert "nothing could be measured in both damped and plain" in found.findings["general"]
+    assert "n/a" in forms.markdown(found)
+    assert found.statistics.tests == 0
+
+
 def test_no_case_or_family_in_common_is_refused_with_the_cure(made: Made) -> None:
     plain, damped = opened(made.plain, made.damped)
     subjects = [replace(s, case=f"other {s.case}") for s in damped.what.subjects]
@@ -315,6 +337,7 @@ def test_what_is_no_evaluated_run_is_refused_with_the_cure(made: Made, tmp_path:
 # ------------------------------------------------------------------------- as a user
 
 
+@pytest.mark.slow
 def test_the_command_writes_everything_and_the_page_stands_alone(made: Made, tmp_path: Path) -> None:
     evil = tmp_path / "<b>damped & co_1</b>"
     shutil.copytree(made.damped, evil)
@@ -331,9 +354,9 @@ def test_the_command_writes_everything_and_the_page_stands_alone(made: Made, tmp
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("data:image/png") == 1 + 4 * len(json.loads((out / "compare.json").read_text())["striking"])
     with (out / "compare.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 2 * 2  # arms, metrics, runs
-    assert [row["shown"] for row in rows if row["arm"] == "c" and row["delta"]] == ["True", "True"]
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 2 * 2 * 2  # arms, metrics, runs
+    assert [row["shown"] for row in lines if row["arm"] == "c" and row["delta"]] == ["True", "True"]
     assert (out / "compare.svg").stat().st_size > 10_000
 
 
@@ -354,6 +377,7 @@ def test_the_commands_of_the_page_run_as_they_stand(made: Made, tmp_path: Path) 
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
+@pytest.mark.slow
 def test_json_says_what_the_files_say_and_a_folder_of_something_else_is_kept(made: Made, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = typed("compare", made.plain, made.damped, "--out", out, "--json")
@@ -367,6 +391,7 @@ def test_json_says_what_the_files_say_and_a_folder_of_something_else_is_kept(mad
     assert "--set can only say who is who" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_bytes(made: Made, tmp_path: Path) -> None:
     for name in ("one", "two"):
         build.build([made.plain, made.damped], tmp_path / name, (), None, (), tmp_path)
@@ -386,12 +411,15 @@ def test_the_latex_of_a_comparison_is_sound_and_bold_where_it_is_shown(made: Mad
     evil = tmp_path / "50% & more_{x}$#~^\\"
     shutil.copytree(made.damped, evil)
     found = compared(opened(made.plain, evil))
-    (rows,) = look(forms.tex(found))
-    assert rows[0][:4] == ["Family", "Variant", "Run", "n"]
-    assert len(rows) == 1 + 2 * 3
+    (table,) = look(forms.tex(found))
+    assert table[0][:4] == ["Family", "Variant", "Run", "n"]
+    assert len(table) == 1 + 2 * 3
     bold = [
-        (row[2].endswith("plain") and "$-$" in row[2], cell) for row in rows[1:] for cell in row[4:] if "textbf" in cell
+        (row[2].endswith("plain") and "$-$" in row[2], cell)
+        for row in table[1:]
+        for cell in row[4:]
+        if "textbf" in cell
     ]
     assert len(bold) == 2
     assert all(difference for difference, _ in bold)
-    assert rows[3][4] == "same pictures"
+    assert table[3][4] == "same pictures"

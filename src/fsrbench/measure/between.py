@@ -139,8 +139,7 @@ class _Side:
             name: sum(pictures[first.name][case] == pictures[name][case] for case in cases)
             for name, cases in both.items()
         }
-        counts = {run.name: run.summary.counts[self.family].arms.get(self.arm) for run in self.runs}
-        void = tuple(name for name, own in counts.items() if own is not None and own.void)
+        void = tuple(run.name for run in self.runs if self._void(run))
         same = {name for name, cases in both.items() if self.arm == PURE and alike[name] == len(cases)}
         role = None if self.arm == PURE else first.what.roles[self.arm]
         roles = {run.what.roles.get(self.arm) for run in self.runs}
@@ -152,6 +151,12 @@ class _Side:
             void,
             {metric: self._metric(metric, same, tested) for metric in self.paired.metrics},
         )
+
+    def _void(self, run: EvaluatedRun) -> bool:
+        """Could most of its replies not be used there? Of a family added since the last evaluation nothing is known."""
+        counts = run.summary.counts.get(self.family)
+        own = counts.arms.get(self.arm) if counts is not None else None
+        return own is not None and own.void
 
     def _pictures(self, run: EvaluatedRun) -> dict[str, str]:
         """Case → hash of the picture that the arm ended with."""
@@ -216,13 +221,14 @@ class _Side:
 
     def _floor(self, metric: str) -> float | None:
         """What 95 % of the cases stay below that were run again unchanged, in whichever runs did so."""
+        common = set(self._cases)
         moved = [
             abs(delta)
             for run in self.runs
             for arm, role in run.what.roles.items()
             if role == "floor"
             for case, delta in run.numbers.deltas(self.family, metric, arm).items()
-            if case in set(self._cases)
+            if case in common
         ]
         return stats.floor(moved) if moved else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from importlib import resources
 from itertools import groupby
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench import __version__
-from fsrbench.core.errors import FsrbenchError
+from fsrbench.core.errors import FsrbenchError, InputError
 from fsrbench.core.values import Image
 from fsrbench.imaging import images
 from fsrbench.measure.between_values import RunComparison, StrikingCase
@@ -118,11 +118,11 @@ def _made(subject: Subject, arm: str) -> Image:
 
 def _there(path: Path | None) -> Path:
     if path is None:
-        raise FsrbenchError("The input is not there any more.")
+        raise InputError("The input is not there any more.")
     return path
 
 
-def _shown(name: str, read: Any, *, pixels: bool = False) -> dict[str, Any]:
+def _shown(name: str, read: Callable[[], Image], *, pixels: bool = False) -> dict[str, Any]:
     try:
         return {"name": name, "src": _inside(images.encode(read())), "why": "", "pixels": pixels}
     except (FsrbenchError, OSError) as error:
