@@ -146,6 +146,35 @@ def test_two_runs_that_did_the_same_claim_nothing(made: Made, tmp_path: Path) ->
     assert "the same" in dict(words.differing(found))["again"][0]
 
 
+def test_one_picture_measured_on_two_devices_is_no_difference(made: Made, tmp_path: Path) -> None:
+    """Devices differ in the last digits, all one way: what both runs ended with is the same file all the same."""
+    again = tmp_path / "again"
+    shutil.copytree(made.damped, again)
+    damped, other = opened(made.damped, again)
+    found = compared([damped, altered(other, lambda s: None if s.value is None else s.value + 0.0001)])
+    effects = [entry.differences["again"].effect for entry in found.families["general"]["c"].metrics.values()]
+    assert [(effect.delta, effect.changed, effect.shown) for effect in effects] == [(0.0, 0, False)] * 2
+
+
+def test_an_arm_that_no_case_has_in_both_runs_says_so(made: Made) -> None:
+    """One run finished it on some cases, the other on others: that is not the same pictures."""
+    plain, damped = opened(made.plain, made.damped)
+    runs = []
+    for run, odd in ((plain, 0), (damped, 1)):
+        subjects = [
+            subject
+            if int(subject.case[-1]) % 2 == odd
+            else replace(subject, variants={PURE: subject.variants[PURE]}, made={PURE: subject.made[PURE]})
+            for subject in run.what.subjects
+        ]
+        mine = {subject.case for subject in subjects if "c" in subject.variants}
+        scores = [s for s in run.numbers.scores if s.arm == PURE or s.case in mine]
+        runs.append(replace(run, what=replace(run.what, subjects=subjects), numbers=Numbers(scores)))
+    found = compared(runs)
+    assert "FSR+c: nothing could be measured in both damped and plain." in found.findings["general"]
+    assert "no difference could be shown" in " ".join(words.verdicts(found))
+
+
 def test_pictures_that_differ_without_a_direction_claim_nothing(made: Made) -> None:
     """Half of the cases better, half worse, by much: no difference can be shown, and that is not called none."""
     plain, damped = opened(made.plain, made.damped)
@@ -414,12 +443,7 @@ def test_the_latex_of_a_comparison_is_sound_and_bold_where_it_is_shown(made: Mad
     (table,) = look(forms.tex(found))
     assert table[0][:4] == ["Family", "Variant", "Run", "n"]
     assert len(table) == 1 + 2 * 3
-    bold = [
-        (row[2].endswith("plain") and "$-$" in row[2], cell)
-        for row in table[1:]
-        for cell in row[4:]
-        if "textbf" in cell
-    ]
+    bold = [row[2] for row in table[1:] for cell in row[4:] if "textbf" in cell]
     assert len(bold) == 2
-    assert all(difference for difference, _ in bold)
+    assert all(label.endswith("$-$ plain") for label in bold)
     assert table[3][4] == "same pictures"

@@ -173,9 +173,12 @@ class _Side:
         return [case for case in self._cases if all(case in values for values in known)]
 
     def deltas(self, metric: str, run: EvaluatedRun) -> dict[str, float]:
-        """Case → this run − the first."""
+        """Case → this run − the first; exactly zero where both ended with one picture, whatever measured it."""
         mine, its = (one.numbers.values(self.family, metric, self.arm) for one in (run, self.runs[0]))
-        return {case: difference(mine[case], its[case]) for case in self.cases(metric)}
+        made, there = self._pictures(run), self._pictures(self.runs[0])
+        return {
+            case: 0.0 if made[case] == there[case] else difference(mine[case], its[case]) for case in self.cases(metric)
+        }
 
     def _metric(self, metric: str, same: set[str], tested: bool) -> ComparedMetric:
         cases = self.cases(metric)

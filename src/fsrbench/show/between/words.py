@@ -47,7 +47,7 @@ def _of_family(found: RunComparison, family: str) -> Iterator[str]:
 
 def same(side: ComparedArm, run: str) -> bool:
     """Did an arm end with the pictures of the first run in every case?"""
-    return side.alike[run] == side.both[run]
+    return 0 < side.alike[run] == side.both[run]
 
 
 def verdicts(found: RunComparison) -> Iterator[str]:
@@ -56,7 +56,7 @@ def verdicts(found: RunComparison) -> Iterator[str]:
         sides = [side for arms in found.families.values() for side in arms.values() if run in side.alike]
         effects = [entry.differences[run].effect for side in sides for entry in side.metrics.values()]
         tests, shown = sum(e.p is not None for e in effects), sum(e.shown for e in effects)
-        if all(same(side, run) for side in sides):
+        if sides and all(same(side, run) for side in sides):
             yield f"{run} and {found.first} ended with the same pictures in all cases: there is no difference."
         elif shown:
             yield f"{run} against {found.first}: {shown:,} of {wording.count(tests, 'test')} show a difference."
