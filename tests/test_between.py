@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from fsrbench.measure.between_values import RunComparison
 from fsrbench.measure.reopen import EvaluatedRun
 from fsrbench.measure.results import Numbers
 from fsrbench.show.between import build, forms, rows, words
-from support import ROOT, draw_face
+from support import draw_face
 from support.command import typed
 from support.latex import look
 
@@ -387,23 +386,6 @@ def test_the_command_writes_everything_and_the_page_stands_alone(made: Made, tmp
     assert len(lines) == 2 * 2 * 2  # arms, metrics, runs
     assert [row["shown"] for row in lines if row["arm"] == "c" and row["delta"]] == ["True", "True"]
     assert (out / "compare.svg").stat().st_size > 10_000
-
-
-@pytest.mark.slow
-def test_the_commands_of_the_page_run_as_they_stand(made: Made, tmp_path: Path) -> None:
-    """`docs/between-runs.md`, in a folder with two runs that are called as there."""
-    fsrbench.run(
-        lr=made.root / "lr", hr=made.root / "hr", out=tmp_path / "outputs" / "one", families=["general"],
-        arms=["heuristic"], settings=SETTINGS, device="cpu",
-    )  # fmt: skip
-    shutil.copytree(tmp_path / "outputs" / "one", tmp_path / "outputs" / "other")
-    page = (ROOT / "docs" / "between-runs.md").read_text(encoding="utf-8")
-    blocks = "".join(re.findall(r"```bash\n(.*?)```", page, re.DOTALL))
-    commands = [*blocks.splitlines(), *re.findall(r"^\| `[a-z]+` \|.*\| `(fsrbench [^`]+)` \|$", page, re.MULTILINE)]
-    assert len(commands) == 8
-    for command in commands:
-        done = typed(*shlex.split(command)[1:], cwd=tmp_path)
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
 @pytest.mark.slow

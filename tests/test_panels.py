@@ -22,7 +22,7 @@ from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import MetricFacts, Summary
-from fsrbench.show import drawing, panels
+from fsrbench.show import drawing, panels, patches
 from support import draw_face
 
 RED = (1.0, 0.0, 0.0)
@@ -113,11 +113,11 @@ def test_patches_are_named_and_only_shown_where_a_face_is_aligned(
 ) -> None:
     square, tall = subject(tmp_path / "a"), subject(tmp_path / "b", pure=draw_face(64)[:, 10:40])
     shown = panels.draw(square, [], Evaluation([square], {}), summary(PURE_ONLY))
-    assert {"left eye", "nose", "mouth", "skin", panels.PLACES} <= {t.words for t in written}
+    assert {"left eye", "nose", "mouth", "skin", patches.CANONICAL} <= {t.words for t in written}
     written.clear()
     wide = panels.draw(tall, [], Evaluation([tall], {}), summary(PURE_ONLY))
     panels.sheet(Evaluation([tall], {}), [], summary(PURE_ONLY))
-    assert not {"left eye", "nose", "mouth", "skin", panels.PLACES} & {t.words for t in written}
+    assert not {"left eye", "nose", "mouth", "skin", patches.CANONICAL} & {t.words for t in written}
     assert wide.shape[0] < shown.shape[0] + panels.PANEL.width
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from collections import Counter
@@ -216,7 +217,7 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
     if PURE not in arms:
         raise InputError("One of the folders must be the baseline: --arm pure=DIR.")
     found = {arm: images.find(folder) for arm, folder in arms.items()}
-    references = images.find(hr) if hr else {}
+    references = images.find(hr, below=True) if hr else {}
     if not found[PURE]:
         raise InputError(f"{arms[PURE]} holds no pictures.")
     order = [PURE, *(arm for arm in arms if arm != PURE)]
@@ -277,17 +278,18 @@ def _role(settings: Settings, arm: str) -> Standing:
 def _references(recorded: str | None, given: Path | None) -> dict[str, Path]:
     """Case → HR. A folder that is gone is an error: its numbers would all go missing in silence."""
     if given is not None:
-        return images.find(given)
+        return images.find(given, below=True)
     if recorded is None:
         return {}
     if not Path(recorded).is_dir():
         raise InputError(f"The run's references were in {recorded}, which is not there any more. Say where: --hr DIR.")
-    return images.find(Path(recorded))
+    return images.find(Path(recorded), below=True)
 
 
 def _named(files: Mapping[str, Path]) -> _Names:
-    """Files of one folder, in less room: a path takes ten times that of its name."""
-    return next(iter(files.values()), Path()).parent, {case: sys.intern(path.name) for case, path in files.items()}
+    """Files below one folder, in less room: a path takes ten times that of its name."""
+    root = Path(os.path.commonpath([path.parent for path in files.values()])) if files else Path()
+    return root, {case: sys.intern(path.relative_to(root).as_posix()) for case, path in files.items()}
 
 
 def _canaries(folder: RunFolder, settings: Settings) -> Iterator[tuple[str, tuple[int, int]]]:

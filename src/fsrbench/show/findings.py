@@ -66,12 +66,12 @@ def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
     if all(effect.ties == effect.n for effect in measured.values()):
         compared = family in summary.models  # of plain folders, nobody has compared the pictures themselves
         left = "left every picture as it was" if compared and not changed else "changed no number"
-        yield f"{name} {left}, in {wording.count(cases, 'case')}."
+        yield f"{name} {left}, in {numbers.count(cases, 'case')}."
         return
     effects = {m: effect for m, effect in measured.items() if effect.p is not None}
     shown = {m: effect for m, effect in effects.items() if effect.shown}
-    where = f"on {wording.count(cases, 'case')}"
-    where += f", having changed {wording.count(changed, 'picture')}" if changed else ""
+    where = f"on {numbers.count(cases, 'case')}"
+    where += f", having changed {numbers.count(changed, 'picture')}" if changed else ""
     if shown:
         made = "; ".join(claim(summary, metric, effect) for metric, effect in shown.items())
         yield f"{name} made {made}. p is corrected for {_tests(summary)}, intervals are not."
@@ -176,7 +176,7 @@ def unmoved(summary: Tellable, metric: MetricFacts, floor: float) -> str:
 
 
 def _tests(summary: Tellable) -> str:
-    return wording.count(summary.statistics.tests, "test")
+    return numbers.count(summary.statistics.tests, "test")
 
 
 def _band(metric: MetricFacts, effect: PairedComparison, what: str = "") -> str:

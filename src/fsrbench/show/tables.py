@@ -182,7 +182,7 @@ def _cases(summary: Summary) -> str:
     if recipe := ", ".join(summary.inputs.recipe):
         parts.append(f"Degraded by recipe {md.escape(recipe)}.")
     if persons := summary.statistics.clusters:
-        parts.append(f"They show {wording.count(persons, 'person')}, the units of every interval and test.")
+        parts.append(f"They show {numbers.count(persons, 'person')}, the units of every interval and test.")
     return " ".join(parts)
 
 

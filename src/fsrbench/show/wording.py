@@ -116,7 +116,7 @@ def choice(step: Round) -> str:
     """Who chose in a round that was not audited, and what: `of 3 candidates, metric niqe chose constant 1`."""
     if step.ranking is None:
         return "nobody was asked"
-    return f"of {count(len(step.candidates), 'candidate')}, {step.ranking.judge} chose {origin(step)}"
+    return f"of {numbers.count(len(step.candidates), 'candidate')}, {step.ranking.judge} chose {origin(step)}"
 
 
 def spent(step: Round) -> str:
@@ -162,7 +162,7 @@ def any_chosen(summary: Summary) -> bool:
 
 def units(summary: Tellable, n: int) -> str:
     """`3 pictures`: what a claim counts; persons where it is known who is who."""
-    return count(n, unit(summary))
+    return numbers.count(n, unit(summary))
 
 
 def unit(summary: Tellable) -> str:
@@ -246,8 +246,3 @@ def ordered(names: Iterable[str], roles: Mapping[str, str]) -> list[str]:
 def standin(models: Iterable[str]) -> str:
     """`embedded` or `stand-in`, which a network's own name holds where it is not the real one; empty where all are."""
     return next((word for word in STAND_INS for model in models if word in model), "")
-
-
-def count(n: int, word: str) -> str:
-    """`3 cases`."""
-    return f"{n:,} {word}{'s' * (n != 1)}"

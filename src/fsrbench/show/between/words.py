@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fsrbench.core.values import PURE
 from fsrbench.measure.between_values import ComparedArm, RunComparison
 from fsrbench.measure.claims import TESTED
-from fsrbench.show import findings, wording
+from fsrbench.show import findings, numbers, wording
 
 READING = (
     "Below an arm's mean stands Δ, its mean paired difference from the pure pictures of its own run, with the "
@@ -41,7 +41,7 @@ def _of_family(found: RunComparison, family: str) -> Iterator[str]:
                 alike.setdefault(side.both[run], []).append(name(found, arm, marked=False))
         for cases, own in alike.items():
             pictures = f"{findings.listed(own)} ended with the same pictures in {run} and in {found.first}"
-            yield f"{pictures}, in {wording.count(cases, 'case')}."
+            yield f"{pictures}, in {numbers.count(cases, 'case')}."
     yield from _floor(found, family)
 
 
@@ -59,10 +59,10 @@ def verdicts(found: RunComparison) -> Iterator[str]:
         if sides and all(same(side, run) for side in sides):
             yield f"{run} and {found.first} ended with the same pictures in all cases: there is no difference."
         elif shown:
-            yield f"{run} against {found.first}: {shown:,} of {wording.count(tests, 'test')} show a difference."
+            yield f"{run} against {found.first}: {shown:,} of {numbers.count(tests, 'test')} show a difference."
         else:
             yield (
-                f"{run} against {found.first}: no difference could be shown ({wording.count(tests, 'test')}), which "
+                f"{run} against {found.first}: no difference could be shown ({numbers.count(tests, 'test')}), which "
                 "does not say that there is none."
             )
 
@@ -99,9 +99,9 @@ def _between(found: RunComparison, family: str, arm: str, run: str) -> Iterator[
     shown = {m: effect for m, effect in tested.items() if effect.shown}
     if shown:
         claims = "; ".join(findings.claim(found, m, effect, f"in {first}") for m, effect in shown.items())
-        tests = wording.count(found.statistics.tests, "test")
+        tests = numbers.count(found.statistics.tests, "test")
         yield f"{label} in {run}: {claims}. p is corrected for {tests}, intervals are not."
-    cases = wording.count(max(entry.n for entry in known.values()), "case")
+    cases = numbers.count(max(entry.n for entry in known.values()), "case")
     yield from findings.not_shown(found, f"{label} in {run}", tested, "" if shown else f" on {cases}", f"in {first}")
 
 
@@ -125,12 +125,12 @@ def beside(found: RunComparison) -> Iterator[str]:
     total = ", ".join(f"{family} {n:,}" for family, n in found.cases.items())
     yield f"Compared are the cases that all runs have, with the same LR and reference: {total}."
     if persons := found.statistics.clusters:
-        yield f"They show {wording.count(persons, 'person')}, the units of every interval and test."
+        yield f"They show {numbers.count(persons, 'person')}, the units of every interval and test."
     for run, about in found.runs.items():
         for family, n in about.left_out.items():
-            yield f"{run}: {wording.count(n, 'case')} of {family} left out, which not all runs have."
+            yield f"{run}: {numbers.count(n, 'case')} of {family} left out, which not all runs have."
         for place, n in about.failed.items():
-            yield f"{run}: {place} failed on {wording.count(n, 'case')}, which are in none of its means."
+            yield f"{run}: {place} failed on {numbers.count(n, 'case')}, which are in none of its means."
     for family, arms in found.families.items():
         for arm, side in arms.items():
             lacking = {m: entry.lacking for m, entry in side.metrics.items() if entry.lacking}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fsrbench.core.values import PURE
 from fsrbench.measure.between_values import ComparedArm, ComparedMetric, RunComparison
-from fsrbench.show import wording
+from fsrbench.show import numbers, wording
 from fsrbench.show.between import rows as paired
 from fsrbench.show.between import words
 from fsrbench.show.plots import _data, _style
@@ -93,7 +93,7 @@ def _caption(found: RunComparison) -> Iterator[str]:
     yield f"Mean paired difference, run − {found.first}, with its 95 % t-interval (not adjusted); right is better."
     yield "Filled: shown, that is, p is below 5 % and the mean goes the way of most cases."
     if found.statistics.tests:
-        tests = wording.count(found.statistics.tests, "test")
+        tests = numbers.count(found.statistics.tests, "test")
         yield f"p: exact sign test, adjusted by Holm over the {tests} of this comparison (–: not tested)."
     entries = [entry for arms in found.families.values() for side in arms.values() for entry in side.metrics.values()]
     if any(entry.floor for entry in entries):
