@@ -13,11 +13,10 @@ from fsrbench.cli.app import app
 from fsrbench.core import plugins
 from fsrbench.core.errors import SettingsError
 from fsrbench.imaging import images
-from support import ROOT, draw_face
+from support import draw_face
 from support.command import PLAIN, fsrbench, typed
 from support.pages import PAGES
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.usefixtures("no_plots")
 
 
