@@ -19,10 +19,10 @@ from fsrbench.core.errors import InputError, SettingsError, StoreError
 from fsrbench.core.values import PURE, Score
 from fsrbench.imaging import images
 from fsrbench.measure import between, pairing, reopen, signs
-from fsrbench.measure.between_values import Comparison
+from fsrbench.measure.between_values import RunComparison
 from fsrbench.measure.reopen import EvaluatedRun
 from fsrbench.measure.results import Numbers
-from fsrbench.show.between import build, forms, words
+from fsrbench.show.between import build, forms, rows, words
 from support import draw_face
 from support.command import typed
 from support.latex import look
@@ -79,7 +79,7 @@ def opened(*runs: Path, **how: Any) -> list[EvaluatedRun]:
     return [reopen.evaluated(run, run.name, **how) for run in runs]
 
 
-def compared(runs: list[EvaluatedRun], arms: tuple[str, ...] = ()) -> Comparison:
+def compared(runs: list[EvaluatedRun], arms: tuple[str, ...] = ()) -> RunComparison:
     found = between.compare(pairing.pair(runs), arms)
     return replace(found, findings=words.tell(found))
 
@@ -143,6 +143,35 @@ def test_two_runs_that_did_the_same_claim_nothing(made: Made, tmp_path: Path) ->
     assert told == f"Pure FSR and FSR+c ended with the same pictures in again and in damped, in {CASES} cases."
     assert "**" not in forms.markdown(found).split("## Side by side")[1]
     assert "the same" in dict(words.differing(found))["again"][0]
+
+
+def test_one_picture_measured_on_two_devices_is_no_difference(made: Made, tmp_path: Path) -> None:
+    """Devices differ in the last digits, all one way: what both runs ended with is the same file all the same."""
+    again = tmp_path / "again"
+    shutil.copytree(made.damped, again)
+    damped, other = opened(made.damped, again)
+    found = compared([damped, altered(other, lambda s: None if s.value is None else s.value + 0.0001)])
+    effects = [entry.differences["again"].effect for entry in found.families["general"]["c"].metrics.values()]
+    assert [(effect.delta, effect.changed, effect.shown) for effect in effects] == [(0.0, 0, False)] * 2
+
+
+def test_an_arm_that_no_case_has_in_both_runs_says_so(made: Made) -> None:
+    """One run finished it on some cases, the other on others: that is not the same pictures."""
+    plain, damped = opened(made.plain, made.damped)
+    runs = []
+    for run, odd in ((plain, 0), (damped, 1)):
+        subjects = [
+            subject
+            if int(subject.case[-1]) % 2 == odd
+            else replace(subject, variants={PURE: subject.variants[PURE]}, made={PURE: subject.made[PURE]})
+            for subject in run.what.subjects
+        ]
+        mine = {subject.case for subject in subjects if "c" in subject.variants}
+        scores = [s for s in run.numbers.scores if s.arm == PURE or s.case in mine]
+        runs.append(replace(run, what=replace(run.what, subjects=subjects), numbers=Numbers(scores)))
+    found = compared(runs)
+    assert "FSR+c: nothing could be measured in both damped and plain." in found.findings["general"]
+    assert "no difference could be shown" in " ".join(words.verdicts(found))
 
 
 def test_pictures_that_differ_without_a_direction_claim_nothing(made: Made) -> None:
@@ -242,7 +271,7 @@ def test_three_runs_stand_beside_the_first(made: Made, tmp_path: Path) -> None:
     found = compared(opened(made.plain, made.damped, again))
     assert list(found.families["general"]["c"].metrics["psnr"].columns) == ["plain", "damped", "again"]
     assert found.statistics.tests == 4
-    assert [row.label for row in build.forms.paired.rows(found)][:5] == [
+    assert [row.label for row in rows.rows(found)][:5] == [
         "plain", "damped", "again", "damped − plain", "again − plain",
     ]  # fmt: skip
 
@@ -286,6 +315,28 @@ def test_other_settings_of_metrics_are_refused_with_the_cure(made: Made, change:
         compared([plain, replace(damped, summary=summary)])
 
 
+def test_a_metric_that_means_something_else_is_refused_with_the_cure(made: Made, tmp_path: Path) -> None:
+    plain, damped = opened(made.plain, made.damped)
+    about = damped.summary.metrics["psnr"]
+    turned = {**damped.summary.metrics, "psnr": replace(about, better="lower")}
+    with pytest.raises(InputError, match=r"PSNR is declared otherwise in damped.*fsrbench evaluate RUN"):
+        compared([plain, replace(damped, summary=replace(damped.summary, metrics=turned))])
+    both = [replace(r, summary=replace(r.summary, metrics={"arcface": about})) for r in (plain, damped)]
+    faces = damped.settings.faces.model_copy(update={"recogniser": tmp_path / "toy.onnx"})
+    both[1] = replace(both[1], settings=damped.settings.model_copy(update={"faces": faces}))
+    with pytest.raises(InputError, match=r"another file in damped than in plain.*--set faces.recogniser=FILE"):
+        compared(both)
+
+
+def test_a_family_that_was_not_measured_yet_is_no_finding(made: Made) -> None:
+    plain, damped = opened(made.plain, made.damped)
+    bare = replace(damped, numbers=Numbers([]), summary=replace(damped.summary, counts={}))
+    found = compared([plain, bare])
+    assert "nothing could be measured in both damped and plain" in found.findings["general"]
+    assert "n/a" in forms.markdown(found)
+    assert found.statistics.tests == 0
+
+
 def test_no_case_or_family_in_common_is_refused_with_the_cure(made: Made) -> None:
     plain, damped = opened(made.plain, made.damped)
     subjects = [replace(s, case=f"other {s.case}") for s in damped.what.subjects]
@@ -314,6 +365,7 @@ def test_what_is_no_evaluated_run_is_refused_with_the_cure(made: Made, tmp_path:
 # ------------------------------------------------------------------------- as a user
 
 
+@pytest.mark.slow
 def test_the_command_writes_everything_and_the_page_stands_alone(made: Made, tmp_path: Path) -> None:
     evil = tmp_path / "<b>damped & co_1</b>"
     shutil.copytree(made.damped, evil)
@@ -330,12 +382,13 @@ def test_the_command_writes_everything_and_the_page_stands_alone(made: Made, tmp
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("data:image/png") == 1 + 4 * len(json.loads((out / "compare.json").read_text())["striking"])
     with (out / "compare.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 2 * 2  # arms, metrics, runs
-    assert [row["shown"] for row in rows if row["arm"] == "c" and row["delta"]] == ["True", "True"]
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 2 * 2 * 2  # arms, metrics, runs
+    assert [row["shown"] for row in lines if row["arm"] == "c" and row["delta"]] == ["True", "True"]
     assert (out / "compare.svg").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_json_says_what_the_files_say_and_a_folder_of_something_else_is_kept(made: Made, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = typed("compare", made.plain, made.damped, "--out", out, "--json")
@@ -349,6 +402,7 @@ def test_json_says_what_the_files_say_and_a_folder_of_something_else_is_kept(mad
     assert "--set can only say who is who" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_bytes(made: Made, tmp_path: Path) -> None:
     for name in ("one", "two"):
         build.build([made.plain, made.damped], tmp_path / name, (), None, (), tmp_path)
@@ -368,12 +422,10 @@ def test_the_latex_of_a_comparison_is_sound_and_bold_where_it_is_shown(made: Mad
     evil = tmp_path / "50% & more_{x}$#~^\\"
     shutil.copytree(made.damped, evil)
     found = compared(opened(made.plain, evil))
-    (rows,) = look(forms.tex(found))
-    assert rows[0][:4] == ["Family", "Variant", "Run", "n"]
-    assert len(rows) == 1 + 2 * 3
-    bold = [
-        (row[2].endswith("plain") and "$-$" in row[2], cell) for row in rows[1:] for cell in row[4:] if "textbf" in cell
-    ]
+    (table,) = look(forms.tex(found))
+    assert table[0][:4] == ["Family", "Variant", "Run", "n"]
+    assert len(table) == 1 + 2 * 3
+    bold = [row[2] for row in table[1:] for cell in row[4:] if "textbf" in cell]
     assert len(bold) == 2
-    assert all(difference for difference, _ in bold)
-    assert rows[3][4] == "same pictures"
+    assert all(label.endswith("$-$ plain") for label in bold)
+    assert table[3][4] == "same pictures"

@@ -17,7 +17,7 @@ from fsrbench.core.errors import InputError
 from fsrbench.files import locks
 from fsrbench.imaging import images
 from fsrbench.measure import shelf, summary_file
-from fsrbench.measure.shelf import Progress, Shelved
+from fsrbench.measure.shelf import FamilyProgress, Shelved
 from fsrbench.show import exports, shelf_views
 from support import draw_face
 from support.command import typed
@@ -75,8 +75,8 @@ def test_every_folder_is_told_for_what_it_is(outputs: Path) -> None:
         "foreign": ("foreign", ""),
         "broken": ("broken", ""),
     }
-    assert found["finished"].progress == {"general": Progress(finished=3, failed=0, waiting=0)}
-    assert found["stopped"].progress == {"general": Progress(finished=2, failed=0, waiting=1)}
+    assert found["finished"].progress == {"general": FamilyProgress(finished=3, failed=0, waiting=0)}
+    assert found["stopped"].progress == {"general": FamilyProgress(finished=2, failed=0, waiting=1)}
     assert found["failed"].progress["general"].failed == 1
     assert found["finished"].families == {"general": "bicubic"}
     assert found["finished"].arms == {"heuristic": "heuristic, paper", "rerun": "rerun"}

@@ -28,6 +28,7 @@ def compare(
 
     with console.interruptible():
         found, folder = build.build(runs, out, arm or (), hr, changes or (), options.OUTPUTS)
+    typer.echo(f"Open {folder / 'index.html'}; the tables are compare.md, .csv and .tex beside it", err=True)
     if as_json:
         console.say(foreign.as_json(to_json(found)))
         return
@@ -39,7 +40,6 @@ def compare(
             console.say(f"otherwise in {run}: {line}", err=True)
     for line in words.beside(found):
         console.say(f"note: {line}", err=True)
-    typer.echo(f"Open {folder / 'index.html'}; the tables are compare.md, .csv and .tex beside it", err=True)
 
 
 def runs(folder: options.Shelf = options.OUTPUTS, as_json: options.AsJson = False) -> None:

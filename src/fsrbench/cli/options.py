@@ -244,7 +244,8 @@ SweepOut: TypeAlias = Annotated[
     Path | None, _more("--out", "The sweep's folder (default: outputs/ and the grid's name).", "DIR")
 ]
 Runs: TypeAlias = Annotated[
-    list[Path], Argument(help="Folders of finished runs; the first is the base.", metavar="RUN RUN…")
+    list[Path],
+    Argument(help="Folders of finished runs; the first is the base.", metavar="RUN RUN…", autocompletion=complete.runs),
 ]
 SharedArms: TypeAlias = Annotated[
     list[str] | None, _more("--arm", "Compare only this arm, or pure (default: all they share). Repeatable.", "NAME")

@@ -16,11 +16,11 @@ from fsrbench.core.near import near
 from fsrbench.core.values import PURE
 from fsrbench.measure import claims, contrast, effects, signs, stats
 from fsrbench.measure.between_values import (
-    Column,
     ComparedArm,
     ComparedMetric,
     ComparedRun,
-    Comparison,
+    RunColumn,
+    RunComparison,
     RunDifference,
     StrikingCase,
 )
@@ -34,7 +34,7 @@ STRIKING = 6
 """Cases whose pictures are shown side by side."""
 
 
-def compare(paired: Paired, arms: Sequence[str] = ()) -> Comparison:
+def compare(paired: Paired, arms: Sequence[str] = ()) -> RunComparison:
     """Everything about runs whose cases are paired; `arms` picks some of those that they share, pure among them."""
     shared = _shared(paired, arms)
     found = {
@@ -43,7 +43,7 @@ def compare(paired: Paired, arms: Sequence[str] = ()) -> Comparison:
     }
     judged, tests = _judged(found)
     first = paired.runs[0]
-    return Comparison(
+    return RunComparison(
         first=first.name,
         runs={run.name: _about(run, paired) for run in paired.runs},
         metrics={name: first.summary.metrics[name] for name in paired.metrics},
@@ -139,8 +139,7 @@ class _Side:
             name: sum(pictures[first.name][case] == pictures[name][case] for case in cases)
             for name, cases in both.items()
         }
-        counts = {run.name: run.summary.counts[self.family].arms.get(self.arm) for run in self.runs}
-        void = tuple(name for name, own in counts.items() if own is not None and own.void)
+        void = tuple(run.name for run in self.runs if self._void(run))
         same = {name for name, cases in both.items() if self.arm == PURE and alike[name] == len(cases)}
         role = None if self.arm == PURE else first.what.roles[self.arm]
         roles = {run.what.roles.get(self.arm) for run in self.runs}
@@ -152,6 +151,12 @@ class _Side:
             void,
             {metric: self._metric(metric, same, tested) for metric in self.paired.metrics},
         )
+
+    def _void(self, run: EvaluatedRun) -> bool:
+        """Could most of its replies not be used there? Of a family added since the last evaluation nothing is known."""
+        counts = run.summary.counts.get(self.family)
+        own = counts.arms.get(self.arm) if counts is not None else None
+        return own is not None and own.void
 
     def _pictures(self, run: EvaluatedRun) -> dict[str, str]:
         """Case → hash of the picture that the arm ended with."""
@@ -168,9 +173,12 @@ class _Side:
         return [case for case in self._cases if all(case in values for values in known)]
 
     def deltas(self, metric: str, run: EvaluatedRun) -> dict[str, float]:
-        """Case → this run − the first."""
+        """Case → this run − the first; exactly zero where both ended with one picture, whatever measured it."""
         mine, its = (one.numbers.values(self.family, metric, self.arm) for one in (run, self.runs[0]))
-        return {case: difference(mine[case], its[case]) for case in self.cases(metric)}
+        made, there = self._pictures(run), self._pictures(self.runs[0])
+        return {
+            case: 0.0 if made[case] == there[case] else difference(mine[case], its[case]) for case in self.cases(metric)
+        }
 
     def _metric(self, metric: str, same: set[str], tested: bool) -> ComparedMetric:
         cases = self.cases(metric)
@@ -188,14 +196,14 @@ class _Side:
             },
         )
 
-    def _column(self, metric: str, run: EvaluatedRun, cases: Sequence[str]) -> Column:
+    def _column(self, metric: str, run: EvaluatedRun, cases: Sequence[str]) -> RunColumn:
         values = run.numbers.values(self.family, metric, self.arm)
         mean = effects.mean(values[case] for case in cases)
         if self.arm == PURE:
-            return Column(mean, None, None, None)
+            return RunColumn(mean, None, None, None)
         own = run.numbers.deltas(self.family, metric, self.arm)
         found = self._paired_up(metric, {case: own[case] for case in cases}, 0.0)
-        return Column(mean, rounded(found.delta), rounded(found.low), rounded(found.high))
+        return RunColumn(mean, rounded(found.delta), rounded(found.low), rounded(found.high))
 
     def _difference(self, metric: str, run: EvaluatedRun, floor: float, tested: bool) -> RunDifference:
         deltas = self.deltas(metric, run)
@@ -216,13 +224,14 @@ class _Side:
 
     def _floor(self, metric: str) -> float | None:
         """What 95 % of the cases stay below that were run again unchanged, in whichever runs did so."""
+        common = set(self._cases)
         moved = [
             abs(delta)
             for run in self.runs
             for arm, role in run.what.roles.items()
             if role == "floor"
             for case, delta in run.numbers.deltas(self.family, metric, arm).items()
-            if case in set(self._cases)
+            if case in common
         ]
         return stats.floor(moved) if moved else None
 

@@ -14,7 +14,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class RunColumn:
     """One run's numbers of an arm in one metric, over the cases that all compared runs have a number for."""
 
     mean: float | None
@@ -53,7 +53,7 @@ class ComparedMetric:
     """Runs in which the arm's pictures were chosen by this metric: then it is no evidence, and nothing is tested."""
     floor: float | None
     """What 95 % of the cases stay below when nothing is done; None where no run measured it."""
-    columns: dict[str, Column]
+    columns: dict[str, RunColumn]
     """Run → its numbers."""
     differences: dict[str, RunDifference]
     """Each further run → what sets it apart from the first."""
@@ -124,7 +124,7 @@ class StrikingCase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class RunComparison:
     """Everything that setting runs against each other came to."""
 
     format: int = FORMAT

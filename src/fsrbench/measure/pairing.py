@@ -18,7 +18,7 @@ from fsrbench.measure.reopen import EvaluatedRun
 from fsrbench.measure.subjects import Subject
 from fsrbench.measure.summary import persons_of
 
-Place: TypeAlias = tuple[str, str]
+CasePlace: TypeAlias = tuple[str, str]
 """Family and case."""
 NAMED = 3
 """Cases that a sentence names."""
@@ -66,13 +66,13 @@ def pair(runs: Sequence[EvaluatedRun]) -> Paired:
     return Paired(tuple(runs), families, shown, left_out, _metrics(runs), _persons(runs, both))
 
 
-def _left_out(own: Mapping[Place, Subject], families: Mapping[str, list[str]]) -> dict[str, int]:
+def _left_out(own: Mapping[CasePlace, Subject], families: Mapping[str, list[str]]) -> dict[str, int]:
     """Family → cases of a run that are not among the common ones."""
     common = {(family, case) for family, cases in families.items() for case in cases}
     return dict(Counter(family for family, _ in sorted(own.keys() - common)))
 
 
-def _nothing(runs: Sequence[EvaluatedRun], subjects: Mapping[str, Mapping[Place, Subject]]) -> str:
+def _nothing(runs: Sequence[EvaluatedRun], subjects: Mapping[str, Mapping[CasePlace, Subject]]) -> str:
     """Why there is no case that all runs have."""
     families = [sorted({family for family, _ in subjects[run.name]}) for run in runs]
     told = "; ".join(f"{run.name}: {', '.join(own)}" for run, own in zip(runs, families, strict=True))
@@ -123,8 +123,8 @@ def _file(path: Path | None) -> str | None:
 def _other_pictures(
     first: EvaluatedRun,
     other: EvaluatedRun,
-    subjects: Mapping[str, Mapping[Place, Subject]],
-    both: Sequence[Place],
+    subjects: Mapping[str, Mapping[CasePlace, Subject]],
+    both: Sequence[CasePlace],
     journal: Journal,
 ) -> Iterator[str]:
     """Cases of one name that are not the same case."""
@@ -157,7 +157,7 @@ def _metrics(runs: Sequence[EvaluatedRun]) -> tuple[str, ...]:
     return tuple(m for m in runs[0].summary.metrics if all(m in run.summary.metrics for run in runs))
 
 
-def _persons(runs: Sequence[EvaluatedRun], both: Sequence[Place]) -> dict[str, str] | None:
+def _persons(runs: Sequence[EvaluatedRun], both: Sequence[CasePlace]) -> dict[str, str] | None:
     """Who is on a picture does not depend on the run: one table is enough, and two must agree."""
     tables = [(run, table) for run in runs if (table := persons_of(run.what)) is not None]
     if not tables:

@@ -27,7 +27,7 @@ MARKS: Mapping[str, Kind] = {"compare.json": "comparison", "sweep.json": "sweep"
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class FamilyProgress:
     """How far a family of a run is."""
 
     finished: int
@@ -60,7 +60,7 @@ class Shelved:
     """Family → its backend, and whose weights."""
     arms: dict[str, str] = field(default_factory=dict)
     """Arm → who looked, with which model; or how it intervened."""
-    progress: dict[str, Progress] = field(default_factory=dict)
+    progress: dict[str, FamilyProgress] = field(default_factory=dict)
     """Family → how far it is."""
     state: State = ""
     """How far the whole is; empty where it is no run."""
@@ -152,7 +152,7 @@ def _who(arm: Mapping[str, Any], summary: Summary | None, name: str) -> str:
     return f"{arm['auditor']} {model}".rstrip() + f", {arm.get('policy', 'paper')}"
 
 
-def _progress(folder: RunFolder, study: Mapping[str, Any]) -> Iterator[tuple[str, Progress]]:
+def _progress(folder: RunFolder, study: Mapping[str, Any]) -> Iterator[tuple[str, FamilyProgress]]:
     inputs = Path(study["inputs"]["lr"])
     cases = len(images.find(inputs)) if inputs.is_dir() else None
     failures = folder.failures()
@@ -162,7 +162,7 @@ def _progress(folder: RunFolder, study: Mapping[str, Any]) -> Iterator[tuple[str
         failed = {one.case for one in failures if one.family == family}
         lost = {one.case for one in failures if one.family == family and one.arm == PURE}
         waiting = None if cases is None else max(0, cases - finished - len(lost))
-        yield family, Progress(finished, len(failed), waiting)
+        yield family, FamilyProgress(finished, len(failed), waiting)
 
 
 def _state(folder: RunFolder, waiting: bool) -> State:

@@ -19,7 +19,7 @@ from fsrbench.measure.summary_values import (
     Summary,
 )
 from fsrbench.show import caveats, numbers, wording
-from fsrbench.show.wording import Measured
+from fsrbench.show.wording import Tellable
 
 VERBS = {1: "better", -1: "worse"}
 
@@ -80,7 +80,7 @@ def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
     yield from not_shown(summary, name, effects, "" if shown else f" {where}")
 
 
-def claim(summary: Measured, metric: str, effect: PairedComparison, rival: str = "") -> str:
+def claim(summary: Tellable, metric: str, effect: PairedComparison, rival: str = "") -> str:
     """`PSNR better in 17 of 19 changed pictures (20 in all), p = 0.002, on average by +0.10 dB (95 % interval …)`."""
     way = wording.claimed(effect)
     most = effect.improved if way > 0 else effect.changed - effect.improved
@@ -92,7 +92,7 @@ def claim(summary: Measured, metric: str, effect: PairedComparison, rival: str =
     return f"{label} {verb} in {most:,} of {among}, {chance}, {_average(summary, metric, effect, way)}"
 
 
-def _average(summary: Measured, metric: str, effect: PairedComparison, way: int) -> str:
+def _average(summary: Tellable, metric: str, effect: PairedComparison, way: int) -> str:
     """The mean beside a claim about shares; they may go opposite ways."""
     about, delta = summary.metrics[metric], effect.delta or 0.0
     band = _band(about, effect, f"{numbers.spaced(summary.statistics.level)} interval ")
@@ -103,7 +103,7 @@ def _average(summary: Measured, metric: str, effect: PairedComparison, way: int)
 
 
 def not_shown(
-    summary: Measured, name: str, effects: Mapping[str, PairedComparison], where: str, base: str = PURE
+    summary: Tellable, name: str, effects: Mapping[str, PairedComparison], where: str, base: str = PURE
 ) -> Iterator[str]:
     """What could not be shown, and what it would have taken: "no difference" is not read as "none exists"."""
     label = {m: summary.metrics[m].label for m in effects}
@@ -167,7 +167,7 @@ def _beside(
         yield unmoved(summary, metric, next(effect.floor for effect in found.arms.values()))
 
 
-def unmoved(summary: Measured, metric: MetricFacts, floor: float) -> str:
+def unmoved(summary: Tellable, metric: MetricFacts, floor: float) -> str:
     """What single cases move by when nothing is done."""
     if not round(floor, metric.digits):
         return f"When nothing is done, {metric.label} does not move."
@@ -175,7 +175,7 @@ def unmoved(summary: Measured, metric: MetricFacts, floor: float) -> str:
     return f"When nothing is done, {level} of the cases move by less than {size} in {metric.label}."
 
 
-def _tests(summary: Measured) -> str:
+def _tests(summary: Tellable) -> str:
     return numbers.count(summary.statistics.tests, "test")
 
 

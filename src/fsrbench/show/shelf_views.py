@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fsrbench.measure.shelf import Progress, Shelved
+from fsrbench.measure.shelf import FamilyProgress, Shelved
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,7 +41,7 @@ def _named(parts: Mapping[str, str]) -> str:
     return "\n".join(text if text.startswith(name) else f"{name}: {text}" for name, text in parts.items())
 
 
-def cases(progress: Mapping[str, Progress]) -> str:
+def cases(progress: Mapping[str, FamilyProgress]) -> str:
     """`14 of 16, 1 failed`: once where all families are alike."""
     told = {family: _far(own) for family, own in progress.items()}
     if len(set(told.values())) == 1:
@@ -49,7 +49,7 @@ def cases(progress: Mapping[str, Progress]) -> str:
     return "\n".join(f"{family}: {text}" for family, text in told.items())
 
 
-def _far(own: Progress) -> str:
+def _far(own: FamilyProgress) -> str:
     waiting = f", {own.waiting:,} waiting" if own.waiting else ", inputs gone" if own.waiting is None else ""
     return f"{own.finished:,} finished{waiting}" + (f", {own.failed:,} failed" if own.failed else "")
 

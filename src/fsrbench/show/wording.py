@@ -41,7 +41,7 @@ class MetricLike(Protocol):
         """Digits behind the point."""
 
 
-class Measured(Protocol):
+class Tellable(Protocol):
     """What must be known to tell differences in words: a summary, and a comparison of runs, know it."""
 
     @property
@@ -160,12 +160,12 @@ def any_chosen(summary: Summary) -> bool:
 # ------------------------------------------------------------------ parts of an effect
 
 
-def units(summary: Measured, n: int) -> str:
+def units(summary: Tellable, n: int) -> str:
     """`3 pictures`: what a claim counts; persons where it is known who is who."""
     return numbers.count(n, unit(summary))
 
 
-def unit(summary: Measured) -> str:
+def unit(summary: Tellable) -> str:
     """`picture`, or `person` where it is known who is who: one of what a claim counts."""
     return "person" if summary.statistics.clusters else "picture"
 
@@ -221,7 +221,7 @@ def family_name(models: Mapping[str, Sequence[str]], family: str) -> str:
     return f"{family} · {', '.join(models[family])}" if models.get(family) else family
 
 
-def arm_name(summary: Measured, arm: str, *, marked: bool = True) -> str:
+def arm_name(summary: Tellable, arm: str, *, marked: bool = True) -> str:
     """`FSR+LVLM`, with what must be said of it: privileged, noise floor."""
     mark = summary.marks.get(arm) if marked else None
     return f"FSR{arm_title(arm)}" + (f" ({mark})" if mark else "")

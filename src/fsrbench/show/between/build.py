@@ -10,7 +10,7 @@ from fsrbench.core.errors import SettingsError, StoreError
 from fsrbench.core.stored import to_json
 from fsrbench.files import atomic, csvfile, names
 from fsrbench.measure import between, pairing, reopen
-from fsrbench.measure.between_values import Comparison
+from fsrbench.measure.between_values import RunComparison
 from fsrbench.show.between import forms, page, words
 from fsrbench.show.plots import between as plot
 from fsrbench.study.store import as_json
@@ -21,7 +21,7 @@ STEM = "compare"
 
 def build(
     runs: Sequence[Path], out: Path | None, arms: Sequence[str], hr: Path | None, changes: Sequence[str], outputs: Path
-) -> tuple[Comparison, Path]:
+) -> tuple[RunComparison, Path]:
     """Compare finished runs and write what it came to; returns that, and the folder."""
     if any(not one.startswith("clusters=") for one in changes):
         raise SettingsError(

@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from fsrbench.measure.between_values import Comparison
+from fsrbench.measure.between_values import RunComparison
 from fsrbench.show import latex, md, wording
 from fsrbench.show.between import rows as paired
 from fsrbench.show.between import words
@@ -25,7 +25,7 @@ HEADER = (
 """Columns of `compare.csv`: a run's own numbers, then what sets it apart from the first run, empty for that run."""
 
 
-def markdown(found: Comparison) -> str:
+def markdown(found: RunComparison) -> str:
     """The whole of `compare.md`."""
     names = ", ".join(found.runs)
     parts = [f"# {md.escape(names)}", md.points(words.verdicts(found))]
@@ -38,7 +38,7 @@ def markdown(found: Comparison) -> str:
     return "\n\n".join([*parts, md.points(words.beside(found))]) + "\n"
 
 
-def _said_once(found: Comparison) -> Iterator[tuple[str, str, PairedRow]]:
+def _said_once(found: RunComparison) -> Iterator[tuple[str, str, PairedRow]]:
     """Every row with its family and arm, which are empty where the row above has the same."""
     for _, own in groupby(paired.rows(found), attrgetter("family")):
         heading = ""
@@ -58,7 +58,7 @@ def _line(told: tuple[str, str, PairedRow]) -> list[str]:
     return [md.escape(family), md.escape(arm), md.escape(row.label), str(row.n), *cells]
 
 
-def tex(found: Comparison) -> str:
+def tex(found: RunComparison) -> str:
     """The whole of `compare.tex`: a LaTeX table."""
     head = ("Family", "Variant", "Run", "n", *map(wording.heading, found.metrics.values()))
     groups = []
@@ -72,7 +72,7 @@ def tex(found: Comparison) -> str:
     return latex.table(head, groups, "lllr" + "r" * len(found.metrics), caption, "tab:compare")
 
 
-def csv_rows(found: Comparison) -> Iterator[list[object]]:
+def csv_rows(found: RunComparison) -> Iterator[list[object]]:
     """The rows of `compare.csv`, with every number as it is kept."""
     for family in found.families:
         for arm in words.ordered(found, family):
@@ -93,7 +93,7 @@ def csv_rows(found: Comparison) -> Iterator[list[object]]:
                     yield [*left, own.mean, own.delta, own.low, own.high, *apart, chose, outlier]
 
 
-def terminal(found: Comparison) -> Table:
+def terminal(found: RunComparison) -> Table:
     """The same rows for a terminal."""
     from rich.table import Table
     from rich.text import Text

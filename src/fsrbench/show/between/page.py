@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from importlib import resources
 from itertools import groupby
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench import __version__
-from fsrbench.core.errors import FsrbenchError
+from fsrbench.core.errors import FsrbenchError, InputError
 from fsrbench.core.values import Image
 from fsrbench.imaging import images
-from fsrbench.measure.between_values import Comparison, StrikingCase
+from fsrbench.measure.between_values import RunComparison, StrikingCase
 from fsrbench.measure.pairing import Paired
 from fsrbench.measure.reopen import EvaluatedRun
 from fsrbench.measure.results import difference
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
-def page(found: Comparison, paired: Paired, drawn: Sequence[Path]) -> str:
+def page(found: RunComparison, paired: Paired, drawn: Sequence[Path]) -> str:
     """`index.html`, with everything that it shows inside."""
     png = next((path for path in drawn if path.suffix == ".png"), None)
     return _template().render(
@@ -60,7 +60,7 @@ def _template() -> Template:
     return environment.from_string(resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
 
 
-def _family(found: Comparison, family: str) -> dict[str, Any]:
+def _family(found: RunComparison, family: str) -> dict[str, Any]:
     own = [row for row in paired_rows.rows(found) if row.family == family]
     return {
         "heading": paired_rows.heading(found, family),
@@ -72,7 +72,7 @@ def _family(found: Comparison, family: str) -> dict[str, Any]:
 # --------------------------------------------------------------------- cases
 
 
-def _case(found: Comparison, paired: Paired, one: StrikingCase) -> dict[str, Any]:
+def _case(found: RunComparison, paired: Paired, one: StrikingCase) -> dict[str, Any]:
     """A case with its pictures and numbers: input, the first run, the other one, the reference."""
     runs = [run for run in paired.runs if run.name in (found.first, one.run)]
     metric = found.metrics[one.metric]
@@ -118,11 +118,11 @@ def _made(subject: Subject, arm: str) -> Image:
 
 def _there(path: Path | None) -> Path:
     if path is None:
-        raise FsrbenchError("The input is not there any more.")
+        raise InputError("The input is not there any more.")
     return path
 
 
-def _shown(name: str, read: Any, *, pixels: bool = False) -> dict[str, Any]:
+def _shown(name: str, read: Callable[[], Image], *, pixels: bool = False) -> dict[str, Any]:
     try:
         return {"name": name, "src": _inside(images.encode(read())), "why": "", "pixels": pixels}
     except (FsrbenchError, OSError) as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from fsrbench.measure.between_values import ComparedArm, ComparedMetric, Comparison, RunDifference
+from fsrbench.measure.between_values import ComparedArm, ComparedMetric, RunComparison, RunDifference
 from fsrbench.measure.summary_values import MetricFacts
 from fsrbench.show import numbers, tables, wording
 from fsrbench.show.between import words
@@ -40,7 +40,7 @@ class PairedRow:
     """A cell for each metric."""
 
 
-def rows(found: Comparison) -> Iterator[PairedRow]:
+def rows(found: RunComparison) -> Iterator[PairedRow]:
     """Family by family, pure first: a row for each run, then one for each difference."""
     for family in found.families:
         for arm in words.ordered(found, family):
@@ -55,7 +55,7 @@ def rows(found: Comparison) -> Iterator[PairedRow]:
                 yield PairedRow(family, label, f"{run} − {found.first}", "difference", n, cells)
 
 
-def heading(found: Comparison, family: str) -> str:
+def heading(found: RunComparison, family: str) -> str:
     """The family with its networks, run by run where they are not the same."""
     models = {run: about.models.get(family, ()) for run, about in found.runs.items()}
     if len(set(models.values())) == 1:

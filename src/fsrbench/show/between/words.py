@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fsrbench.core.values import PURE
-from fsrbench.measure.between_values import ComparedArm, Comparison
+from fsrbench.measure.between_values import ComparedArm, RunComparison
 from fsrbench.measure.claims import TESTED
 from fsrbench.show import findings, numbers, wording
 
@@ -25,12 +25,12 @@ READING = (
 )
 
 
-def tell(found: Comparison) -> dict[str, str]:
+def tell(found: RunComparison) -> dict[str, str]:
     """Family → what was found."""
     return {family: " ".join(_of_family(found, family)) for family in found.families}
 
 
-def _of_family(found: Comparison, family: str) -> Iterator[str]:
+def _of_family(found: RunComparison, family: str) -> Iterator[str]:
     for run in found.differing:
         arms = [arm for arm in ordered(found, family) if run in found.families[family][arm].alike]
         for arm in arms:
@@ -47,16 +47,16 @@ def _of_family(found: Comparison, family: str) -> Iterator[str]:
 
 def same(side: ComparedArm, run: str) -> bool:
     """Did an arm end with the pictures of the first run in every case?"""
-    return side.alike[run] == side.both[run]
+    return 0 < side.alike[run] == side.both[run]
 
 
-def verdicts(found: Comparison) -> Iterator[str]:
+def verdicts(found: RunComparison) -> Iterator[str]:
     """One sentence for each further run: whether anything is shown at all."""
     for run in found.differing:
         sides = [side for arms in found.families.values() for side in arms.values() if run in side.alike]
         effects = [entry.differences[run].effect for side in sides for entry in side.metrics.values()]
         tests, shown = sum(e.p is not None for e in effects), sum(e.shown for e in effects)
-        if all(same(side, run) for side in sides):
+        if sides and all(same(side, run) for side in sides):
             yield f"{run} and {found.first} ended with the same pictures in all cases: there is no difference."
         elif shown:
             yield f"{run} against {found.first}: {shown:,} of {numbers.count(tests, 'test')} show a difference."
@@ -67,19 +67,19 @@ def verdicts(found: Comparison) -> Iterator[str]:
             )
 
 
-def ordered(found: Comparison, family: str) -> list[str]:
+def ordered(found: RunComparison, family: str) -> list[str]:
     """Pure, then a family's arms in the order of rows."""
     arms = found.families[family]
     roles = {arm: side.role for arm, side in arms.items() if side.role is not None}
     return [*(arm for arm in arms if arm == PURE), *wording.ordered(roles, roles)]
 
 
-def name(found: Comparison, arm: str, *, marked: bool = True) -> str:
+def name(found: RunComparison, arm: str, *, marked: bool = True) -> str:
     """An arm as rows name it; `Pure FSR` is one too."""
     return "Pure FSR" if arm == PURE else wording.arm_name(found, arm, marked=marked)
 
 
-def _between(found: Comparison, family: str, arm: str, run: str) -> Iterator[str]:
+def _between(found: RunComparison, family: str, arm: str, run: str) -> Iterator[str]:
     """One arm in two runs."""
     side, first = found.families[family][arm], found.first
     label = name(found, arm, marked=False)
@@ -105,7 +105,7 @@ def _between(found: Comparison, family: str, arm: str, run: str) -> Iterator[str
     yield from findings.not_shown(found, f"{label} in {run}", tested, "" if shown else f" on {cases}", f"in {first}")
 
 
-def _floor(found: Comparison, family: str) -> Iterator[str]:
+def _floor(found: RunComparison, family: str) -> Iterator[str]:
     """What single cases move by when nothing is done, in the first metric; nothing where no run measured it."""
     arms = found.families[family].values()
     known = ((m, entry.floor) for side in arms for m, entry in side.metrics.items() if entry.floor is not None)
@@ -113,14 +113,14 @@ def _floor(found: Comparison, family: str) -> Iterator[str]:
         yield findings.unmoved(found, found.metrics[metric], floor)
 
 
-def differing(found: Comparison) -> Iterator[tuple[str, list[str]]]:
+def differing(found: RunComparison) -> Iterator[tuple[str, list[str]]]:
     """Each further run, and what was otherwise than in the first, a line each."""
     for run, differences in found.differing.items():
         lines = [f"{one.what}: {one.here} in {run}, {one.first} in {found.first}" for one in differences]
         yield run, lines or ["nothing: settings, prompts, weights and versions are the same"]
 
 
-def beside(found: Comparison) -> Iterator[str]:
+def beside(found: RunComparison) -> Iterator[str]:
     """What must be known beside the numbers: which cases are compared, what was left out, what failed."""
     total = ", ".join(f"{family} {n:,}" for family, n in found.cases.items())
     yield f"Compared are the cases that all runs have, with the same LR and reference: {total}."

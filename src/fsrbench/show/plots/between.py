@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fsrbench.core.values import PURE
-from fsrbench.measure.between_values import ComparedArm, ComparedMetric, Comparison
+from fsrbench.measure.between_values import ComparedArm, ComparedMetric, RunComparison
 from fsrbench.show import numbers, wording
 from fsrbench.show.between import rows as paired
 from fsrbench.show.between import words
@@ -46,20 +46,20 @@ class BetweenRow:
         return self.side.role or PURE
 
 
-def question(found: Comparison) -> str:
+def question(found: RunComparison) -> str:
     """What the plot answers: its title."""
     others = list(found.differing)
     return f"What does {others[0] if len(others) == 1 else 'each run'} change against {found.first}?"
 
 
-def draw(found: Comparison, folder: Path) -> list[Path]:
+def draw(found: RunComparison, folder: Path) -> list[Path]:
     """Write the plot as PNG and SVG; nothing where no metric has a number in both runs."""
     with _style.settings():
         figure = _figure(found)
         return [] if figure is None else _style.write(figure, folder, NAME, question(found))
 
 
-def _figure(found: Comparison) -> Figure | None:
+def _figure(found: RunComparison) -> Figure | None:
     shown = list(_rows(found))
     metrics = [m for m in found.metrics if any(row.side.metrics[m].n for row in shown)]
     if not metrics:
@@ -78,7 +78,7 @@ def _figure(found: Comparison) -> Figure | None:
     return sheet.figure
 
 
-def _rows(found: Comparison) -> Iterator[BetweenRow]:
+def _rows(found: RunComparison) -> Iterator[BetweenRow]:
     several = len(found.differing) > 1
     for family in found.families:
         for arm in words.ordered(found, family):
@@ -87,7 +87,7 @@ def _rows(found: Comparison) -> Iterator[BetweenRow]:
                 yield BetweenRow(family, f"{name}, {run}" if several else name, run, side)
 
 
-def _caption(found: Comparison) -> Iterator[str]:
+def _caption(found: RunComparison) -> Iterator[str]:
     cases = ", ".join(f"{family} {n:,}" for family, n in found.cases.items())
     yield f"n: {cases} cases in all runs; each panel rests on those of them with a number in all runs of the arm."
     yield f"Mean paired difference, run − {found.first}, with its 95 % t-interval (not adjusted); right is better."
@@ -109,7 +109,7 @@ def _caption(found: Comparison) -> Iterator[str]:
         yield "Embedded: a small network that ships with fsrbench in place of the official one."
 
 
-def _names(sheet: _style.Sheet, found: Comparison, lines: Sequence[BetweenRow | str], top: float) -> None:
+def _names(sheet: _style.Sheet, found: RunComparison, lines: Sequence[BetweenRow | str], top: float) -> None:
     for number, line in enumerate(lines):
         middle = top + PITCH * (number + 0.5)
         if isinstance(line, str):
@@ -123,7 +123,7 @@ def _names(sheet: _style.Sheet, found: Comparison, lines: Sequence[BetweenRow | 
 
 def _panel(
     sheet: _style.Sheet,
-    found: Comparison,
+    found: RunComparison,
     metric: str,
     lines: Sequence[BetweenRow | str],
     place: tuple[float, float, float, float],
