@@ -45,6 +45,7 @@ def test_help_of_every_command() -> None:
         "check",
         "sweep",
         "report",
+        "log",
         "weights",
         "doctor",
     ]

@@ -39,6 +39,7 @@ ELSEWHERE = {
 NOT_RUN = {
     "needs an LVLM server": r"--lvlm|--base-url|OPENAI_API_KEY",
     "needs a download": r"--download|--models official|^(python -m )?pip |^git clone",
+    "needs the extra mlflow; test_tracking.py does the same": r"^fsrbench log ",
     "needs a GPU": r"--device cuda|--gpus",
     "needs a container engine": r"^docker ",
     "needs a cluster": r"--executor ray|^srun |\bscontrol\b|^ray ",

@@ -203,6 +203,7 @@ app.command(short_help="Print exactly what an LVLM would be sent.")(probes.promp
 app.command(short_help="Has a run become worse than a baseline? For CI.")(evidence_commands.check)
 app.command(short_help="Many settings in one run: thresholds, retries, strengths, models.")(evidence_commands.sweep)
 app.command(short_help="Rebuild the report of a run, and say where it is.")(evidence_commands.report)
+app.command(short_help="Log a run to MLflow.")(evidence_commands.log)
 
 
 @app.command(short_help="List or download the official weights.")
