@@ -48,6 +48,7 @@ def test_help_of_every_command() -> None:
         "runs",
         "tables",
         "report",
+        "log",
         "weights",
         "doctor",
     ]

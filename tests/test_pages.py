@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -18,21 +17,18 @@ from typing import Any
 
 import pytest
 import yaml
-from typer.main import get_command
 
-from fsrbench.cli.app import app
 from fsrbench.experiments import grid
 from fsrbench.imaging import images
 from fsrbench.study import config
 from support import ROOT, draw_face
-from support.command import PLAIN, typed
+from support.command import PLAIN, options, typed, typed_in, understood
 from support.pages import DOCS, PAGES, README, Page, page
 
 LONGEST = 200
 """Lines of the README."""
 LOW = ("lr", "inputs/low_res_imgs")
 """Folders in which a reader has low-resolution faces."""
-COMMANDS = get_command(app)
 RUN = r"outputs/[\w-]+"
 """The folder of a run, as examples name it."""
 ELSEWHERE = {
@@ -43,6 +39,9 @@ ELSEWHERE = {
 NOT_RUN = {
     "needs an LVLM server": r"--lvlm|--base-url|OPENAI_API_KEY",
     "needs a download": r"--download|--models official|^(python -m )?pip |^git clone",
+    "needs the extra mlflow; test_tracking.py does the same": r"^fsrbench log ",
+    "needs a GPU": r"--device cuda|--gpus",
+    "needs a container engine": r"^docker ",
     "needs a cluster": r"--executor ray|^srun |\bscontrol\b|^ray ",
     "installs into the checkout, or starts these tests": r"^scripts/|\.venv/",
     "writes to the start-up file of a person's shell": r"--install-completion",
@@ -52,33 +51,6 @@ NOT_RUN = {
 
 def every(pages: tuple[Page, ...] = PAGES) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("page", pages, ids=lambda page: page.name)
-
-
-def typed_in(command: str) -> list[str] | None:
-    """The words after `fsrbench`, up to a pipe; None for another command."""
-    words = shlex.split(command.replace("…", ""))
-    if "fsrbench" not in words:
-        return None
-    after = words[words.index("fsrbench") + 1 :]
-    ends = [place for place, word in enumerate(after) if word in ("|", ">", "&&", ";")]
-    return after[: min(ends, default=len(after))]
-
-
-def understood(words: list[str]) -> None:
-    """Raises where the command line does not know a command or an option of these."""
-    if words and not words[0].startswith("-"):
-        commands = COMMANDS.commands  # type: ignore[attr-defined]
-        assert words[0] in commands, f"there is no fsrbench {words[0]}"
-        if len(words) > 1 and words[1:] != ["--help"]:
-            commands[words[0]].make_context(words[0], words[1:])
-    elif words:
-        assert words[0] in options(), f"there is no fsrbench {words[0]}"
-
-
-def options() -> set[str]:
-    """Every option of every command."""
-    commands = [COMMANDS, *COMMANDS.commands.values()]  # type: ignore[attr-defined]
-    return {"--help", *(name for one in commands for param in one.params for name in param.opts)}
 
 
 def why_not(command: str) -> str | None:

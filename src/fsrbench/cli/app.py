@@ -162,6 +162,7 @@ app.command(short_help="Finished runs on the same cases, side by side and tested
 app.command(short_help="What lies in a folder of outputs, and how far it is.")(between_commands.runs)
 app.command(short_help="The tables of a run as LaTeX or CSV.")(between_commands.tables)
 app.command(short_help="Rebuild the report of a run, and say where it is.")(evidence_commands.report)
+app.command(short_help="Log a run to MLflow.")(evidence_commands.log)
 
 
 @app.command(short_help="List or download the official weights.")

@@ -1,4 +1,4 @@
-"""The commands that gather evidence: `check`, `report`, `sweep`. Each parses, calls one function, prints, exits."""
+"""The commands that gather evidence and hand it on. Each parses, calls one function, prints, exits."""
 
 from __future__ import annotations
 
@@ -136,6 +136,18 @@ def report(
     with console.interruptible(), console.progress() as track:
         publish.publish(what, folder, machine, workers, track, anew=True)
     typer.echo(folder.report_page)
+
+
+def log(run: options.Reported, experiment: options.Experiment = "fsrbench") -> None:
+    """Log an evaluated run to MLflow: settings, means, differences with their intervals, tables and plots.
+
+    MLflow says where to: MLFLOW_TRACKING_URI, or its usual place.
+
+    Example: fsrbench log outputs/demo --experiment faces
+    """
+    from fsrbench.show import notebook, tracking
+
+    typer.echo(tracking.log(notebook.load(run), experiment))
 
 
 def sweep(

@@ -211,6 +211,7 @@ DemoOut: TypeAlias = Annotated[Path, Option("--out", help="Where to write.", met
 Reported: TypeAlias = Annotated[
     Path, Argument(help="A run's folder.", metavar="RUN", show_default=False, autocompletion=complete.runs)
 ]
+Experiment: TypeAlias = Annotated[str, Option("--experiment", help="MLflow's experiment.", metavar="TEXT")]
 Checked: TypeAlias = Annotated[
     Path, Argument(help="A run's folder, or a summary.json.", metavar="RUN", autocompletion=complete.runs)
 ]
