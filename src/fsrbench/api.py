@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -135,10 +136,11 @@ def run(
     the run that is returned, and in its `outcome`, which also says why the run stopped early, if it did.
     """
     from fsrbench.files import names
+    from fsrbench.measure import ahead
     from fsrbench.show import notebook, publish
     from fsrbench.study import config as configuring
     from fsrbench.study import machines
-    from fsrbench.study.run import run_study
+    from fsrbench.study.run import run_study, unheeded
 
     if limit is not None and limit < 1:
         raise SettingsError(f"--limit is {limit}; it must be at least 1.")
@@ -157,12 +159,14 @@ def run(
     with tracking(progress) as track:
         with machines.executor(executor, address, device, asked, chosen) as (where, many, pool):
             machine = machines.resolved(chosen, where, precision, offline)
-            outcome = run_study(
-                chosen, machine, inputs, _maybe(hr), folder, limit=limit, workers=many, track=track, executor=pool
-            )
+            here = machines.machine(chosen, device if executor == "local" else "auto", precision, offline)
+            with ahead.measuring(here) if evaluate else nullcontext(unheeded) as finished:
+                outcome = run_study(
+                    chosen, machine, inputs, _maybe(hr), folder, limit=limit, workers=many, track=track,
+                    executor=pool, finished=finished,
+                )  # fmt: skip
         measured = evaluate and any(True for _ in outcome.folder.trails())
         if measured:
-            here = machines.machine(chosen, device if executor == "local" else "auto", precision, offline)
             publish.run(outcome.folder, here, asked or execute.WORKERS, track)
     return notebook.Run(folder, outcome, measured)
 

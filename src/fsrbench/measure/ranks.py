@@ -29,7 +29,7 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> tuple[float, float] | No
     if len(x) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
         return None
     a, b = _ranks(x), _ranks(y)
-    rho = float(np.corrcoef(np.column_stack((a, b)), rowvar=False)[1, 0])
+    rho = float(np.asarray(np.corrcoef(np.column_stack((a, b)), rowvar=False))[1, 0])
     return rho, _exact(a, b) if len(x) <= EXACT_ORDERS else _approximate(rho, len(x))
 
 
