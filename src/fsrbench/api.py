@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -188,9 +189,10 @@ def run(
     run; without `arms` those that `config` or `settings` define. What failed does not raise: it is in `failures` of
     the run that is returned, and in its `outcome`, which also says why the run stopped early, if it did.
     """
+    from fsrbench.measure import ahead
     from fsrbench.show import notebook, publish
     from fsrbench.study import machines
-    from fsrbench.study.run import run_study
+    from fsrbench.study.run import run_study, unheeded
 
     chosen, folder = _planned(
         lr, out, families, arms, settings, config, models, seed, limit, policy, base_url, lvlm_model, concurrency,
@@ -201,12 +203,14 @@ def run(
     with tracking(progress) as track:
         with machines.executor(executor, address, device, asked, chosen) as (where, many, pool):
             machine = machines.resolved(chosen, where, precision, offline)
-            outcome = run_study(
-                chosen, machine, _path(lr), _maybe(hr), folder, limit=limit, workers=many, track=track, executor=pool
-            )
+            here = machines.machine(chosen, device if executor == "local" else "auto", precision, offline)
+            with ahead.measuring(here) if evaluate else nullcontext(unheeded) as finished:
+                outcome = run_study(
+                    chosen, machine, _path(lr), _maybe(hr), folder, limit=limit, workers=many, track=track,
+                    executor=pool, finished=finished,
+                )  # fmt: skip
         measured = evaluate and any(True for _ in outcome.folder.trails())
         if measured:
-            here = machines.machine(chosen, device if executor == "local" else "auto", precision, offline)
             publish.run(outcome.folder, here, asked or execute.WORKERS, track)
     return notebook.Run(folder, outcome, measured)
 

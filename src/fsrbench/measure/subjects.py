@@ -107,15 +107,21 @@ class _Finished(Sequence[Subject]):
         if isinstance(which, slice):
             return [self[number] for number in range(len(self))[which]]
         family, case, arms, lr, hr, *made = self._rows[which]
-        return Subject(
-            family,
-            case,
+        return finished(
+            self._folder,
+            (family, case),
+            dict(zip(arms, made, strict=True)),
             None if lr is None else self._inputs / lr,
             None if hr is None else self._references / hr,
-            {arm: self._folder.root / self._folder.picture_name(family, arm, case) for arm in arms},
-            self._folder,
-            dict(zip(arms, made, strict=True)),
         )
+
+
+def finished(
+    folder: RunFolder, place: tuple[str, str], made: dict[str, str], lr: Path | None, hr: Path | None
+) -> Subject:
+    """A finished case of a run, by its family and name and by what each arm made of it."""
+    pictures = {arm: folder.root / folder.picture_name(place[0], arm, place[1]) for arm in made}
+    return Subject(*place, lr, hr, pictures, folder, made)
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
             raise SettingsError(f"{key} belongs to the finished run and cannot be changed now; {', '.join(FREE)} can.")
     lr = Path(study["inputs"]["lr"])
     inputs = _named(images.find(lr) if lr.is_dir() else {})
-    found = _Finished(folder, made_with, inputs, _named(_references(study["inputs"]["hr"], hr)))
+    found = _Finished(folder, made_with, inputs, _named(references(study["inputs"]["hr"], hr)))
     if not found:
         raise InputError(f"{folder.root} holds no finished case. Run fsrbench run --out {folder.root} again.")
     degraded, unknown = case_tables.degraded(lr, found.cases)
@@ -275,7 +281,7 @@ def _role(settings: Settings, arm: str) -> Standing:
     return way.role
 
 
-def _references(recorded: str | None, given: Path | None) -> dict[str, Path]:
+def references(recorded: str | None, given: Path | None) -> dict[str, Path]:
     """Case → HR. A folder that is gone is an error: its numbers would all go missing in silence."""
     if given is not None:
         return images.find(given, below=True)

@@ -7,11 +7,11 @@ after, from what is stored.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from fsrbench.case import liveness
 from fsrbench.core import execute
@@ -24,6 +24,12 @@ from fsrbench.study.store import RunFolder
 from fsrbench.study.workers import Executor, WorkerPool
 
 log = logging.getLogger("fsrbench")
+Finished: TypeAlias = Callable[[RunFolder, str, str], None]
+"""Is told at once, in the loop of the run, that a case of a family has been worked on; its files are stored."""
+
+
+def unheeded(_folder: RunFolder, _family: str, _case: str) -> None:
+    """Nobody is told."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,8 @@ class RunOutcome:
 
 def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Path, *,
         limit: int | None = None, workers: int = 1, track: execute.Track = execute.untracked,
-        executor: Executor = workers.local) -> RunOutcome:  # fmt: skip
-    """Run what is missing in `out`; what is there already is left as it is."""
+        executor: Executor = workers.local, finished: Finished = unheeded) -> RunOutcome:  # fmt: skip
+    """Run what is missing in `out`; what is there already is left as it is. `finished` is told of each case."""
     families.check(settings)
     folder = RunFolder(out)
     cases, notes = inputs.pair(lr, hr)
@@ -81,6 +87,7 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
                 for outcome in track(family, pool.run(family, todo), len(todo)):
                     done.add((family, outcome.case))
                     failures.extend(outcome.failures)
+                    finished(folder, family, outcome.case)
                 study = folder.write_study(
                     record.join(study, {**study, "weights": {family: pool.weights(family)}}, out)
                 )

@@ -113,14 +113,19 @@ def plain(words: str) -> str:
     return "".join(c if ord(c) in _glyphs() else "□" for c in line)
 
 
-@cache
 def width(words: str, size: float = TEXT, weight: str = "normal") -> float:
     """How long a line is, in inches; a little more, since hinting moves glyphs apart."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextToPath
+    return sum(_advance(letter, weight) for letter in words) * size / 72 * 1.04
 
-    properties = FontProperties(family=FONT, size=size, weight=weight)
-    return float(TextToPath().get_text_width_height_descent(words, properties, ismath=False)[0]) / 72 * 1.04
+
+@cache
+def _advance(letter: str, weight: str) -> float:
+    """How much room a letter takes in a line of size 1, in points."""
+    from matplotlib import font_manager
+
+    font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties(family=FONT, weight=weight)))
+    font.set_size(100, 72)
+    return float(font.load_char(ord(letter)).linearHoriAdvance) / 65536 / 100
 
 
 def fit(words: str, room: float, size: float = TEXT, weight: str = "normal") -> str:
