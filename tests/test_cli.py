@@ -16,7 +16,9 @@ from fsrbench.imaging import images
 from support import ROOT, draw_face
 from support.command import PLAIN, fsrbench, typed
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOLD = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+"""All that is written for people: a command stands in a table of the README or of a page."""
 pytestmark = pytest.mark.usefixtures("no_plots")
 
 
@@ -38,6 +40,7 @@ def test_help_of_every_command() -> None:
         "degrade",
         "run",
         "evaluate",
+        "restore",
         "headroom",
         "knobs",
         "plugins",
@@ -52,7 +55,7 @@ def test_help_of_every_command() -> None:
         said = typed(command, "--help")
         assert said.returncode == 0
         assert "Example: fsrbench" in said.stdout
-        assert f"| `{command}` |" in README
+        assert f"| `{command}` |" in TOLD
 
 
 def test_version() -> None:

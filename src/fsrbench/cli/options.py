@@ -134,7 +134,7 @@ Beside: TypeAlias = Annotated[
 ]
 OneFamily: TypeAlias = Annotated[str, Option("--family", help="general, blind or prior.", metavar="NAME")]
 Inputs: TypeAlias = Annotated[
-    list[Path], Argument(help="Pictures, or folders of them.", metavar="PICTURE_OR_FOLDER...", show_default=False)
+    list[Path], Argument(help="Pictures, or folders of them.", metavar="PICTURE_OR_FOLDER", show_default=False)
 ]
 RestoredOut: TypeAlias = Annotated[
     Path, Option("--out", help="Where to write: a folder; for one picture also one .png.", metavar="DIR")
