@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fsrbench import plugins, values
-    from fsrbench.api import degrade, evaluate, load, restore, restore_all, run
+    from fsrbench.api import degrade, estimate, evaluate, load, restore, restore_all, run
     from fsrbench.case.degrade import DegradeReport
     from fsrbench.core.errors import FsrbenchError
+    from fsrbench.experiments.estimate import RunEstimate
     from fsrbench.experiments.pictures import RestoreReport
     from fsrbench.experiments.single import RestoredPicture
     from fsrbench.imaging import images
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "DegradeReport", "FsrbenchError", "RestoreReport", "RestoredPicture", "Run", "__version__", "degrade", "evaluate",
-    "images", "load", "plugins", "restore", "restore_all", "run", "values",
+    "DegradeReport", "FsrbenchError", "RestoreReport", "RestoredPicture", "Run", "RunEstimate", "__version__",
+    "degrade", "estimate", "evaluate", "images", "load", "plugins", "restore", "restore_all", "run", "values",
 ]  # fmt: skip
 
 _HOME = {
@@ -37,7 +38,9 @@ _HOME = {
     "RestoreReport": "experiments.pictures",
     "RestoredPicture": "experiments.single",
     "Run": "show.notebook",
+    "RunEstimate": "experiments.estimate",
     "degrade": "api",
+    "estimate": "api",
     "evaluate": "api",
     "load": "api",
     "restore": "api",

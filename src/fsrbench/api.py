@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fsrbench.case.degrade import DegradeReport
     from fsrbench.core.execute import Track
     from fsrbench.core.stored import Knobs
+    from fsrbench.experiments.estimate import RunEstimate
     from fsrbench.experiments.pictures import RestoreReport
     from fsrbench.experiments.single import RestoredPicture
     from fsrbench.measure.subjects import Evaluation
@@ -187,37 +188,94 @@ def run(
     run; without `arms` those that `config` or `settings` define. What failed does not raise: it is in `failures` of
     the run that is returned, and in its `outcome`, which also says why the run stopped early, if it did.
     """
-    from fsrbench.files import names
     from fsrbench.show import notebook, publish
-    from fsrbench.study import config as configuring
     from fsrbench.study import machines
     from fsrbench.study.run import run_study
 
-    if limit is not None and limit < 1:
-        raise SettingsError(f"--limit is {limit}; it must be at least 1.")
-    chosen, own_arms = _settings(config, settings, seed=seed, models=models)
-    chosen = configuring.with_families(chosen, ["all"] if families is None else _names(families))
-    chosen = configuring.with_arms(chosen, own_arms if arms is None else _names(arms))
-    chosen = configuring.with_options(
-        chosen, base_url=base_url, model=lvlm_model, policy=policy, concurrency=concurrency, max_cost=max_cost
+    chosen, folder = _planned(
+        lr,
+        out,
+        families,
+        arms,
+        settings,
+        config,
+        models,
+        seed,
+        limit,
+        policy,
+        base_url,
+        lvlm_model,
+        concurrency,
+        max_cost,
     )
-    inputs = _path(lr)
-    folder = _path(out) if out else OUTPUTS / names.of(inputs.resolve().name, f"-{chosen.models}-seed{chosen.seed}")
-    if policy is not None and (told := configuring.followed(chosen, policy)):
-        log.warning(told)
     log.info("Writing to %s", folder)
     asked = _many(workers)
     with tracking(progress) as track:
         with machines.executor(executor, address, device, asked, chosen) as (where, many, pool):
             machine = machines.resolved(chosen, where, precision, offline)
             outcome = run_study(
-                chosen, machine, inputs, _maybe(hr), folder, limit=limit, workers=many, track=track, executor=pool
+                chosen, machine, _path(lr), _maybe(hr), folder, limit=limit, workers=many, track=track, executor=pool
             )
         measured = evaluate and any(True for _ in outcome.folder.trails())
         if measured:
             here = machines.machine(chosen, device if executor == "local" else "auto", precision, offline)
             publish.run(outcome.folder, here, asked or execute.WORKERS, track)
     return notebook.Run(folder, outcome, measured)
+
+
+def estimate(
+    *,
+    lr: StrPath,
+    hr: StrPath | None = None,
+    out: StrPath | None = None,
+    families: Names | None = None,
+    arms: Names | None = None,
+    settings: Changes | None = None,
+    config: StrPath | None = None,
+    models: str | None = None,
+    seed: int | None = None,
+    limit: int | None = None,
+    policy: str | None = None,
+    base_url: str | None = None,
+    lvlm_model: str | None = None,
+    concurrency: int | None = None,
+    max_cost: float | None = None,
+    workers: int | None = None,
+    executor: str = "local",
+    address: str | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    offline: bool = False,
+) -> RunEstimate:
+    """What `run` would take with the same arguments: restorations, requests, tokens, money, time on this machine.
+
+    Only what is missing is counted. One case of each family is restored; nothing is sent, downloaded, or written in the
+    run's folder. With `executor="ray"` no cluster is reached, and no time is told.
+    """
+    from fsrbench.experiments import estimate as estimating
+    from fsrbench.study import machines
+
+    chosen, folder = _planned(
+        lr,
+        out,
+        families,
+        arms,
+        settings,
+        config,
+        models,
+        seed,
+        limit,
+        policy,
+        base_url,
+        lvlm_model,
+        concurrency,
+        max_cost,
+    )
+    here = executor != "ray"
+    kind, there = (executor, address) if here else ("local", None)
+    with machines.executor(kind, there, device, _many(workers), chosen) as (where, many, _pool):
+        machine = machines.resolved(chosen, where, precision, offline)
+        return estimating.estimate(chosen, machine, _path(lr), _maybe(hr), folder, limit=limit, workers=many, here=here)
 
 
 def evaluate(
@@ -268,6 +326,40 @@ def load(run: StrPath) -> Run:
 
 
 # ------------------------------------------------------------------ in between
+
+
+def _planned(
+    lr: StrPath,
+    out: StrPath | None,
+    families: Names | None,
+    arms: Names | None,
+    settings: Changes | None,
+    config: StrPath | None,
+    models: str | None,
+    seed: int | None,
+    limit: int | None,
+    policy: str | None,
+    base_url: str | None,
+    lvlm_model: str | None,
+    concurrency: int | None,
+    max_cost: float | None,
+) -> tuple[Settings, Path]:
+    """The settings of a run, and its folder."""
+    from fsrbench.files import names
+    from fsrbench.study import config as configuring
+
+    if limit is not None and limit < 1:
+        raise SettingsError(f"--limit is {limit}; it must be at least 1.")
+    chosen, own_arms = _settings(config, settings, seed=seed, models=models)
+    chosen = configuring.with_families(chosen, ["all"] if families is None else _names(families))
+    chosen = configuring.with_arms(chosen, own_arms if arms is None else _names(arms))
+    chosen = configuring.with_options(
+        chosen, base_url=base_url, model=lvlm_model, policy=policy, concurrency=concurrency, max_cost=max_cost
+    )
+    folder = _path(out) if out else OUTPUTS / names.of(_path(lr).resolve().name, f"-{chosen.models}-seed{chosen.seed}")
+    if policy is not None and (told := configuring.followed(chosen, policy)):
+        log.warning(told)
+    return chosen, folder
 
 
 def _of_run(

@@ -84,7 +84,7 @@ def restore(
 
     Example: fsrbench restore photos --family prior --models official --out restored
     """
-    from fsrbench.show import wording
+    from fsrbench.show import numbers
 
     typer.echo(f"Writing to {out}", err=True)
     with console.interruptible(), console.progress() as track:
@@ -104,7 +104,7 @@ def restore(
     else:
         kept = f"; {len(report.kept)} were there already, made by the same settings" if report.kept else ""
         failed = f"; {len(report.failed)} failed" if report.failed else ""
-        restored = wording.count(len(report.done), "picture")
+        restored = numbers.count(len(report.done), "picture")
         typer.echo(f"{restored} restored with {report.model}{kept}{failed}")
     raise typer.Exit(3 if report.failed else 0)
 

@@ -89,14 +89,14 @@ def _publish(
     _draw_panels(what, cases, summary, folder, find, workers, track)
     _draw_sheet(what, scores, cases, summary, folder, find)
     results = Results(root, what, Numbers(scores), summary)
-    _make(journal, folder.plots.name, told, lambda: plots.draw(results))
+    _make(journal, folder.plots.name, told, lambda: plots.draw(results, track))
     if also is not None:
         journal.made(plots.SWEEP, told, also(summary))
     stale = () if journal.fresh(plots.SWEEP, told) else (plots.SWEEP,)  # it shows other numbers
     sweep = [journal.sha256(folder.plots / f"{plots.SWEEP}{suffix}") for suffix in (".png", ".svg")]
     made_of = _digest(told, stale or sweep)
     if anew or not journal.fresh(folder.report.name, made_of):
-        journal.made(folder.report.name, made_of, _pages(report.build(results, stale)))
+        journal.made(folder.report.name, made_of, _pages(report.build(results, stale, track)))
     journal.forget_unseen()
     return summary
 

@@ -51,18 +51,14 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
     cases, notes = inputs.pair(lr, hr)
     for note in notes:
         log.warning(note)
-    audited = any(arm.auditor for arm in settings.arms.values())
+    audited = bool(_audited(settings))
     done: set[tuple[str, str]] = set()
     failures: list[Failure] = []
     unopened: list[WeightsError] = []
     stopped = ""
     with executor(settings, machine, folder, workers) as pool, folder.locked():
-        described = record.describe(settings, machine, (lr, hr), families.asked(settings) if audited else {})
-        study = record.join(folder.started(), described, out)
-        waiting = {
-            f: [c for c in cases[:limit] if unit.missing(folder, f, c, settings.arms)] for f in settings.families
-        }
-        if unasked := families.unasked(folder, waiting, [name for name, arm in settings.arms.items() if arm.auditor]):
+        study, waiting = recorded(settings, machine, folder, lr, hr), missing(settings, folder, cases[:limit])
+        if unasked := families.unasked(folder, waiting, _audited(settings)):
             pool.preflight(unasked)
         folder.write_study(study)
         try:
@@ -82,9 +78,9 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
                 if audited and family not in study["dead_knobs"]:
                     known |= _tried(pool, family, todo)
                 study = folder.write_study(record.join(study, {**study, **known}, out))
-                for case, failed in track(family, pool.run(family, todo), len(todo)):
-                    done.add((family, case))
-                    failures.extend(failed)
+                for outcome in track(family, pool.run(family, todo), len(todo)):
+                    done.add((family, outcome.case))
+                    failures.extend(outcome.failures)
                 study = folder.write_study(
                     record.join(study, {**study, "weights": {family: pool.weights(family)}}, out)
                 )
@@ -99,6 +95,22 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
     if unopened and not done:
         raise unopened[0]
     return RunOutcome(folder, len(cases[:limit]), len(done), failures, stopped)
+
+
+def recorded(settings: Settings, machine: Machine, folder: RunFolder, lr: Path, hr: Path | None) -> dict[str, Any]:
+    """The study's record before its first case; StoreError where the folder holds another study."""
+    prompts = families.asked(settings) if _audited(settings) else {}
+    return record.join(folder.started(), record.describe(settings, machine, (lr, hr), prompts), folder.root)
+
+
+def missing(settings: Settings, folder: RunFolder, cases: Sequence[Case]) -> dict[str, list[Case]]:
+    """Family → the cases of which something is still to be done."""
+    return {f: [case for case in cases if unit.missing(folder, f, case, settings.arms)] for f in settings.families}
+
+
+def _audited(settings: Settings) -> list[str]:
+    """The arms that have an auditor."""
+    return [name for name, arm in settings.arms.items() if arm.auditor]
 
 
 def _tried(pool: WorkerPool, family: str, todo: Sequence[Case]) -> dict[str, Any]:

@@ -31,9 +31,12 @@ SMALL, TEXT, TITLE = 9.0, 10.0, 16.0
 LINE = 0.19
 """Height of a line of TEXT, in inches."""
 INK, FAINT, RULE, BAND = drawing.INK, drawing.FAINT, "#c9ced3", "#e3e7eb"
-ROLES = {"contender": "#12335e", "headroom": "#8e3a94", "control": "#d07a1f", "floor": "#a9aeb3"}
-MARKERS = {"contender": "o", "control": "s", "floor": "D", "headroom": "^"}
+ROLES = {
+    "contender": "#12335e", "headroom": "#8e3a94", "control": "#d07a1f", "floor": "#a9aeb3", "pure": "#2c7a5b",
+}  # fmt: skip
+MARKERS = {"contender": "o", "control": "s", "floor": "D", "headroom": "^", "pure": "P"}
 LEGEND = {
+    "pure": "pure (the pipelines alone)",
     "contender": "contender",
     "control": "control",
     "floor": "noise floor (pure again)",
