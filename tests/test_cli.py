@@ -38,6 +38,7 @@ def test_help_of_every_command() -> None:
         "degrade",
         "run",
         "evaluate",
+        "restore",
         "headroom",
         "knobs",
         "plugins",

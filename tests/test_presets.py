@@ -37,8 +37,7 @@ def test_lfw_is_read_by_its_folders(tmp_path: Path) -> None:
     assert made.done == ("Ana_G_0001", "Ana_G_0002", "Bo_Li_0001")
     assert persons(made.persons) == {"Ana_G_0001": "Ana_G", "Ana_G_0002": "Ana_G", "Bo_Li_0001": "Bo_Li"}
     assert images.read(tmp_path / "lr" / "Bo_Li_0001.png").shape == (62, 62, 3)
-    assert "3 pictures are in" in made.remarks[0]
-    assert "LFW has 13,233" in made.remarks[0]
+    assert "lfw: 3; in LFW: 13,233. Numbers are not those of the whole set." in made.remarks[0]
     assert "Ana_G_0001.jpg has 32×32 pixels; those of LFW have 250×250" in made.remarks[1]
 
 

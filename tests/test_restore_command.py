@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,17 @@ def test_after_a_kill_what_is_there_is_recognised_by_its_pixels(photos: Path, tm
     restored(photos, out=out)
     (out / ".journal").unlink()
     assert restored(photos, out=out).done == ("2019/müller.png", "anna.png")
+
+
+def test_an_interrupt_keeps_what_is_finished(photos: Path, tmp_path: Path) -> None:
+    def interrupted(_title: str, items: Iterable[Any], _total: int) -> Iterator[Any]:
+        yield next(iter(items))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restored(photos, out=tmp_path / "out", progress=interrupted)
+    [first] = files(tmp_path / "out")
+    assert restored(photos, out=tmp_path / "out").kept == (first,)
 
 
 def test_a_picture_that_was_not_made_here_stays(photos: Path, tmp_path: Path) -> None:

@@ -149,12 +149,12 @@ def restore_all(
     machine = machines.machine(chosen, device, precision, offline)
     many = _many(workers) or execute.WORKERS
     folder = _path(out) if out else OUTPUTS / "restored"
-    job = pictures.plan([_path(one) for one in given], folder, [_path(save_faces)] if save_faces else [])
+    planned = pictures.plan([_path(one) for one in given], folder, [_path(save_faces)] if save_faces else [])
     restorer = single.PictureRestorer(chosen, machine, family, knobs, arm)
     aligned = chosen.families[family].aligned is True
     crops = facecrops.FaceCrops(_path(save_faces), machine, aligned=aligned) if save_faces else None
     with tracking(progress) as track:
-        return pictures.restore_all(job, restorer, machine, crops, many, track)
+        return pictures.restore_all(planned, restorer, machine, crops, many, track)
 
 
 def run(

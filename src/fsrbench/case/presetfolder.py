@@ -108,8 +108,8 @@ def _differences(preset: Preset, root: Path, paths: Iterable[Path]) -> Iterable[
     """How this folder differs from the published set; the size is that of the first picture."""
     pictures = list(paths)
     if len(pictures) != preset.count:
-        whole = f"{len(pictures):,} pictures are in {root}; {preset.title} has {preset.count:,}"
-        yield f"{whole}: numbers are not those of the whole set."
+        there = f"Pictures in {root}: {len(pictures):,}; in {preset.title}: {preset.count:,}."
+        yield f"{there} Numbers are not those of the whole set."
     first = images.read(pictures[0])
     if first.shape[:2] != (preset.size, preset.size):
         seen = f"{first.shape[1]}×{first.shape[0]}"

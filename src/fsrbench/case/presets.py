@@ -40,7 +40,7 @@ class Preset:
     """Paths of its pictures, in words."""
     path: str
     """The same as a pattern for `FOLDER/NAME` of a picture."""
-    hr_size: int
+    hr_size: int = 512
     """Size of the references that are made of it."""
     inside: tuple[str, ...] = ()
     """Folders of the set, one of which may hold the pictures."""
@@ -62,7 +62,7 @@ def of_lfw(_folder: Path, cases: Iterable[str]) -> Persons:
 def of_celeba(folder: Path, cases: Iterable[str]) -> Persons:
     """By CelebA's table; numbers are CelebA-HQ's where the table of those lies beside it, and CelebA's otherwise.
 
-    InputError, with the cure, where a table is not there or does not know a picture.
+    InputError, with the cure, where the tables do not know a picture; FileNotFoundError where there is none of persons.
     """
     identities = dict(_rows(folder, IDENTITIES, 2))
     try:
@@ -106,7 +106,6 @@ PRESETS: Mapping[str, Preset] = {
         size=512,
         layout="one folder of pictures called by a number",
         path=r".*/\d{1,8}\.(png|jpg)",
-        hr_size=512,
         persons=of_celeba,
         how=f"from {IDENTITIES}, and {MAPPING} where pictures are numbered as in CelebA-HQ; both from "
         "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, beside the pictures or in the folder above",
@@ -119,7 +118,6 @@ PRESETS: Mapping[str, Preset] = {
         size=1024,
         layout="00000/00000.png to 69000/69999.png, or all in one folder",
         path=r".*/\d{5}\.(png|jpg)",
-        hr_size=512,
         inside=("images1024x1024",),
         how="not known: each picture counts as a person of its own, though some are on several",
     ),
@@ -145,7 +143,6 @@ PRESETS: Mapping[str, Preset] = {
         size=512,
         layout="one folder of pictures",
         path=r".*\.(png|jpg)",
-        hr_size=512,
         how="not known",
         sharp=False,
         note="They are crops at full size: scale=1 keeps that size. Metrics with a reference cannot be measured.",

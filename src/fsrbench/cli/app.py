@@ -63,7 +63,6 @@ def demo(
 
 
 app.command(short_help="Make low-resolution faces from high-resolution ones.")(picture_commands.degrade)
-app.command(short_help="Restore pictures or whole folders, without an experiment.")(picture_commands.restore)
 
 
 @app.command(short_help="Restore alone and supervised, then measure the difference.")
@@ -152,6 +151,7 @@ def evaluate(
     console.show(found.details, found.path, as_json)
 
 
+app.command(short_help="Restore pictures or whole folders, without an experiment.")(picture_commands.restore)
 app.command(short_help="How much any auditor could gain: the oracle's upper bound.")(probes.headroom)
 app.command(short_help="Every knob, and what it moves.")(probes.knobs)
 app.command(short_help="Ways, judges, auditors and all else that a setting can name.")(probes.plugins)

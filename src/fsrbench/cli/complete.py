@@ -57,6 +57,13 @@ def recipes(incomplete: str) -> list[str]:
     return _beginning(incomplete, _plugins("recipes"))
 
 
+def presets(incomplete: str) -> list[str]:
+    """Well-known sets of faces."""
+    from fsrbench.case.presets import PRESETS
+
+    return _beginning(incomplete, PRESETS)
+
+
 def tolerances(incomplete: str) -> list[str]:
     """A metric to be followed by its size, or a size for all."""
     return _beginning(incomplete, (*(f"{name}=" for name in _plugins("metrics")), "interval"))

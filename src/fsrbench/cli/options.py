@@ -165,7 +165,7 @@ OneFamily: TypeAlias = Annotated[
     str, Option("--family", help="general, blind or prior.", metavar="NAME", autocompletion=complete.family)
 ]
 Inputs: TypeAlias = Annotated[
-    list[Path], Argument(help="Pictures, or folders of them.", metavar="PICTURE_OR_FOLDER...", show_default=False)
+    list[Path], Argument(help="Pictures, or folders of them.", metavar="PICTURE_OR_FOLDER", show_default=False)
 ]
 RestoredOut: TypeAlias = Annotated[
     Path, Option("--out", help="Where to write: a folder; for one picture also one .png.", metavar="DIR")
@@ -175,7 +175,7 @@ Turned: TypeAlias = Annotated[
     _more("--knob", "Turn a knob, e.g. dehalo=0.3 (fsrbench knobs lists them). Repeatable.", "NAME=VALUE"),
 ]
 OneArm: TypeAlias = Annotated[
-    str | None, _more("--arm", "Let this arm supervise, e.g. heuristic or lvlm (default: none).", "NAME")
+    str | None, _more("--arm", "Let this arm supervise, e.g. heuristic or lvlm (default: none).", "NAME", complete.arms)
 ]
 SaveFaces: TypeAlias = Annotated[
     Path | None, _more("--save-faces", "Save each face here, cut out before and after.", "DIR")
@@ -198,7 +198,8 @@ HrSize: TypeAlias = Annotated[
            show_default=False),
 ]  # fmt: skip
 Preset: TypeAlias = Annotated[
-    str | None, _more("--preset", "--hr is a well-known set: celeba-test, ffhq, lfw or wider.", "NAME")
+    str | None,
+    _more("--preset", "--hr is a well-known set: celeba-test, ffhq, lfw or wider.", "NAME", complete.presets),
 ]
 DrawSeed: TypeAlias = Annotated[int, Option("--seed", min=0, help="Seed of every drawn value.")]
 From: TypeAlias = Annotated[

@@ -111,8 +111,9 @@ def sheet(
         y += 2 * GAP
         told |= dict.fromkeys([places.said] if places.said else [])
     count = [f"The first {most} of {len(by_case)} cases."] if len(by_case) > most else []
-    if told or count:
-        page.write(GAP, y, " ".join([*count, *told]), 14, FAINT)
+    for line in (*count, *told):
+        page.write(GAP, y, line, 14, FAINT)
+        y += 22
     return page.render()
 
 

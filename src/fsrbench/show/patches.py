@@ -24,6 +24,7 @@ Find: TypeAlias = Callable[["Pixels"], "Sequence[Face] | None"]
 """From a picture to its faces, the largest first; None where nothing here can find any."""
 CANONICAL = "Patches are cut at the places where an aligned (FFHQ) face has them."
 FOUND = "Patches are cut where a detector found the face on Pure."
+LARGEST = "Patches show the largest faces that a detector found on Pure."
 UNSEEN = "No detector found a face on Pure: patches are cut where an aligned (FFHQ) face has them."
 MARGIN = 1.3
 """Side of a face's patch, in sides of its box."""
@@ -97,10 +98,8 @@ def places(image: Pixels, find: Find, parts: Sequence[str]) -> PatchPlaces:
     if len(found) == 1:
         own = _parts(size, found[0], parts[: len(parts) - 1])
         return PatchPlaces(size, {"face": faces.around(found[0], size, MARGIN), **own}, FOUND)
-    shown = found[: len(parts)]
-    boxes = {f"face {n}": faces.around(face, size, MARGIN) for n, face in enumerate(shown, start=1)}
-    which = f"the {len(shown)} largest of " if len(shown) < len(found) else ""
-    return PatchPlaces(size, boxes, f"Patches are {which}{len(found)} faces that a detector found on Pure.")
+    boxes = {f"face {n}": faces.around(face, size, MARGIN) for n, face in enumerate(found[: len(parts)], start=1)}
+    return PatchPlaces(size, boxes, LARGEST)
 
 
 def _parts(size: tuple[int, int], face: Face | None, parts: Sequence[str]) -> dict[str, Box]:
