@@ -64,7 +64,7 @@ class Made:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     root = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fsrbench.show.plots.draw", lambda _results: [])
+        patch.setattr("fsrbench.show.plots.draw", lambda _results, _track: [])
         for number in range(CASES):
             images.write(root / "hr" / f"face {number}.png", draw_face(96, number))
         fsrbench.degrade(root / "hr", root / "lr", hr_size=96)

@@ -32,7 +32,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "hr_size": 96, "metrics": ["psnr", "ssim"], "families": {"general": {"backend": "bicubic"}},
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fsrbench.show.plots.draw", lambda _results: [])
+        patch.setattr("fsrbench.show.plots.draw", lambda _results, _track: [])
         for number in range(3):
             images.write(root / "hr" / f"face {number}.png", draw_face(96, number))
         fsrbench.degrade(root / "hr", root / "lr", hr_size=96)
