@@ -36,7 +36,6 @@ def test_help_of_every_command() -> None:
     assert commands == [
         "demo",
         "degrade",
-        "restore",
         "run",
         "evaluate",
         "restore",

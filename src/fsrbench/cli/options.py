@@ -250,7 +250,8 @@ Runs: TypeAlias = Annotated[
     Argument(help="Folders of finished runs; the first is the base.", metavar="RUN RUN…", autocompletion=complete.runs),
 ]
 SharedArms: TypeAlias = Annotated[
-    list[str] | None, _more("--arm", "Compare only this arm, or pure (default: all they share). Repeatable.", "NAME")
+    list[str] | None,
+    _more("--arm", "Compare only this arm, or pure (default: all they share). Repeatable.", "NAME", complete.arms),
 ]
 CompareOut: TypeAlias = Annotated[
     Path | None, _more("--out", "Where to write (default: outputs/compare-… with the runs' names).", "DIR")
