@@ -3,11 +3,11 @@
     python scripts/bench/estimators.py --faces DIR
     python scripts/bench/estimators.py --faces DIR --calibrate
 
-The first prints a table in Markdown: for each quantity the mean error, the mean size of an error, the spread of the true
-values, which a constant guess would miss by about as much, and Spearman's rank correlation. The second prints the weights
-of `damage.py`, fitted to these faces; never use the same faces for both.
+The first prints a table in Markdown: for each quantity the bias, the mean size of an error, that of the best constant
+guess, and Spearman's rank correlation. The second prints the weights of `damage.py`, fitted to these faces; never use
+the same faces for both.
 
-What is true of an input is worked out from its row of drawn values. Blur is both blurs together, as the sigma of a round
+What is true of an input is worked out from what was drawn for it. Blur is both blurs together, as the sigma of a round
 Gaussian in pixels of the input. Noise is what is left of it after blur B, in brightness, before JPEG. The drawn
 `noise_sigma` itself is on another scale, since blur B takes most of it away: only its ranks are compared.
 """

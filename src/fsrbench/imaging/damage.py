@@ -1,8 +1,8 @@
 """How an input was degraded, estimated from the input alone: noise that is left, blur, and the JPEG that came last.
 
-All three are read from the brightness of the picture's own 8×8 blocks, in cosines, as JPEG sees it. How near they come
-to drawn values is printed by `scripts/bench/estimators.py`. Noise and blur are weighted sums that were fitted to aligned
-faces of 128 pixels, degraded by recipe `paper`; on other pictures they stand on another scale.
+All three are read from the brightness of the picture's own 8×8 blocks, in cosines, as JPEG sees it. How near they
+come to drawn values is printed by `scripts/bench/estimators.py`. Noise and blur are weighted sums that were fitted to
+aligned faces of 128 pixels, degraded by recipe `paper`; on other pictures they stand on another scale.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ STEPS = np.array([
     [49, 64, 78, 87, 103, 121, 120, 101],
     [72, 92, 95, 98, 112, 100, 103, 99],
 ])  # fmt: skip
-"""By how much JPEG rounds each cosine of brightness at quality 50: the standard's table, which nearly all programs use."""
+"""By how much JPEG rounds each cosine of brightness at quality 50: the standard's table, used by nearly everybody."""
 QUALITIES = np.arange(1, 101)
 """Those that are looked for."""
 CLEAR = 2.0
@@ -48,13 +48,27 @@ BANDS = 7
 """Rings of cosines from coarse to fine."""
 SOFTENED = 0.3
 """Added to a band's power before its logarithm is taken: what rounding to 8 bits leaves."""
-NOISE = np.array(
-    [4.74, -0.978, -0.075, -0.21, -0.197, 0.17, -0.076, 0.165, 0.095, 0.156, -0.006, 0.06, -0.041, 0.042, 0.033, 0.012]
-)
+NOISE = np.array([
+    5.179, -1.122,
+    -0.094, -0.008, -0.201,
+    -0.134, -0.047, 0.157,
+    -0.133, 0.057, 0.152,
+    0.051, 0.044, 0.143,
+    -0.005, 0.039, 0.032,
+    -0.058, 0.044, 0.043,
+    0.023, -0.037, 0.031,
+])  # fmt: skip
 """Weights of `signs` for the logarithm of the noise; from `scripts/bench/estimators.py --calibrate`."""
-BLUR = np.array(
-    [1.214, -0.126, 0.464, 0.048, -0.05, 0.016, -0.745, 0.014, -0.074, 0.004, 0.033, 0.038, 0.038, 0.024, -0.025, 0.003]
-)
+BLUR = np.array([
+    1.365, -0.196,
+    0.388, 0.156, -0.017,
+    -0.125, 0.07, 0.01,
+    -0.777, 0.029, 0.012,
+    -0.096, 0.006, 0.004,
+    0.047, 0.01, 0.012,
+    0.036, 0.029, 0.016,
+    -0.033, -0.002, 0.003,
+])  # fmt: skip
 """Weights of `signs` for the blur; from the same place."""
 
 
@@ -70,9 +84,9 @@ def estimate(lr: Image) -> Damage | None:
 def quality(lr: Image) -> int | None:
     """Quality of the JPEG that a picture was last stored as, its grid at the corner; None where nothing shows of one.
 
-    JPEG rounds each cosine of a block to multiples of a step that the quality decides. Of all qualities the one is taken
-    under which the cosines are likeliest, against cosines that stand anywhere. Of several that say the same of these
-    cosines, as 49 to 51 often do, the middle one is taken.
+    JPEG rounds each cosine of a block to multiples of a step that the quality decides. Of all qualities the one is
+    taken under which the cosines are likeliest, against cosines that stand anywhere. Of several that say the same of
+    these cosines, as 49 to 51 often do, the middle one is taken.
     """
     whole = _blocks(np.asarray(lr, np.float64)).reshape(-1, 64, 3)
     unclipped = ((whole > 0) & (whole < 1)).all(axis=(1, 2))
@@ -91,13 +105,13 @@ def quality(lr: Image) -> int | None:
 
 
 def signs(lr: Image) -> Array:
-    """What noise and blur are told by: 1, the quality, and for each band its mean power and that of its calm blocks."""
+    """What noise and blur are told by: 1, the quality, and each band's power (mean, median, and that of calm blocks)."""
     power = np.square(_cosines(luma.levels(lr)))
     frequency = np.hypot(*np.mgrid[:8, :8])
     told = [1.0, (quality(lr) or 100) / 50]
     for band in range(1, BANDS + 1):
         each = power[:, np.abs(frequency - band) <= 0.5].mean(axis=1)
-        told += [math.log(each.mean() + SOFTENED), math.log(np.quantile(each, 0.2) + SOFTENED)]
+        told += [math.log(level + SOFTENED) for level in (each.mean(), *np.quantile(each, (0.5, 0.2)))]
     return np.array(told)
 
 
