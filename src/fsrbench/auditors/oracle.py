@@ -15,24 +15,21 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from fsrbench.auditors import _settings
+from fsrbench.auditors import _search, _settings
+from fsrbench.auditors._search import KnobChange, Scorer
 from fsrbench.core import plugins
 from fsrbench.core.auditing import Auditor
-from fsrbench.core.contracts import Knob, Metric
+from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import AuditorUnreachable, FsrbenchError
 from fsrbench.core.questions import Answer, PrivilegedAccess, Question
-from fsrbench.core.stored import Knobs, KnobValue
+from fsrbench.core.stored import Knobs
 from fsrbench.core.values import Audit, Image
 
 if TYPE_CHECKING:
     from fsrbench.core.contracts import Machine
 
-KnobChange: TypeAlias = dict[str, KnobValue]
-Scorer: TypeAlias = Callable[[Image, Image], float]
-"""From (picture, reference) to a metric's number."""
 SETTINGS: dict[str, tuple[type, ...]] = {
     "objective": (str,), "beside": (list, tuple), "budget": (int,), "levels": (int,), "combine": (int,),
 }  # fmt: skip
@@ -108,7 +105,7 @@ class Oracle:
         room = self.combine if question.max_changes is None else min(self.combine, question.max_changes)
         if room < 1:
             return []
-        singles = attempts(_singles(question, self.levels)[: self.budget])
+        singles = attempts(_search.singles(question, self.levels)[: self.budget])
         if room < 2:
             return singles
         pairs = [
@@ -141,8 +138,8 @@ class Oracle:
             "privileged": "saw the reference: an upper bound, not a contender",
             "objective": {"metric": self.objective, "better": self.metric.better},
             "budget": self.budget,
-            "current": _finite(current),
-            "tried": [{"knobs": trial.change, "value": _finite(trial.value)} for trial in trials],
+            "current": _search.finite(current),
+            "tried": [{"knobs": trial.change, "value": _search.finite(trial.value)} for trial in trials],
             "chosen": chosen,
         }
 
@@ -154,48 +151,11 @@ def _open(settings: Mapping[str, Any], machine: Machine) -> Oracle:
     return Oracle(
         objective=objective,
         metric=plugins.load("metrics", objective),
-        scorers={name: _scorer(name, machine) for name in dict.fromkeys((objective, *beside))},
+        scorers={name: _search.scorer(name, machine) for name in dict.fromkeys((objective, *beside))},
         budget=round(_settings.bounded(chosen, "budget", 32, 1, 10_000)),
         levels=round(_settings.bounded(chosen, "levels", 3, 1, 100)),
         combine=round(_settings.bounded(chosen, "combine", 2, 1, 2)),
     )
-
-
-@lru_cache(maxsize=32)
-def _scorer(name: str, machine: Machine) -> Scorer:
-    """An opened metric, which all oracles of a run share: some are large networks."""
-    metric: Metric = plugins.load("metrics", name)
-    scorer = metric.open(machine)
-    return lambda image, reference: float(scorer([image], reference if metric.reference else None)[0])
-
-
-def _singles(question: Question, levels: int) -> list[KnobChange]:
-    """Each knob at each of its values but the one at which it stands: the far ends of all knobs first.
-
-    So a budget that is smaller than the list still reaches every knob.
-    """
-    columns = []
-    for name, knob in question.offered.items():
-        current = question.knobs.get(name)
-        values = [value for value in _values(knob, levels) if value != current]
-        if current is not None:
-            values.sort(key=lambda value: -abs(value - current))
-        columns.append([{name: value} for value in values])
-    rows = itertools.zip_longest(*columns)
-    return [change for row in rows for change in row if change is not None]
-
-
-def _values(knob: Knob, levels: int) -> list[KnobValue]:
-    """All values of a choice; the ends of a number's band and the steps between them."""
-    if knob.choices:
-        return list(knob.choices)
-    low, high = knob.band
-    return [low, *(round(low + (high - low) * step / levels, 6) for step in range(1, levels)), high]
-
-
-def _finite(value: float | None) -> float | None:
-    """Equal pictures have an infinite PSNR, which JSON cannot hold."""
-    return value if value is not None and math.isfinite(value) else None
 
 
 AUDITOR = Auditor(

@@ -83,13 +83,15 @@ class Making:
         passes = self.count(knobs, seed=seed, network=network, of=of)
         return self._remembered(replace(restored(pipeline, self._lr, knobs, seed, of), passes=passes))
 
+    def rehearse(self, lr: Image, knobs: Knobs) -> Image:
+        """What the family's own network makes of another input: it is counted, and no arm can end with it."""
+        self._check(knobs)
+        self._spend(self._pass(knobs, None, "", None, lr))
+        return self._pipeline.restore(lr, knobs, self._seed).image
+
     def count(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
         """Count the passes that `restore` would take, and say how many they are."""
-        key = self._pass(knobs, seed, network, of)
-        passes = int(key not in self._passed)
-        self._spending.passes += passes
-        self._passed.add(key)
-        return passes
+        return self._spend(self._pass(knobs, seed, network, of))
 
     def treat(self, tool: str, of: Restored | None = None, *, seed: int | None = None) -> Restored:
         """Let a tool treat a picture, or the input."""
@@ -98,9 +100,17 @@ class Making:
         seed = self._seed if seed is None else seed
         return self._remembered(treated(self._openers.tool(choice), choice, self._lr, seed, of))
 
-    def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
-        """Passes that `restore` would take."""
-        return int(self._pass(knobs, seed, network, of) not in self._passed)
+    def extra(
+        self,
+        knobs: Knobs,
+        *,
+        seed: int | None = None,
+        network: str = "",
+        of: Restored | None = None,
+        lr: Image | None = None,
+    ) -> int:
+        """Passes that `restore` would take; with `lr`, `rehearse`."""
+        return int(self._pass(knobs, seed, network, of, lr) not in self._passed)
 
     def mean(self, pictures: Sequence[Restored]) -> Restored:
         """The mean of several, pixel by pixel."""
@@ -145,10 +155,20 @@ class Making:
             return self._pipeline
         return self._openers.other(_declared("network", network, self._parts.networks))
 
-    def _pass(self, knobs: Knobs, seed: int | None, network: str, of: Restored | None) -> tuple[object, ...]:
+    def _spend(self, key: tuple[object, ...]) -> int:
+        """Count a pass that the arm has not made before."""
+        passes = int(key not in self._passed)
+        self._spending.passes += passes
+        self._passed.add(key)
+        return passes
+
+    def _pass(
+        self, knobs: Knobs, seed: int | None, network: str, of: Restored | None, lr: Image | None = None
+    ) -> tuple[object, ...]:
         """What decides a network's output, of one case."""
         key = self._chosen(network).same_pass(knobs, self._seed if seed is None else seed)
-        return (*key, *([] if of is None else [of.sha256]))
+        other = [] if lr is None else [images.exact_key(lr)]
+        return (*key, *([] if of is None else [of.sha256]), *other)
 
 
 Part = TypeVar("Part")

@@ -42,11 +42,19 @@ def takes_back(ask: object) -> bool:
 
 
 def restores(ask: object) -> int:
-    """How many pictures an opened auditor that is privileged makes itself, of one case, at most.
+    """How many pictures an opened auditor that is privileged or rehearses makes itself, of one case, at most.
 
     It says so with an attribute of this name, as with `takes_back`.
     """
     return int(getattr(ask, "restores", 0))
+
+
+def rehearses(ask: object) -> int:
+    """How many inputs of its own making, for one case, an opened auditor restores to see what a setting would do.
+
+    It says so with an attribute of this name and is then given a `Rehearsal` with its first question.
+    """
+    return int(getattr(ask, "rehearses", 0))
 
 
 @runtime_checkable

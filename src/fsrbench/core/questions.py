@@ -94,6 +94,16 @@ class PrivilegedAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The pipeline, for an auditor that tries settings on inputs of its own making: no reference is in it."""
+
+    lr: Image
+    """The case's input, at its full size."""
+    restore: Callable[[Image, Knobs], Image | None]
+    """What the pipeline makes of another input with these knobs; None where the arm's budget has no room for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """A blind choice between two restorations of one input: which is which is not said."""
 
@@ -155,6 +165,8 @@ class Question:
     """The family's prompt file as it is, for auditors that read text: `asking/audit.py` makes of it what is sent."""
     insight: PrivilegedAccess | None = None
     """For privileged auditors alone; None for every other."""
+    rehearsal: Rehearsal | None = None
+    """For auditors that rehearse alone (`auditing.rehearses`); None for every other."""
     max_changes: int | None = None
     """Knobs that may differ from their defaults at once; None for all of them."""
     dead: tuple[str, ...] = ()

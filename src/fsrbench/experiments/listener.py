@@ -17,6 +17,7 @@ class Listener:
     def __init__(self, place_of: object = None) -> None:
         """`place_of` is the auditor that will be asked in earnest, where there is one."""
         self.restores = auditing.restores(place_of)
+        self.rehearses = auditing.rehearses(place_of)
         self.takes_back = auditing.takes_back(place_of)
         self.question: Question | None = None
 

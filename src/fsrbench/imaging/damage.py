@@ -105,7 +105,7 @@ def quality(lr: Image) -> int | None:
 
 
 def signs(lr: Image) -> Array:
-    """What noise and blur are told by: 1, the quality, and each band's power (mean, median, and that of calm blocks)."""
+    """What noise and blur are told by: 1, the quality, and each band's power: mean, median, calm blocks."""
     power = np.square(_cosines(luma.levels(lr)))
     frequency = np.hypot(*np.mgrid[:8, :8])
     told = [1.0, (quality(lr) or 100) / 50]
@@ -118,7 +118,7 @@ def signs(lr: Image) -> Array:
 def _tables() -> NDArray[np.int64]:
     """Steps at each of QUALITIES, as libjpeg scales them."""
     scale = np.where(QUALITIES < 50, 5000 // QUALITIES, 200 - 2 * QUALITIES)[:, None, None]
-    return np.clip((STEPS * scale + 50) // 100, 1, 255)
+    return np.asarray(np.clip((STEPS * scale + 50) // 100, 1, 255))
 
 
 def _blocks(plane: Array) -> Array:

@@ -16,7 +16,16 @@ from fsrbench.core import auditing
 from fsrbench.core.auditing import Comparer, Paid, Remote, Scope
 from fsrbench.core.errors import AuditorUnreachable, SettingsError, TookTooLong
 from fsrbench.core.forecasts import Demand
-from fsrbench.core.questions import Answer, Comparison, Evidence, GuardLimits, PolicyLimits, PrivilegedAccess, Question
+from fsrbench.core.questions import (
+    Answer,
+    Comparison,
+    Evidence,
+    GuardLimits,
+    PolicyLimits,
+    PrivilegedAccess,
+    Question,
+    Rehearsal,
+)
 from fsrbench.core.stored import Knobs
 from fsrbench.core.values import Image, derive_seed
 from fsrbench.core.ways import ArmSetup, CaseContext, Intervention, Proposal, Restored, RoundDraft, Way
@@ -140,7 +149,7 @@ class Supervisor:
     def _question(
         self, case: CaseContext, current: Restored, evidence: Evidence, number: int, cut: list[str]
     ) -> Question:
-        """What is asked in a round; `cut` is told of the bounds that end a privileged search."""
+        """What is asked in a round; `cut` is told of the bounds that end an auditor's own search."""
         return Question(
             case=case.case,
             family=case.family,
@@ -151,6 +160,7 @@ class Supervisor:
             offered=case.make.offered,
             brief=self.brief,
             insight=_insight(case, cut),
+            rehearsal=_rehearsal(case, cut) if auditing.rehearses(self.ask) else None,
             max_changes=self.limits.max_changes,
             dead=case.dead,
         )
@@ -174,21 +184,35 @@ def _insight(case: CaseContext, cut: list[str]) -> PrivilegedAccess | None:
     return PrivilegedAccess(reference, restore, case.measured, afford)
 
 
+def _rehearsal(case: CaseContext, cut: list[str]) -> Rehearsal:
+    def restore(lr: Image, knobs: Knobs) -> Image | None:
+        if bound := case.spending.bound(passes=case.make.extra(knobs, lr=lr)):
+            cut.append(bound)
+            return None
+        return case.make.rehearse(lr, knobs)
+
+    return Rehearsal(case.lr, restore)
+
+
 def _most(limits: PolicyLimits, guards: GuardLimits | None) -> tuple[int, int]:
     """Audits and comparisons about a case, at most, where the auditor takes nothing back himself."""
     return limits.retries + 1, 0 if guards is None else 2 * limits.retries
 
 
 def _demand(setup: ArmSetup) -> Demand:
-    """One audit, and what retries may add; they take a pass where a knob acts before or in the network."""
+    """One audit, and what retries may add; they take a pass where a knob acts before or in the network.
+
+    An input that an auditor makes up takes one in any case.
+    """
     if setup.limits is None:
         raise TypeError(f"arm {setup.arm} is set up without limits")
     audits, comparisons = _most(setup.limits, setup.guards)
     if auditing.takes_back(setup.ask):
         comparisons = max(comparisons, setup.limits.retries)
     inside = any(knob.stage != "after" for knob in setup.offered.values())
-    passes = setup.limits.retries + auditing.restores(setup.ask) if inside else 0
-    return Demand((0, passes), (1, audits), (0, comparisons))
+    rehearsed = auditing.rehearses(setup.ask)
+    passes = setup.limits.retries + auditing.restores(setup.ask) if inside else rehearsed
+    return Demand((rehearsed, passes), (1, audits), (0, comparisons))
 
 
 def open_audit(setup: ArmSetup) -> Intervention:
