@@ -139,7 +139,9 @@ class Internal:
             "control": "took its own restoration for the truth, which is too smooth: what smooths looks too good",
             "objective": {"metric": self.objective, "better": self.metric.better},
             "estimated": None if found is None else asdict(found),
-            "tried": [{"knobs": one.change, "gains": [_search.finite(gain) for gain in one.gains]} for one in tried],
+            "rehearsed": [
+                {"knobs": one.change, "gains": [_search.finite(gain) for gain in one.gains]} for one in tried
+            ],
             "chosen": dict(change or {}),
         }
         return Answer(said, record)
