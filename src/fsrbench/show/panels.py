@@ -1,6 +1,6 @@
 """Pictures of the result: a panel for each case, and one contact sheet of the first cases in all families.
 
-A panel is LR | Pure | +each arm | reference, face patches below, a caption with the numbers. It says what a
+A panel is LR | Pure | +each arm | reference, patches of faces below, a caption with the numbers. It says what a
 reader must know: which models (and that they are embedded), what the auditor decided, what each metric did,
 and which picture could not be shown. How text and pictures get onto the page is `drawing.py`'s.
 """
@@ -16,11 +16,12 @@ import numpy as np
 
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.values import PURE, Round, Score
-from fsrbench.imaging import faces, images
+from fsrbench.imaging import images
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary_values import Summary
-from fsrbench.show import drawing, imprint, numbers, wording
+from fsrbench.show import drawing, imprint, numbers, patches, wording
 from fsrbench.show.drawing import BETTER, FAINT, GAP, INK, MARKED, WORSE, Page, Span
+from fsrbench.show.patches import Find, PatchPlaces
 from fsrbench.study import inputs
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 LR, REFERENCE = "LR", "Reference"
 SHOWN = 5
 """Metrics below a picture of the contact sheet; a panel has all."""
-PLACES = "Patches are cut at the places where an aligned (FFHQ) face has them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Style:
     title: int
     """Size of a title; what stands below it is smaller."""
     patches: tuple[str, ...]
-    """Face patches, two in a row."""
+    """Parts of a face that are shown enlarged, two in a row; of several faces, as many as these are."""
 
 
 PANEL = Style(360, 2, 20, ("left_eye", "nose", "mouth", "skin"))
@@ -68,7 +68,9 @@ class Column:
     """Lines below it."""
 
 
-def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: Summary) -> Pixels:
+def draw(
+    subject: Subject, scores: Sequence[Score], what: Evaluation, summary: Summary, find: Find = patches.nobody
+) -> Pixels:
     """The panel of one case. A picture that cannot be read costs its column; without Pure there is no panel."""
     columns, notes = _columns(subject, what)
     page = Page()
@@ -76,10 +78,11 @@ def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: S
     family = drawing.shorten(f"  ·  {subject.family}", wide / 3, 20)
     case = drawing.shorten(subject.case, wide - drawing.length(family, 20), 20, bold=True)
     page.write(page.write(GAP, GAP, case, 20, bold=True), GAP, family, 20, FAINT)
-    y = _strip(page, 52, columns, PANEL) + 2 * GAP
+    places = _places(columns, find, PANEL)
+    y = _strip(page, 52, columns, PANEL, places) + 2 * GAP
     y = _caption(page, y, wide, subject, scores, summary)
-    if _aligned(columns):
-        notes.append(PLACES)
+    if places.said:
+        notes.append(places.said)
     if run := imprint.short(summary, subject.variants):
         notes.append(run)
     for line in notes:
@@ -88,25 +91,29 @@ def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: S
     return page.render()
 
 
-def sheet(what: Evaluation, scores: Sequence[Score], summary: Summary, most: int = 6) -> Pixels:
+def sheet(
+    what: Evaluation, scores: Sequence[Score], summary: Summary, most: int = 6, find: Find = patches.nobody
+) -> Pixels:
     """The first cases, a row each: LR, every family alone and with its arms, reference."""
     by_case: dict[str, list[Subject]] = {}
     for subject in what.subjects:
         by_case.setdefault(subject.case, []).append(subject)
-    page, y, patches = Page(), GAP, False
+    page, y, told = Page(), GAP, dict[str, None]()
     for case in sorted(by_case)[:most]:
         columns, notes = _row(by_case[case], scores, what, summary)
         wide = max(len(columns), 2) * (SHEET.width + GAP) - GAP
         page.write(GAP, y, drawing.shorten(case, wide, 22, bold=True), 22, bold=True)
-        y = _strip(page, y + 38, columns, SHEET) + GAP
+        places = _places(columns, find, SHEET)
+        y = _strip(page, y + 38, columns, SHEET, places) + GAP
         for line in notes:
             page.write(GAP, y, drawing.shorten(line, wide, 14), 14, FAINT)
             y += 22
         y += 2 * GAP
-        patches = patches or _aligned(columns)
-    if len(by_case) > most or patches:
-        count = f"The first {most} of {len(by_case)} cases. " if len(by_case) > most else ""
-        page.write(GAP, y, count + (PLACES if patches else ""), 14, FAINT)
+        told |= dict.fromkeys([places.said] if places.said else [])
+    count = [f"The first {most} of {len(by_case)} cases."] if len(by_case) > most else []
+    for line in (*count, *told):
+        page.write(GAP, y, line, 14, FAINT)
+        y += 22
     return page.render()
 
 
@@ -221,7 +228,7 @@ def _said(step: Round) -> str:
 # --------------------------------------------------------------------- layout
 
 
-def _strip(page: Page, top: int, columns: Sequence[Column], style: Style) -> int:
+def _strip(page: Page, top: int, columns: Sequence[Column], style: Style, places: PatchPlaces) -> int:
     """Columns side by side: heads, pictures, patches, numbers; returns where they end."""
     heads = [_head(column, style) for column in columns]
     y = top + style.title + 12 + (style.title - 1) * max((len(head) for head in heads), default=0)
@@ -237,8 +244,8 @@ def _strip(page: Page, top: int, columns: Sequence[Column], style: Style) -> int
         pixelated = column.title == LR
         page.place((x, y), (style.width, tall), column.image, pixelated=pixelated)
         below = y + tall + GAP // 2
-        if _aligned(columns):
-            below = _patches(page, (x, below), column.image, style, pixelated=pixelated)
+        if places.boxes:
+            below = _patches(page, (x, below), column.image, style, places, pixelated=pixelated)
         for spans in column.numbers:
             page.spans(x, below, spans, 18)
             below += 25
@@ -252,23 +259,26 @@ def _head(column: Column, style: Style) -> list[Span]:
     return marks + [(line, FAINT) for line in drawing.wrap(column.detail, style.width, style.title - 5, 3)]
 
 
-def _aligned(columns: Sequence[Column]) -> bool:
-    """Whether the places of an aligned face can be meant: only a square picture can be one."""
-    return bool(columns) and all(column.image.shape[0] == column.image.shape[1] for column in columns)
+def _places(columns: Sequence[Column], find: Find, style: Style) -> PatchPlaces:
+    """Where patches are cut in all columns: as on the first restoration, where all pictures have its proportions."""
+    pure = next((column.image for column in columns if column.arm is not None), None)
+    if pure is None or any(one.image.shape[0] * pure.shape[1] != pure.shape[0] * one.image.shape[1] for one in columns):
+        return PatchPlaces()
+    return patches.places(pure, find, style.patches)
 
 
-def _patches(page: Page, at: tuple[int, int], image: Pixels, style: Style, *, pixelated: bool) -> int:
-    """Face patches, two in a row, each with its name below it; returns where they end."""
+def _patches(
+    page: Page, at: tuple[int, int], image: Pixels, style: Style, places: PatchPlaces, *, pixelated: bool
+) -> int:
+    """Patches, two in a row, each with its name below it; returns where they end."""
     gap, label = GAP // 2, style.title - 6
     side = (style.width - gap) // 2
-    places = faces.regions((image.shape[0], image.shape[1]), None)
-    for number, name in enumerate(style.patches):
-        x0, y0, x1, y1 = places[name]
+    for number, (name, (x0, y0, x1, y1)) in enumerate(places.on(image.shape).items()):
         x = at[0] + (number % 2) * (side + gap)
         y = at[1] + (number // 2) * (side + label + 2 * gap)
         page.place((x, y), (side, side), image[y0:y1, x0:x1], pixelated=pixelated)
-        page.write(x, y + side + 2, name.replace("_", " "), label, FAINT)
-    return at[1] + (len(style.patches) + 1) // 2 * (side + label + 2 * gap)
+        page.write(x, y + side + 2, name, label, FAINT)
+    return at[1] + (len(places.boxes) + 1) // 2 * (side + label + 2 * gap)
 
 
 def _caption(page: Page, y: int, wide: float, subject: Subject, scores: Sequence[Score], summary: Summary) -> int:

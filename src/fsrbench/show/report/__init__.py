@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fsrbench.core import execute
+from fsrbench.core.execute import Track, untracked
 from fsrbench.files import atomic
 from fsrbench.measure.results import Results
 from fsrbench.show.report import cases, overview, pictures, places, table
@@ -27,7 +28,7 @@ SCRIPTS = ("base.js", "list.js", "viewer.js", "case.js", "main.js")
 """In the order in which the page loads them: classic scripts, since modules do not load from disk."""
 
 
-def build(results: Results, stale: Collection[str] = ()) -> Path:
+def build(results: Results, stale: Collection[str] = (), track: Track = untracked) -> Path:
     """Write the report of an evaluation, or bring it up to date; returns the page to open.
 
     `stale` names plots of the folder that show other numbers than this evaluation's; they are left out.
@@ -36,7 +37,7 @@ def build(results: Results, stale: Collection[str] = ()) -> Path:
     root = folder.report
     entries = cases.entries(results)
     gallery = pictures.Gallery(root / places.PICTURES)
-    rows = _write_cases(root / places.CASES, entries, cases.Teller(results, gallery))
+    rows = _write_cases(root / places.CASES, entries, cases.Teller(results, gallery), track)
     plots = pictures.plots(folder.plots, root / places.PLOTS, stale)
     _write(root / places.DATA, _script("fsr.setData", _json(table.data(results, entries, rows, CHUNK))))
     for name in (places.STYLE, *SCRIPTS):
@@ -46,13 +47,14 @@ def build(results: Results, stale: Collection[str] = ()) -> Path:
     return folder.report_page
 
 
-def _write_cases(folder: Path, entries: Sequence[Entry], teller: cases.Teller) -> table.Rows:
+def _write_cases(folder: Path, entries: Sequence[Entry], teller: cases.Teller, track: Track) -> table.Rows:
     """The details of all cases, CHUNK to a file, and their rows; files of an earlier, longer report go.
 
     One file is told at a time: what is told of a case takes many times the room of its row.
     """
     rows, names = table.Rows(teller.results.what.metrics), set()
-    for number, start in enumerate(range(0, len(entries), CHUNK)):
+    starts = range(0, len(entries), CHUNK)
+    for number, start in enumerate(track("report", starts, len(starts))):
         told = _tell(teller, entries[start : start + CHUNK])
         names.add(places.chunk(number))
         _write(folder / places.chunk(number), _cases(number, [one.details for one in told]))
