@@ -1,7 +1,8 @@
 """Everything once, small, with no download: crops of two public-domain portraits that other packages bring along.
 
-They come with matplotlib and scikit-image, are aligned the FFHQ way, degraded by the paper's recipe, restored by the three embedded networks, supervised by
-the heuristic auditor beside the controls of `configs/demo.yaml`, measured, and drawn.
+They come with matplotlib and scikit-image, are aligned the FFHQ way, degraded by the paper's recipe, restored by the
+three embedded networks, supervised by the heuristic auditor beside the controls of `configs/demo.yaml`, measured, and
+drawn. What an LVLM is sent and answers is shown by one exchange that was recorded.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from fsrbench.imaging import faces, images
 from fsrbench.measure import ahead
 from fsrbench.measure.summary_values import Summary
 from fsrbench.show import publish
-from fsrbench.study import config
+from fsrbench.study import config, sheets
 from fsrbench.study.run import RunOutcome, run_study
+from fsrbench.study.store import RunFolder
 
 SIDE = 512
 """Side of a crop."""
@@ -89,6 +91,22 @@ def run(out: Path, machine: Machine, workers: int, track: Track) -> tuple[RunOut
         outcome = run_study(settings, machine, low, high, out, workers=workers, track=track, finished=finished)
     summary = publish.run(outcome.folder, machine, workers, track)
     return outcome, summary
+
+
+def recorded(out: Path, machine: Machine, workers: int, track: Track) -> Path:
+    """An exchange with an LVLM that was recorded on one of the crops, as a run of its own; returns its report."""
+    folder = RunFolder(out / "lvlm")
+    kept = Path(__file__).parent / "recorded"
+    for path in kept.rglob("*"):
+        if path.suffix in (".json", ".png", ".yaml"):
+            atomic.write_bytes(folder.root / path.relative_to(kept), path.read_bytes())
+    [pure] = (kept / "general" / "pure-fsr").iterdir()
+    atomic.write_bytes(folder.root / "general" / "fsr+lvlm" / pure.name, pure.read_bytes())  # the same picture stood
+    inputs = {"lr": folder.root / "inputs" / "low_res_imgs", "hr": out / "inputs" / "high_res_imgs"}
+    folder.write_study({**folder.study(), "inputs": {name: str(path.resolve()) for name, path in inputs.items()}})
+    sheets.write(folder)
+    publish.run(folder, machine, workers, track)
+    return folder.report_page
 
 
 def _faces() -> Iterator[tuple[str, str, Image]]:
