@@ -147,11 +147,6 @@ def polish(network: nn.Module, face: torch.Tensor) -> torch.Tensor:
     return network(face * 2 - 1, return_rgb=False)[0] / 2 + 0.5
 
 
-def quick(network: nn.Module, family: str) -> nn.Module:
-    """The network laid out as matrix units like it, three times as fast in bfloat16; GFPGAN cannot be laid out so."""
-    return network if family == "prior" else network.to(memory_format=torch.channels_last)
-
-
 def save(state: dict[str, torch.Tensor], family: str, path: Path) -> None:
     """Store in half precision with what is needed to build the network again."""
     from safetensors.torch import save as pack
