@@ -109,7 +109,7 @@ def test_rows_stand_in_the_order_of_what_they_are_for() -> None:
     arms = {name: {"psnr": spread(0.1, 0.1, 40)} for name in ("heuristic", "lvlm", "oracle", "rerun", "another")}
     roles = {"heuristic": "control", "oracle": "headroom", "rerun": "floor"}
     found = summary(arms, {"psnr": FLAT}, roles)
-    assert wording.arms(found, "general") == ["another", "lvlm", "heuristic", "rerun", "oracle"]
+    assert wording.arms(found, "general") == ["lvlm", "another", "heuristic", "rerun", "oracle"]
     rows = [line for line in tables.markdown(found).splitlines() if "compact (embedded) | FSR+" in line]
     assert "FSR+rerun (noise floor)" in rows[3]
     assert "FSR+oracle (privileged: saw the reference)" in rows[4]

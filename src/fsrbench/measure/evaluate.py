@@ -21,7 +21,7 @@ from threading import Lock
 from typing import Any, TypeAlias
 
 from fsrbench.case.degrade import CROPPING_CURE
-from fsrbench.core import execute
+from fsrbench.core import execute, order
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.values import PURE, Image, Score
@@ -110,7 +110,6 @@ def measure(
     identities = {name: identity.of(name, what, machine, journal) for name in what.metrics}
     identities |= dict.fromkeys((ENLARGED, CROPPED), str(what.hr_size))
     tools = _Instruments(what, machine, journal, {name: journal.values(name, one) for name, one in identities.items()})
-    order = {name: number for number, name in enumerate(what.metrics)}
     scores: list[Score] = []
     current: set[str] = set()
     to_do: list[int] = []
@@ -119,14 +118,14 @@ def measure(
         if any(map(case.missing, what.metrics)):
             to_do.append(number)
         else:
-            scores += _settled(case, order, current)
+            scores += _settled(case, what, current)
     if to_do and any("device" in metric.depends for metric in what.metrics.values()):
         devices.share_cores(machine, reentrant=True)  # as in a run that restores first: the same sums, a core a case
     outcomes = execute.run(partial(_measure, tools), (what.subjects[number] for number in to_do), workers)
     saved = time.monotonic()
     try:
         for case in track("evaluate", outcomes, len(to_do)) if to_do else ():
-            scores += _settled(case, order, current)
+            scores += _settled(case, what, current)
             for name, values in case.new.items():
                 journal.keep(name, identities[name], values)
             if time.monotonic() - saved > SAVED:
@@ -137,14 +136,15 @@ def measure(
     finally:
         journal.save()
     scores.sort(key=attrgetter("case"))
-    scores.sort(key=attrgetter("family"))
+    scores.sort(key=lambda score: order.family(score.family))
     return scores
 
 
-def _settled(case: _Case, order: Mapping[str, int], current: set[str]) -> list[Score]:
-    """A case's scores, pure's first, metrics in their order; what its numbers belong to is current."""
+def _settled(case: _Case, what: Evaluation, current: set[str]) -> list[Score]:
+    """A case's scores, arms and metrics in their order; what its numbers belong to is current."""
     current.update(key for key in case.keys.values() if key is not None)
-    places = sorted(case.found, key=lambda place: (place[0] != PURE, place[0], order[place[1]]))
+    arms = order.arms((arm for arm, _ in case.found), what.roles)
+    places = [(arm, metric) for arm in arms for metric in what.metrics if (arm, metric) in case.found]
     return [_score(case.subject, *place, *case.found[place]) for place in places]
 
 

@@ -1,7 +1,7 @@
 """How the numbers and names of a summary are told, wherever they show: tables, sentences, panels, plots, report.
 
-The rules are here and nowhere else: which differences stand out and what marks them, what an arm is called, what must
-be said of it, and the order in which arms stand. How a number is written is `numbers.py`'s.
+The rules are here and nowhere else: which differences stand out and what marks them, what an arm is called, and what
+must be said of it. How a number is written is `numbers.py`'s; in which order arms stand, `core/order.py`'s.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
+from fsrbench.core import order
 from fsrbench.core.values import Round
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, PairedComparison, Summary
 from fsrbench.show import numbers
 
 ARROWS = {"higher": "↑", "lower": "↓"}
-ORDER = ("contender", "control", "floor", "headroom")
-"""Roles of arms, in the order of rows."""
 STAND_INS = ("embedded", "stand-in")
 """Words of which a network's name holds one where it is not the real one: see `Restoration.model`."""
 OUTLIER = " ‡"
@@ -214,12 +213,7 @@ def arm_title(arm: str) -> str:
 def arms(summary: Summary, family: str) -> list[str]:
     """A family's arms in the order of rows."""
     measured = next(iter(summary.families[family].values()), None)
-    return ordered(measured.arms if measured is not None else (), summary.roles)
-
-
-def ordered(names: Iterable[str], roles: Mapping[str, str]) -> list[str]:
-    """Contenders first, then what they are compared with."""
-    return sorted(names, key=lambda arm: (ORDER.index(roles[arm]), arm))
+    return order.arms(measured.arms if measured is not None else (), summary.roles)
 
 
 def standin(models: Iterable[str]) -> str:

@@ -14,7 +14,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from fsrbench.core import execute
+from fsrbench.core import execute, order
+from fsrbench.core.values import PURE
 from fsrbench.files import atomic
 from fsrbench.measure.results import Results
 from fsrbench.show.report import cases, overview, pictures, places, table
@@ -51,7 +52,9 @@ def _write_cases(folder: Path, entries: Sequence[Entry], teller: cases.Teller) -
 
     One file is told at a time: what is told of a case takes many times the room of its row.
     """
-    rows, names = table.Rows(teller.results.what.metrics), set()
+    what = teller.results.what
+    shown = order.arms((arm for entry in entries for arm in entry.arms or (PURE,)), what.roles)
+    rows, names = table.Rows(what.metrics, shown), set()
     for number, start in enumerate(range(0, len(entries), CHUNK)):
         told = _tell(teller, entries[start : start + CHUNK])
         names.add(places.chunk(number))

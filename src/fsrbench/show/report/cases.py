@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fsrbench.core import order
 from fsrbench.core.errors import StoreError
 from fsrbench.core.values import PURE, Round, Score, Trail
 from fsrbench.imaging import faces, images
@@ -73,9 +74,9 @@ def entries(results: Results) -> list[Entry]:
     done = {(s.family, s.case): (place, tuple(s.variants)) for place, s in enumerate(results.what.subjects)}
     found, nothing = [], dict[str, str]()
     alike: dict[tuple[str, ...], tuple[str, ...]] = {}
-    for key in sorted({*done, *failed}):
+    for key in sorted({*done, *failed}, key=lambda place: (order.family(place[0]), place[1])):
         (place, variants), why = done.get(key, (None, ())), failed.get(key, nothing)
-        arms = tuple(wording.ordered({*variants, *why} - {PURE}, results.what.roles))
+        arms = tuple(order.arms({*variants, *why} - {PURE}, results.what.roles))
         found.append(Entry(*key, place, why, alike.setdefault(arms, arms)))
     return found
 

@@ -11,6 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from fsrbench import __version__
+from fsrbench.core import order
 from fsrbench.core.values import PURE
 from fsrbench.measure.results import Results
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, MetricResults, Summary
@@ -185,7 +186,7 @@ def _counts(summary: Summary) -> Iterator[dict[str, Any]]:
     for family, counts in summary.counts.items():
         blank = [""] * 5
         yield {"family": family, "arm": "Pure FSR", "mark": "", "numbers": [counts.cases, counts.failed, *blank]}
-        for arm in wording.ordered(counts.arms, summary.roles):
+        for arm in order.arms(counts.arms, summary.roles):
             c = counts.arms[arm]
             whole = (c.done, c.failed, c.invalid, c.changed, c.requests, c.tokens)
             yield {

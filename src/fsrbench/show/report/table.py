@@ -5,7 +5,7 @@ A row is one arm of one case in one family; a case without any arm has one row, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fsrbench.core.values import PURE, Audit
@@ -22,11 +22,11 @@ NOTHING = "—"
 
 
 class _Codes:
-    """Values as small numbers: each stands once in a list."""
+    """Values as small numbers: each stands once in a list, those of `first` at its beginning."""
 
-    def __init__(self) -> None:
-        self.values: list[Any] = []
-        self._places: dict[Any, int] = {}
+    def __init__(self, first: Iterable[Any] = ()) -> None:
+        self.values: list[Any] = list(first)
+        self._places: dict[Any, int] = {value: place for place, value in enumerate(self.values)}
 
     def __call__(self, value: Any) -> int:
         if value not in self._places:
@@ -38,8 +38,8 @@ class _Codes:
 class Rows:
     """The rows, added case by case."""
 
-    def __init__(self, metrics: Mapping[str, wording.MetricLike]) -> None:
-        self.arms, self.outcomes, self.tags = _Codes(), _Codes(), _Codes()
+    def __init__(self, metrics: Mapping[str, wording.MetricLike], arms: Iterable[str]) -> None:
+        self.arms, self.outcomes, self.tags = _Codes(arms), _Codes(), _Codes()
         self.texts = _Codes()
         names = ("entry", "arm", "outcome", "tags", "score", "scored", "picture")
         self.columns: dict[str, list[Any]] = {name: [] for name in names}
