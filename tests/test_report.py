@@ -203,7 +203,7 @@ def test_plain_folders_have_a_report(tmp_path: Path) -> None:
     page = report.build(results)
     (data,) = handed(page.parent / "data.js")
     assert data["case"] == ["a", "b"]
-    assert [arm["name"] for arm in data["arms"]] == ["mine", PURE]
+    assert [arm["name"] for arm in data["arms"]] == [PURE, "mine"]
     assert "no reference for this case" in page.read_text(encoding="utf-8")
     assert told(tmp_path / "out", "a")["arms"] == {"mine": []}
 

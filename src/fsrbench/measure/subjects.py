@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias, overload
+from typing import TypeAlias, overload
 
 from fsrbench.core import order, plugins
 from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.values import PURE, Failure, Trail
-from fsrbench.core.ways import Role
 from fsrbench.imaging import images
-from fsrbench.measure import case_tables, provenance, remarks
+from fsrbench.measure import case_tables, provenance, remarks, standings
+from fsrbench.measure.standings import Standing
 from fsrbench.study import config, ledger, schema
 from fsrbench.study.ledger import Unfinished
 from fsrbench.study.schema import LimitSettings, Settings
@@ -26,12 +26,6 @@ from fsrbench.study.store import RunFolder
 log = logging.getLogger("fsrbench")
 FREE = ("metrics", "faces", "hr_size", "limits", "clusters")
 """Settings of a finished run that an evaluation may change: they decide what is measured, not what was made."""
-
-
-Standing: TypeAlias = Role | Literal["headroom"]
-"""What an arm is to a reader: its role, or that it saw the reference and so bounds what others can reach."""
-MARKS: dict[Standing, str] = {"floor": "noise floor", "headroom": "privileged: saw the reference"}
-"""What must be said of an arm wherever it shows."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +160,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
             raise SettingsError(f"{key} belongs to the finished run and cannot be changed now; {', '.join(FREE)} can.")
     lr = Path(study["inputs"]["lr"])
     inputs = _named(images.find(lr) if lr.is_dir() else {})
-    roles = _roles(settings)
+    roles = standings.of_run(settings)
     found = _Finished(folder, made_with, roles, inputs, _named(_references(study["inputs"]["hr"], hr)))
     if not found:
         raise InputError(f"{folder.root} holds no finished case. Run fsrbench run --out {folder.root} again.")
@@ -176,7 +170,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         found,
         load_metrics(settings.metrics),
         found.labels,
-        marks={arm: _mark(settings, arm, role) for arm, role in roles.items() if role in MARKS},
+        marks=standings.marks(settings, roles),
         notes=(
             *remarks.of_study(study),
             *remarks.of_canaries(canaries),
@@ -260,31 +254,6 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
 def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
     """Declared metrics by name."""
     return {name: plugins.load("metrics", name) for name in names}
-
-
-def _mark(settings: Settings, arm: str, role: Standing) -> str:
-    """What must be said of an arm; of an oracle also by which metric it chose, since it bounds no other."""
-    named = settings.arms[arm].chosen_by() if role == "headroom" else ()
-    labels = ", ".join(plugins.load("metrics", metric).label for metric in named)
-    return f"{MARKS[role]}, chose by {labels}" if labels else MARKS[role]
-
-
-def _roles(settings: Settings) -> dict[str, Standing]:
-    """Arm → what it is there for, in the order of rows."""
-    found = {arm: _role(settings, arm) for arm in settings.arms}
-    return {arm: found[arm] for arm in order.arms(found, found)}
-
-
-def _role(settings: Settings, arm: str) -> Standing:
-    """What an arm is there for: by its way, and by whoever looks at pictures for it."""
-    way, lookers = settings.arms[arm].declared(), settings.arms[arm].lookers()
-    if way.role == "floor":
-        return "floor"
-    if settings.privileged(arm):
-        return "headroom"
-    if lookers:
-        return "control" if any(looker.control for looker in lookers) else "contender"
-    return way.role
 
 
 def _references(recorded: str | None, given: Path | None) -> dict[str, Path]:

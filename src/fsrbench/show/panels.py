@@ -1,8 +1,8 @@
-"""Pictures of the result: a panel for each case, and one contact sheet of the first cases in all families.
+"""Pictures of the result: a panel for each case, and one contact sheet of those that an arm changed most.
 
-A panel is LR | Pure | +each arm | reference, face patches below, a caption with the numbers. It says what a
-reader must know: which models (and that they are embedded), what the auditor decided, what each metric did,
-and which picture could not be shown. How text and pictures get onto the page is `drawing.py`'s.
+A panel is LR | Pure | +each arm | reference, face patches and what an arm changed below, a caption with the numbers.
+It says what a reader must know: which models (and that they are embedded), what the auditor decided, what each metric
+did, and which picture could not be shown. How text and pictures get onto the page is `drawing.py`'s.
 """
 
 from __future__ import annotations
@@ -15,21 +15,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsrbench.core.errors import FsrbenchError
-from fsrbench.core.values import PURE, Round, Score
-from fsrbench.imaging import faces, images
+from fsrbench.core.values import PURE, Score
+from fsrbench.imaging import images
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary_values import Summary
-from fsrbench.show import drawing, imprint, numbers, wording
-from fsrbench.show.drawing import BETTER, FAINT, GAP, INK, MARKED, WORSE, Page, Span
+from fsrbench.show import difference, drawing, imprint, regions, wording
+from fsrbench.show.drawing import BETTER, FAINT, GAP, INK, MARKED, WORSE, Captioned, Page, Span
+from fsrbench.show.regions import Regions
 from fsrbench.study import inputs
 
 if TYPE_CHECKING:
+    from fsrbench.show.difference import Plane
     from fsrbench.show.drawing import Pixels
 
 LR, REFERENCE = "LR", "Reference"
 SHOWN = 5
 """Metrics below a picture of the contact sheet; a panel has all."""
-PLACES = "Patches are cut at the places where an aligned (FFHQ) face has them."
+SAME = "same as Pure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,15 @@ class Style:
     title: int
     """Size of a title; what stands below it is smaller."""
     patches: tuple[str, ...]
-    """Face patches, two in a row."""
+    """Face patches."""
+    across: int
+    """How many of them stand in a row."""
+    whole: bool
+    """Whether a difference is as large as the picture and stands below the numbers; else it is one more patch."""
 
 
-PANEL = Style(360, 2, 20, ("left_eye", "nose", "mouth", "skin"))
-SHEET = Style(260, 1.5, 20, ("left_eye", "mouth"))
+PANEL = Style(360, 2, 20, ("left_eye", "right_eye", "nose", "mouth", "skin"), across=3, whole=False)
+SHEET = Style(260, 1.5, 20, ("left_eye", "mouth"), across=2, whole=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,10 @@ class Column:
     """Whose restoration it is; None for LR and reference."""
     mark: str = ""
     """What must be said of its arm, in a colour of its own."""
+    places: Regions | None = None
+    """Where face patches are cut; None where no place is known."""
+    changed: Plane | None = None
+    """Where an arm's picture differs from Pure, and by how much; None where it does not."""
     numbers: tuple[tuple[Span, ...], ...] = ()
     """Lines below it."""
 
@@ -71,15 +81,14 @@ class Column:
 def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: Summary) -> Pixels:
     """The panel of one case. A picture that cannot be read costs its column; without Pure there is no panel."""
     columns, notes = _columns(subject, what)
-    page = Page()
+    page, by = Page(), _factor(columns)
     wide = max(len(columns), 2) * (PANEL.width + GAP) - GAP
     family = drawing.shorten(f"  ·  {subject.family}", wide / 3, 20)
     case = drawing.shorten(subject.case, wide - drawing.length(family, 20), 20, bold=True)
     page.write(page.write(GAP, GAP, case, 20, bold=True), GAP, family, 20, FAINT)
-    y = _strip(page, 52, columns, PANEL) + 2 * GAP
+    y = _strip(page, 52, columns, PANEL, by) + 2 * GAP
     y = _caption(page, y, wide, subject, scores, summary)
-    if _aligned(columns):
-        notes.append(PLACES)
+    notes += _places(columns)
     if run := imprint.short(summary, subject.variants):
         notes.append(run)
     for line in notes:
@@ -88,25 +97,31 @@ def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: S
     return page.render()
 
 
-def sheet(what: Evaluation, scores: Sequence[Score], summary: Summary, most: int = 6) -> Pixels:
-    """The first cases, a row each: LR, every family alone and with its arms, reference."""
-    by_case: dict[str, list[Subject]] = {}
+def sheet(
+    what: Evaluation, scores: Sequence[Score], summary: Summary, cases: Sequence[str], caption: str = ""
+) -> Pixels:
+    """These cases, a row each: LR, every family alone and with its arms, reference; `caption` says which they are."""
+    by_case: dict[str, list[Subject]] = {case: [] for case in cases}
     for subject in what.subjects:
-        by_case.setdefault(subject.case, []).append(subject)
-    page, y, patches = Page(), GAP, False
-    for case in sorted(by_case)[:most]:
-        columns, notes = _row(by_case[case], scores, what, summary)
+        if subject.case in by_case:
+            by_case[subject.case].append(subject)
+    rows = {case: _row(own, scores, what, summary) for case, own in by_case.items()}
+    everything = [column for columns, _ in rows.values() for column in columns]
+    page, y, by = Page(), GAP, _factor(everything)
+    if caption:
+        page.write(GAP, y, caption, 18, FAINT)
+        y += 42
+    for case, (columns, notes) in rows.items():
         wide = max(len(columns), 2) * (SHEET.width + GAP) - GAP
         page.write(GAP, y, drawing.shorten(case, wide, 22, bold=True), 22, bold=True)
-        y = _strip(page, y + 38, columns, SHEET) + GAP
+        y = _strip(page, y + 38, columns, SHEET, by) + GAP
         for line in notes:
             page.write(GAP, y, drawing.shorten(line, wide, 14), 14, FAINT)
             y += 22
         y += 2 * GAP
-        patches = patches or _aligned(columns)
-    if len(by_case) > most or patches:
-        count = f"The first {most} of {len(by_case)} cases. " if len(by_case) > most else ""
-        page.write(GAP, y, count + (PLACES if patches else ""), 14, FAINT)
+    for line in _places(everything):
+        page.write(GAP, y, line, 14, FAINT)
+        y += 22
     return page.render()
 
 
@@ -118,6 +133,7 @@ def _columns(subject: Subject, what: Evaluation) -> tuple[list[Column], list[str
     bounds = what.limits.of_pictures()
     pure = images.to_8bit(images.read_stored(subject.variants[PURE]))
     height, width = pure.shape[:2]
+    places = regions.of_case(subject, subject.trail, what, (height, width))
     columns, notes = [], []
     if subject.lr is not None:
         try:
@@ -132,7 +148,9 @@ def _columns(subject: Subject, what: Evaluation) -> tuple[list[Column], list[str
         try:
             image = images.to_8bit(images.read_stored(path))
             image = next((c.image for c in columns if c.arm and np.array_equal(c.image, image)), image)  # scaled once
-            columns.append(Column(wording.arm_title(arm), _outcome(subject, arm), image, arm, what.marks.get(arm, "")))
+            changed = difference.plane(pure, image) if image is not pure and image.shape == pure.shape else None
+            title, mark = wording.arm_title(arm), wording.standing(what, arm)
+            columns.append(Column(title, _outcome(subject, arm), image, arm, mark, changed=changed))
         except FsrbenchError:
             notes.append(f"{wording.arm_title(arm)} is not shown: its picture is missing or cannot be read.")
     if subject.hr is not None:
@@ -141,7 +159,7 @@ def _columns(subject: Subject, what: Evaluation) -> tuple[list[Column], list[str
             columns.append(Column(REFERENCE, f"{width}×{height}", hr))
         except FsrbenchError:
             notes.append("The reference is not shown: it cannot be read, or does not fit the restoration.")
-    return columns, notes
+    return [replace(column, places=places) for column in columns], notes
 
 
 def _row(
@@ -201,28 +219,11 @@ def _numbers(
     return found
 
 
-def _said(step: Round) -> str:
-    """One round of an arm in words."""
-    audit, decision = step.audit, step.decision
-    if audit is None or decision is None:
-        told = [wording.choice(step)] if step.ranking is not None else []
-        told += [wording.spent(step)] if step.bound else []
-        return f"round {step.number}: {'; '.join(told)}" if told else ""
-    if audit.status == "invalid":
-        return f"round {step.number}: unusable reply ({audit.reason}); {decision.why}"
-    tags = f", sees {', '.join(audit.tags)}" if audit.tags else ""
-    verdict = f"; {step.verdict.why}" if step.verdict else ""
-    score, sure = map(numbers.short, (audit.score, audit.confidence))
-    said = f"score {score}, confidence {sure}{tags}"
-    bound = f"; {wording.spent(step)}" if step.bound else ""
-    return f"round {step.number}: {said} → {decision.action}: {decision.why}{verdict}{bound}"
-
-
 # --------------------------------------------------------------------- layout
 
 
-def _strip(page: Page, top: int, columns: Sequence[Column], style: Style) -> int:
-    """Columns side by side: heads, pictures, patches, numbers; returns where they end."""
+def _strip(page: Page, top: int, columns: Sequence[Column], style: Style, by: int) -> int:
+    """Columns side by side: heads, pictures, patches, numbers, differences `by` as many times; returns their end."""
     heads = [_head(column, style) for column in columns]
     y = top + style.title + 12 + (style.title - 1) * max((len(head) for head in heads), default=0)
     shapes = [column.image.shape for column in columns]
@@ -237,11 +238,12 @@ def _strip(page: Page, top: int, columns: Sequence[Column], style: Style) -> int
         pixelated = column.title == LR
         page.place((x, y), (style.width, tall), column.image, pixelated=pixelated)
         below = y + tall + GAP // 2
-        if _aligned(columns):
-            below = _patches(page, (x, below), column.image, style, pixelated=pixelated)
+        below = page.grid((x, below), _below(column, style, by), style.width, style.across, style.title - 6)
         for spans in column.numbers:
             page.spans(x, below, spans, 18)
             below += 25
+        if style.whole:
+            below = page.grid((x, below + GAP // 2), _difference(column, by), style.width, 1, style.title - 6)
         ends.append(below)
     return max(ends)
 
@@ -252,23 +254,35 @@ def _head(column: Column, style: Style) -> list[Span]:
     return marks + [(line, FAINT) for line in drawing.wrap(column.detail, style.width, style.title - 5, 3)]
 
 
-def _aligned(columns: Sequence[Column]) -> bool:
-    """Whether the places of an aligned face can be meant: only a square picture can be one."""
-    return bool(columns) and all(column.image.shape[0] == column.image.shape[1] for column in columns)
+def _factor(columns: Sequence[Column]) -> int:
+    """By how much all differences of a page are amplified."""
+    return difference.factor(column.changed for column in columns if column.changed is not None)
 
 
-def _patches(page: Page, at: tuple[int, int], image: Pixels, style: Style, *, pixelated: bool) -> int:
-    """Face patches, two in a row, each with its name below it; returns where they end."""
-    gap, label = GAP // 2, style.title - 6
-    side = (style.width - gap) // 2
-    places = faces.regions((image.shape[0], image.shape[1]), None)
-    for number, name in enumerate(style.patches):
-        x0, y0, x1, y1 = places[name]
-        x = at[0] + (number % 2) * (side + gap)
-        y = at[1] + (number // 2) * (side + label + 2 * gap)
-        page.place((x, y), (side, side), image[y0:y1, x0:x1], pixelated=pixelated)
-        page.write(x, y + side + 2, name.replace("_", " "), label, FAINT)
-    return at[1] + (len(style.patches) + 1) // 2 * (side + label + 2 * gap)
+def _places(columns: Sequence[Column]) -> list[str]:
+    """Where patches come from, a line for each answer."""
+    return list(dict.fromkeys(column.places.about for column in columns if column.places is not None))
+
+
+def _below(column: Column, style: Style, by: int) -> list[Captioned]:
+    """Face patches of a picture, and after them what its arm changed, if that is one of them."""
+    places = column.places
+    names = style.patches if places is not None else ()
+    cells = [
+        Captioned(name.replace("_", " "), places.cut(name, column.image), pixelated=column.title == LR)
+        for name in names
+        if places is not None
+    ]
+    return cells if style.whole else cells + _difference(column, by)
+
+
+def _difference(column: Column, by: int) -> list[Captioned]:
+    """Where an arm changed the picture; where it did not, that is said."""
+    if column.arm in (None, PURE):
+        return []
+    if column.changed is None:
+        return [Captioned(SAME)]
+    return [Captioned(difference.caption(by), difference.drawn(column.changed, by))]
 
 
 def _caption(page: Page, y: int, wide: float, subject: Subject, scores: Sequence[Score], summary: Summary) -> int:
@@ -285,7 +299,7 @@ def _caption(page: Page, y: int, wide: float, subject: Subject, scores: Sequence
             page.spans(first + number * pitch, y, spans, 16)
         y += 26
         for step in subject.trail.arms.get(arm, ()) if subject.trail else ():
-            for number, line in enumerate(drawing.wrap(_said(step), wide - 40, 14, 3)):
+            for number, line in enumerate(drawing.wrap(wording.round_told(step), wide - 40, 14, 3)):
                 page.write(GAP + (20 if number == 0 else 40), y, line, 14, FAINT)
                 y += 22
     return y

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from fsrbench.core import order
 from fsrbench.core.values import Round
+from fsrbench.measure.subjects import Evaluation
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, PairedComparison, Summary
 from fsrbench.show import numbers
 
@@ -105,6 +106,23 @@ def choice(step: Round) -> str:
 def spent(step: Round) -> str:
     """`its limit of passes was reached`; empty where the budget had room."""
     return f"its limit of {step.bound} was reached" if step.bound else ""
+
+
+def round_told(step: Round) -> str:
+    """One round of an arm in words."""
+    audit, decision = step.audit, step.decision
+    if audit is None or decision is None:
+        told = [choice(step)] if step.ranking is not None else []
+        told += [spent(step)] if step.bound else []
+        return f"round {step.number}: {'; '.join(told)}" if told else ""
+    if audit.status == "invalid":
+        return f"round {step.number}: unusable reply ({audit.reason}); {decision.why}"
+    tags = f", sees {', '.join(audit.tags)}" if audit.tags else ""
+    verdict = f"; {step.verdict.why}" if step.verdict else ""
+    score, sure = map(numbers.short, (audit.score, audit.confidence))
+    said = f"score {score}, confidence {sure}{tags}"
+    bound = f"; {spent(step)}" if step.bound else ""
+    return f"round {step.number}: {said} → {decision.action}: {decision.why}{verdict}{bound}"
 
 
 # ------------------------------------------------------- what stands out, and what marks it
@@ -208,6 +226,11 @@ def arm_name(summary: Summary, arm: str, *, marked: bool = True) -> str:
 def arm_title(arm: str) -> str:
     """`+LVLM`: an arm where it stands beside pure."""
     return "+LVLM" if arm == "lvlm" else f"+{arm}"
+
+
+def standing(what: Evaluation, arm: str) -> str:
+    """What must be said of an arm wherever its picture shows: privileged, noise floor, control; empty otherwise."""
+    return what.marks.get(arm) or ("control" if what.roles.get(arm) == "control" else "")
 
 
 def arms(summary: Summary, family: str) -> list[str]:

@@ -1,0 +1,61 @@
+"""What an evaluation's arms changed most: the cases at which a reader looks first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fsrbench.core import order
+from fsrbench.measure.results import Numbers
+from fsrbench.measure.subjects import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The largest change of one case in one family."""
+
+    family: str
+    """Its family."""
+    case: str
+    """Its id."""
+    arm: str
+    """The arm that changed it most."""
+    delta: float
+    """Its difference from pure, never 0."""
+
+
+def metric(what: Evaluation, numbers: Numbers) -> str | None:
+    """The metric by which changes are ordered: the first of the settings in which an arm has a difference from pure.
+
+    None where there is no difference of any arm in any metric, not even one of 0.
+    """
+    families = _families(what)
+    known = (name for name in what.metrics for f in families for arm in what.roles if numbers.deltas(f, name, arm))
+    return next(known, None)
+
+
+def largest(what: Evaluation, numbers: Numbers) -> list[Change]:
+    """One for each case of a family in which an arm made a difference: the largest first, whichever way it goes.
+
+    Equal ones stand in the order of families, then of cases by name.
+    """
+    by = metric(what, numbers)
+    found: list[Change] = []
+    for family in _families(what) if by is not None else ():
+        best: dict[str, Change] = {}
+        for arm in order.arms(what.roles, what.roles):
+            for case, delta in numbers.deltas(family, by or "", arm).items():
+                if delta and (case not in best or abs(delta) > abs(best[case].delta)):
+                    best[case] = Change(family, case, arm, delta)
+        found += [best[case] for case in sorted(best)]
+    return sorted(found, key=lambda change: -abs(change.delta))
+
+
+def cases(what: Evaluation, changes: Iterable[Change]) -> list[str]:
+    """All cases, those with the largest changes first, then the others by name."""
+    changed = dict.fromkeys(change.case for change in changes)
+    return [*changed, *sorted({subject.case for subject in what.subjects} - changed.keys())]
+
+
+def _families(what: Evaluation) -> list[str]:
+    return order.families(subject.family for subject in what.subjects)

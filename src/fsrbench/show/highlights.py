@@ -1,0 +1,28 @@
+"""Which cases are looked at first, in words: those that an arm changed most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fsrbench.measure import changes
+from fsrbench.measure.changes import Change
+from fsrbench.measure.results import Numbers
+from fsrbench.measure.subjects import Evaluation
+from fsrbench.show import wording
+
+
+def sentence(what: Evaluation, numbers: Numbers, found: Sequence[Change], most: int) -> str:
+    """What is said where the first `most` of `changes.cases` stand."""
+    total, changed = len({subject.case for subject in what.subjects}), len({change.case for change in found})
+    shown = min(most, total)
+    all_of_them = wording.count(total, "case")
+    by = changes.metric(what, numbers)
+    label = what.metrics[by].label if by is not None else "a number"
+    if not changed:
+        which = f"the first {shown} of {all_of_them}, by name" if shown < total else "all cases, by name"
+        return f"No arm changed {label} anywhere: {which}."
+    if changed < shown:
+        those = wording.count(changed, "case")
+        return f"The {those} in which an arm changed {label}, the largest change first, then others by name; {total} in all."
+    which = f"{shown} of {all_of_them}" if shown < total else all_of_them
+    return f"The {which} in which an arm changed {label} most, the largest change first."
