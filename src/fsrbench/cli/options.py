@@ -147,6 +147,16 @@ From: TypeAlias = Annotated[
 Download: TypeAlias = Annotated[list[str] | None, _more("--download", "Fetch one, or 'all'. Repeatable.", "NAME")]
 DemoOut: TypeAlias = Annotated[Path, Option("--out", help="Where to write.", metavar="DIR")]
 Reported: TypeAlias = Annotated[Path, Argument(help="A run's folder.", metavar="RUN", show_default=False)]
+ReportFile: TypeAlias = Annotated[
+    Path | None, Argument(help="Where --single-file writes.", metavar="FILE", show_default=False)
+]
+SingleFile: TypeAlias = Annotated[
+    bool, Option("--single-file", help="Write the report as one file, too.", show_default=False)
+]
+PictureLimit: TypeAlias = Annotated[
+    int | None,
+    Option("--limit", min=1, help="Pictures of the N cases that changed most, in one file.", show_default=False),
+]
 Checked: TypeAlias = Annotated[Path, Argument(help="A run's folder, or a summary.json.", metavar="RUN")]
 Baseline: TypeAlias = Annotated[
     Path | None, _more("--baseline", "Compare with this: a saved baseline or a summary.json.", "FILE")

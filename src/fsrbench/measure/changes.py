@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from fsrbench.core import order
@@ -34,8 +34,8 @@ def metric(what: Evaluation, numbers: Numbers) -> str | None:
     return next(known, None)
 
 
-def largest(what: Evaluation, numbers: Numbers) -> list[Change]:
-    """One for each case of a family in which an arm made a difference: the largest first, whichever way it goes.
+def largest(what: Evaluation, numbers: Numbers, arms: Collection[str] | None = None) -> list[Change]:
+    """One for each case of a family in which one of the arms made a difference: the largest first, whichever way.
 
     Equal ones stand in the order of families, then of cases by name.
     """
@@ -43,7 +43,7 @@ def largest(what: Evaluation, numbers: Numbers) -> list[Change]:
     found: list[Change] = []
     for family in _families(what) if by is not None else ():
         best: dict[str, Change] = {}
-        for arm in order.arms(what.roles, what.roles):
+        for arm in order.arms(what.roles if arms is None else arms, what.roles):
             for case, delta in numbers.deltas(family, by or "", arm).items():
                 if delta and (case not in best or abs(delta) > abs(best[case].delta)):
                     best[case] = Change(family, case, arm, delta)
@@ -51,10 +51,18 @@ def largest(what: Evaluation, numbers: Numbers) -> list[Change]:
     return sorted(found, key=lambda change: -abs(change.delta))
 
 
-def cases(what: Evaluation, changes: Iterable[Change]) -> list[str]:
+def by_case(found: Iterable[Change]) -> list[Change]:
+    """The largest change of each case, whatever its family; `found` begins with the largest of all."""
+    first: dict[str, Change] = {}
+    for change in found:
+        first.setdefault(change.case, change)
+    return list(first.values())
+
+
+def cases(what: Evaluation, found: Iterable[Change]) -> list[str]:
     """All cases, those with the largest changes first, then the others by name."""
-    changed = dict.fromkeys(change.case for change in changes)
-    return [*changed, *sorted({subject.case for subject in what.subjects} - changed.keys())]
+    changed = [change.case for change in by_case(found)]
+    return [*changed, *sorted({subject.case for subject in what.subjects}.difference(changed))]
 
 
 def _families(what: Evaluation) -> list[str]:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     Plane: TypeAlias = NDArray[np.uint8]
     """Height × width."""
 
-MOST = 64
-"""By how much a difference is amplified at most: one step of 255 is then well seen."""
-SPENT = 0.01
+FACTORS = (64, 32, 16, 8, 4, 2, 1)
+"""By how much a difference may be amplified. With the largest, one step of 255 is well seen."""
+SPENT = 0.05
 """Share of a picture's pixels that may be brighter than the brightest colour."""
 MAGMA = (
     (0, 0, 4), (29, 17, 71), (81, 18, 124), (131, 38, 129), (183, 55, 121), (231, 82, 99), (252, 137, 97),
@@ -37,9 +37,9 @@ def plane(pure: Pixels, other: Pixels) -> Plane:
 
 
 def factor(planes: Iterable[Plane]) -> int:
-    """By how much all of these are amplified, so that they can be compared: a power of two."""
+    """By how much all of these are amplified, so that they can be compared: as much as the brightest bears."""
     bright = max((float(np.quantile(one, 1 - SPENT)) for one in planes), default=0.0)
-    return next((by for by in _POWERS if bright * by <= 255), 1)
+    return next((by for by in FACTORS if bright * by <= 255), 1)
 
 
 def drawn(difference: Plane, by: int) -> Pixels:
@@ -52,6 +52,3 @@ def drawn(difference: Plane, by: int) -> Pixels:
 def caption(by: int) -> str:
     """What must stand at such a picture."""
     return f"difference ×{by}"
-
-
-_POWERS = tuple(2**power for power in range(MOST.bit_length() - 1, -1, -1))

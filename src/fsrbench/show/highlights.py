@@ -11,8 +11,8 @@ from fsrbench.measure.subjects import Evaluation
 from fsrbench.show import wording
 
 
-def sentence(what: Evaluation, numbers: Numbers, found: Sequence[Change], most: int) -> str:
-    """What is said where the first `most` of `changes.cases` stand."""
+def sentence(what: Evaluation, numbers: Numbers, found: Sequence[Change], most: int, who: str = "an arm") -> str:
+    """What is said where the first `most` of `changes.cases` stand, which `who` changed."""
     total, changed = len({subject.case for subject in what.subjects}), len({change.case for change in found})
     shown = min(most, total)
     all_of_them = wording.count(total, "case")
@@ -23,6 +23,6 @@ def sentence(what: Evaluation, numbers: Numbers, found: Sequence[Change], most: 
         return f"No arm changed {label} anywhere: {which}."
     if changed < shown:
         those = wording.count(changed, "case")
-        return f"The {those} in which an arm changed {label}, the largest change first, then others by name; {total} in all."
+        return f"The {those} in which {who} changed {label}, the largest change first; then others, by name."
     which = f"{shown} of {all_of_them}" if shown < total else all_of_them
-    return f"The {which} in which an arm changed {label} most, the largest change first."
+    return f"The {which} in which {who} changed {label} most, the largest change first."

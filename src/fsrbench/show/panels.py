@@ -250,7 +250,8 @@ def _strip(page: Page, top: int, columns: Sequence[Column], style: Style, by: in
 
 def _head(column: Column, style: Style) -> list[Span]:
     """What stands between a title and its picture."""
-    marks = [(line, MARKED) for line in drawing.wrap(column.mark, style.width, style.title - 5, 2)]
+    colour = FAINT if column.mark == "control" else MARKED
+    marks = [(line, colour) for line in drawing.wrap(column.mark, style.width, style.title - 5, 2)]
     return marks + [(line, FAINT) for line in drawing.wrap(column.detail, style.width, style.title - 5, 3)]
 
 

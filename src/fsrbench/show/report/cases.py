@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from fsrbench.core import order
 from fsrbench.core.errors import StoreError
 from fsrbench.core.values import PURE, Round, Score, Trail
-from fsrbench.imaging import faces, images
+from fsrbench.imaging import images
 from fsrbench.measure import subjects
 from fsrbench.measure.results import Results
 from fsrbench.measure.subjects import Subject
-from fsrbench.show import numbers, wording
+from fsrbench.show import numbers, regions, wording
 from fsrbench.show.report import rounds
 from fsrbench.show.report.pictures import Gallery, Shown
 from fsrbench.study import inputs
@@ -108,6 +107,7 @@ class Teller:
         subject = what.subjects[entry.place] if entry.place is not None else None
         trail = subject.trail if subject is not None else None
         pictures, size = self._pictures(subject, trail) if subject is not None else ({}, (0, 0))
+        patches = regions.of_case(subject, trail, what, size[::-1]) if subject is not None else None
         details = {
             "family": entry.family,
             "case": entry.case,
@@ -116,7 +116,8 @@ class Teller:
             "degraded": {name: _written(text) for name, text in what.degraded.get(entry.case, {}).items()},
             "pictures": pictures,
             "size": size,
-            "patches": _places(*size) if size[0] == size[1] > 0 else None,
+            "patches": dict(patches.boxes) if patches is not None else None,
+            "where": patches.about if patches is not None else "",
             "numbers": self._numbers(entry),
             "failed": entry.failed,
             "pure": self._round(entry, trail.rounds[0]) if trail is not None else None,
@@ -217,9 +218,3 @@ def _earlier(root: Path, trail: Trail | None, arm: str) -> Iterator[tuple[int, P
 def _written(text: str) -> str:
     """A part of a degradation: a number with many digits in short, all else as it stands."""
     return numbers.short(float(text)) if LONG.fullmatch(text) else text
-
-
-@cache
-def _places(width: int, height: int) -> dict[str, tuple[int, int, int, int]]:
-    """Where an aligned face of this size has its regions."""
-    return faces.regions((height, width), None)

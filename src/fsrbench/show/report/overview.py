@@ -19,6 +19,7 @@ from fsrbench.show import compute, imprint, numbers, tables, wording
 from fsrbench.show.report import places
 from fsrbench.show.report.cases import Entry, title
 from fsrbench.show.report.pictures import Plot
+from fsrbench.show.report.strip import Strip
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -34,13 +35,16 @@ FEW = 5
 """Cases from which on the interval of a pure mean is shown."""
 
 
-def page(results: Results, entries: Sequence[Entry], plots: Sequence[Plot], scripts: Sequence[str]) -> str:
+def page(
+    results: Results, entries: Sequence[Entry], strip: Strip, plots: Sequence[Plot], scripts: Sequence[str]
+) -> str:
     """`index.html`."""
     summary = results.summary
     return _template().render(
         name=results.root.resolve().name,
         version=__version__,
         scripts=scripts,
+        strip=strip,
         plots=plots,
         places=places,
         cases=len(entries),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fsrbench.core.values import PURE, Audit
+from fsrbench.measure import changes
 from fsrbench.measure.results import Results
 from fsrbench.measure.summary_values import MetricFacts, Summary
 from fsrbench.show import numbers, wording
@@ -76,6 +77,7 @@ def data(results: Results, entries: Sequence[Entry], rows: Rows, chunk: int) -> 
         "pictures": f"{places.PICTURES}/",
         "metrics": [_metric(name, about) for name, about in summary.metrics.items()],
         "floors": _floors(summary),
+        "by": changes.metric(results.what, results.numbers) or "",
         "family": [families(entry.family) for entry in entries],
         "case": [entry.case for entry in entries],
         "families": families.values,

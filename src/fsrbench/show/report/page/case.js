@@ -79,7 +79,7 @@ fsr.case = (() => {
     return section(
       "Face patches",
       m("table.patches", null, m("thead", null, m("tr", null, m("td"), keys.map((key) => m("th", { scope: "col" }, named(key), fsr.marked(key.split(":")[0]))))), m("tbody", null, lines)),
-      m("p.faint", null, "Cut where an aligned (FFHQ) face has them, not where a detector found them. Choose one to zoom there."),
+      m("p.faint", null, `${told.where} Choose one to zoom there.`),
     );
   };
 
