@@ -11,7 +11,7 @@ from fsrbench.measure.subjects import Evaluation
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CaseChange:
     """The largest change of one case in one family."""
 
     family: str
@@ -29,41 +29,38 @@ def metric(what: Evaluation, numbers: Numbers) -> str | None:
 
     None where there is no difference of any arm in any metric, not even one of 0.
     """
-    families = _families(what)
-    known = (name for name in what.metrics for f in families for arm in what.roles if numbers.deltas(f, name, arm))
+    families = order.families(subject.family for subject in what.subjects)
+    known = (name for name in what.metrics for one in families for arm in what.roles if numbers.deltas(one, name, arm))
     return next(known, None)
 
 
-def largest(what: Evaluation, numbers: Numbers, arms: Collection[str] | None = None) -> list[Change]:
+def largest(what: Evaluation, numbers: Numbers, arms: Collection[str] | None = None) -> list[CaseChange]:
     """One for each case of a family in which one of the arms made a difference: the largest first, whichever way.
 
     Equal ones stand in the order of families, then of cases by name.
     """
     by = metric(what, numbers)
-    found: list[Change] = []
-    for family in _families(what) if by is not None else ():
-        best: dict[str, Change] = {}
+    if by is None:
+        return []
+    best: dict[tuple[str, str], CaseChange] = {}
+    places = sorted({(s.family, s.case) for s in what.subjects}, key=lambda place: (order.family(place[0]), place[1]))
+    for family, case in places:
         for arm in order.arms(what.roles if arms is None else arms, what.roles):
-            for case, delta in numbers.deltas(family, by or "", arm).items():
-                if delta and (case not in best or abs(delta) > abs(best[case].delta)):
-                    best[case] = Change(family, case, arm, delta)
-        found += [best[case] for case in sorted(best)]
-    return sorted(found, key=lambda change: -abs(change.delta))
+            delta = numbers.delta(family, by, arm, case)
+            if delta and abs(delta) > abs(best[family, case].delta if (family, case) in best else 0):
+                best[family, case] = CaseChange(family, case, arm, delta)
+    return sorted(best.values(), key=lambda change: -abs(change.delta))
 
 
-def by_case(found: Iterable[Change]) -> list[Change]:
+def by_case(found: Iterable[CaseChange]) -> list[CaseChange]:
     """The largest change of each case, whatever its family; `found` begins with the largest of all."""
-    first: dict[str, Change] = {}
+    first: dict[str, CaseChange] = {}
     for change in found:
         first.setdefault(change.case, change)
     return list(first.values())
 
 
-def cases(what: Evaluation, found: Iterable[Change]) -> list[str]:
+def cases(what: Evaluation, found: Iterable[CaseChange]) -> list[str]:
     """All cases, those with the largest changes first, then the others by name."""
     changed = [change.case for change in by_case(found)]
     return [*changed, *sorted({subject.case for subject in what.subjects}.difference(changed))]
-
-
-def _families(what: Evaluation) -> list[str]:
-    return order.families(subject.family for subject in what.subjects)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fsrbench.measure import changes
-from fsrbench.measure.changes import Change
+from fsrbench.measure.changes import CaseChange
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation
 from fsrbench.show import wording
 
 
-def sentence(what: Evaluation, numbers: Numbers, found: Sequence[Change], most: int, who: str = "an arm") -> str:
+def sentence(what: Evaluation, numbers: Numbers, found: Sequence[CaseChange], most: int, who: str = "an arm") -> str:
     """What is said where the first `most` of `changes.cases` stand, which `who` changed."""
     total, changed = len({subject.case for subject in what.subjects}), len({change.case for change in found})
     shown = min(most, total)

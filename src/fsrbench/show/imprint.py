@@ -37,11 +37,17 @@ def short(summary: Summary, arms: Collection[str] | None = None) -> str:
     run = summary.run
     if run is None:
         return ""
-    named = {arm: run.arms[arm] for arm in order.arms(run.arms, summary.roles) if not arms or arm in arms}
-    audited = [f"{arm}: {_who(asked)}" for arm, asked in named.items() if asked.auditor]
-    judged = [f"{arm}: judge {_judge(asked)}" for arm, asked in named.items() if asked.judge]
-    who = [*audited, *judged]
+    named = (arm for arm in order.arms(run.arms, summary.roles) if not arms or arm in arms)
+    who = [line for arm in named for line in _looked(arm, run.arms[arm])]
     return " · ".join([*who, *_run(run)[:3]])
+
+
+def _looked(arm: str, asked: AskedAuditor) -> Iterator[str]:
+    """Who audited and who judged under an arm."""
+    if asked.auditor:
+        yield f"{arm}: {_who(asked)}"
+    if asked.judge:
+        yield f"{arm}: judge {_judge(asked)}"
 
 
 def _run(run: Provenance) -> list[str]:

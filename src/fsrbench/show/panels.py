@@ -267,13 +267,11 @@ def _places(columns: Sequence[Column]) -> list[str]:
 
 def _below(column: Column, style: Style, by: int) -> list[Captioned]:
     """Face patches of a picture, and after them what its arm changed, if that is one of them."""
-    places = column.places
-    names = style.patches if places is not None else ()
-    cells = [
-        Captioned(name.replace("_", " "), places.cut(name, column.image), pixelated=column.title == LR)
-        for name in names
-        if places is not None
-    ]
+    cells = []
+    if (places := column.places) is not None:
+        for name in style.patches:
+            cut = places.cut(name, column.image)
+            cells.append(Captioned(name.replace("_", " "), cut, pixelated=column.title == LR))
     return cells if style.whole else cells + _difference(column, by)
 
 

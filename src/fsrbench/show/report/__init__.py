@@ -2,8 +2,8 @@
 
 `build` lays it out. What a case says is `cases.py`'s, the list of all cases `table.py`'s, the tables on the first
 page `overview.py`'s, the strip of pictures above them `strip.py`'s, the pictures `pictures.py`'s; `page/` holds what
-the browser runs, as it is. Nothing is measured here, and no restoration is decoded but those few whose difference from pure
-opens the first page. A second build writes only what has changed.
+the browser runs, as it is. Nothing is measured here, and no restoration is decoded but those few whose difference from
+pure opens the first page. A second build writes only what has changed.
 """
 
 from __future__ import annotations

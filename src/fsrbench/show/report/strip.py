@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fsrbench.core.values import PURE
 from fsrbench.imaging import images
 from fsrbench.measure import changes
-from fsrbench.measure.changes import Change
+from fsrbench.measure.changes import CaseChange
 from fsrbench.measure.results import Results
 from fsrbench.show import difference as difference_map
 from fsrbench.show import highlights, wording
@@ -79,7 +79,9 @@ def tell(results: Results, entries: Sequence[Entry], teller: Teller) -> Strip:
     found = found or changes.largest(what, numbers)
     places = {(entry.family, entry.case): entry for entry in entries if entry.place is not None}
     first = {entry.case: entry for entry in reversed(places.values())}
-    picked: list[tuple[Entry, Change | None]] = [(places[c.family, c.case], c) for c in changes.by_case(found)[:MOST]]
+    picked: list[tuple[Entry, CaseChange | None]] = [
+        (places[c.family, c.case], c) for c in changes.by_case(found)[:MOST]
+    ]
     picked = picked or [(first[case], None) for case in sorted(first)[:MOST]]
     told = [(entry, change, teller.tell(entry).details["pictures"]) for entry, change in picked]
     pairs = [(own["pure:"]["file"], own[f"{change.arm}:"]["file"] if change else "") for _, change, own in told]
@@ -91,7 +93,7 @@ def tell(results: Results, entries: Sequence[Entry], teller: Teller) -> Strip:
 
 
 def _highlight(
-    results: Results, entry: Entry, change: Change | None, pictures: dict[str, Any], drawn: Shot | None
+    results: Results, entry: Entry, change: CaseChange | None, pictures: dict[str, Any], drawn: Shot | None
 ) -> Highlight:
     what, arm = results.what, change.arm if change is not None else PURE
     by = changes.metric(what, results.numbers)

@@ -2,7 +2,7 @@
    Text from outside reaches the page through textContent alone. */
 "use strict";
 
-const fsr = { data: null, pictures: null, absent: "", chunks: new Map(), waiting: new Map() };
+const fsr = { data: null, pictures: null, copies: "", chunks: new Map(), waiting: new Map() };
 
 /** An element: tag with classes ("td.delta"), attributes or properties, then children (elements or text). */
 fsr.make = (what, about, ...children) => {
@@ -49,10 +49,10 @@ fsr.setData = (data) => {
   fsr.data = data;
 };
 
-/** Called where the report is one file: its pictures, and why some may not be there. */
+/** Called where the report is one file: its pictures, and what is to be known of them. */
 fsr.setPictures = (pictures, about) => {
   fsr.pictures = pictures;
-  fsr.absent = about;
+  fsr.copies = about;
 };
 
 /** Called by a file of details: long texts are numbers of lines. */
@@ -67,7 +67,7 @@ fsr.details = (entry) => {
     const chunk = fsr.chunks.get(number);
     if (!chunk) return null;
     const told = chunk.cases[entry % fsr.data.chunk];
-    const there = ([key, one]) => [key, one.file && !fsr.hasPicture(one.file) ? { ...one, file: "", why: fsr.absent } : one];
+    const there = ([key, one]) => [key, one.file && !fsr.hasPicture(one.file) ? { ...one, file: "", why: "it is not in this file." } : one];
     return { ...told, pictures: Object.fromEntries(Object.entries(told.pictures).map(there)), lines: chunk.lines };
   };
   if (fsr.chunks.has(number)) return Promise.resolve(found());

@@ -52,11 +52,11 @@ fsr.case = (() => {
   /* ------------------------------------------------------------ patches */
 
   const patches = (arm) => {
-    if (!told.patches) {
-      const why = told.size[0] ? "Only a square picture can be an aligned face, so no places are known in this one." : "No picture of this case can be shown.";
+    const keys = ["lr", "pure:", `${arm}:`, "reference"].filter((key, place, all) => told.pictures[key] && told.pictures[key].file && all.indexOf(key) === place);
+    if (!told.patches || !keys.length) {
+      const why = told.size[0] && keys.length ? "Only a square picture can be an aligned face, so no places are known in this one." : "No picture of this case can be shown.";
       return section("Face patches", m("p.faint", null, why));
     }
-    const keys = ["lr", "pure:", `${arm}:`, "reference"].filter((key, place, all) => told.pictures[key] && told.pictures[key].file && all.indexOf(key) === place);
     const [w, h] = told.size;
     const cut = (key, [x0, y0, x1, y1]) => {
       const image = m("img", { src: fsr.picture(told.pictures[key].file), alt: "", decoding: "async" });
