@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from fsrbench.core import plugins
 from fsrbench.core.values import Score
@@ -16,6 +16,7 @@ from fsrbench.measure.standings import Standing
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.show import difference, highlights, regions
 from fsrbench.study.store import RunFolder
+from support.reports import Study
 
 ROLES: dict[str, Standing] = {"mine": "contender", "oracle": "headroom"}
 
@@ -85,9 +86,7 @@ def test_a_difference_is_amplified_as_much_as_its_brightest_part_bears() -> None
     assert (np.diff(steps) >= 0).all(), "brighter is more"
 
 
-def test_patches_stand_where_auditors_saw_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from support.reports import Study
-
+def test_patches_stand_where_auditors_saw_them(tmp_path: Path) -> None:
     results = Study(tmp_path, ["one"]).results()
     subject = results.what.subjects[0]
     usual = regions.of_case(subject, subject.trail, results.what, (64, 64))
@@ -98,7 +97,5 @@ def test_patches_stand_where_auditors_saw_them(tmp_path: Path, monkeypatch: pyte
     assert regions._recorded(subject, ["lvlm"]) == {}, "a trail alone has no exchange"
     folder = RunFolder(tmp_path)
     folder.write_exchange("general", "lvlm", "one", 1, {"patches": {"nose": [3, 4, 35, 36]}})
-    from dataclasses import replace
-
     held = replace(subject, told=folder)
     assert regions._recorded(held, ["random", "lvlm"]) == {"nose": (3, 4, 35, 36)}

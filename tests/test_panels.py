@@ -247,7 +247,7 @@ def test_equal_pictures_and_their_patches_are_scaled_once(tmp_path: Path, monkey
     page = panels.draw(own, [], Evaluation([own], {}), summary(PURE_ONLY))
     assert len(scaled) == 2 * (1 + len(panels.PANEL.patches)) + 1, "pure and one other, and how they differ"
     step = panels.PANEL.width + drawing.GAP
-    first, second, third = (page[90:800, drawing.GAP + n * step :][:, : panels.PANEL.width] for n in range(3))
+    first, second, third = (page[90:560, drawing.GAP + n * step :][:, : panels.PANEL.width] for n in range(3))
     assert np.array_equal(first[40:], second[40:])
     assert not np.array_equal(first[40:], third[40:])
 

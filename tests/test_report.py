@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsrbench.core.errors import FsrbenchError
-from fsrbench.core.values import PURE, Candidate, Failure, Ranking, Restoration, Round, Score
+from fsrbench.core.values import PURE, Candidate, Failure, Image, Ranking, Restoration, Round, Score
 from fsrbench.files import atomic
 from fsrbench.imaging import images
 from fsrbench.measure import subjects
