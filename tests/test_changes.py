@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 
+from fsrbench.case import evidence
 from fsrbench.core import plugins
 from fsrbench.core.values import Score
 from fsrbench.imaging import faces
@@ -16,6 +19,8 @@ from fsrbench.measure.standings import Standing
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.show import difference, highlights, regions
 from fsrbench.study.store import RunFolder
+from fsrbench.ways import audit
+from support import draw_face
 from support.reports import Study
 
 ROLES: dict[str, Standing] = {"mine": "contender", "oracle": "headroom"}
@@ -98,4 +103,22 @@ def test_patches_stand_where_auditors_saw_them(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.write_exchange("general", "lvlm", "one", 1, {"patches": {"nose": [3, 4, 35, 36]}})
     held = replace(subject, told=folder)
-    assert regions._recorded(held, ["random", "lvlm"]) == {"nose": (3, 4, 35, 36)}
+    detected = replace(results.what, run=cast(Any, SimpleNamespace(detector="a detector")))
+    found = regions.of_case(held, subject.trail, detected, (64, 50))
+    assert found is not None
+    assert (found.boxes, found.about) == ({"nose": (3, 4, 35, 36)}, regions.FOUND)
+    assert found.cut("nose", np.zeros((128, 100, 3), np.uint8)).shape == (64, 64, 3), "twice as large, the same place"
+    unrecorded = regions.of_case(subject, subject.trail, detected, (64, 64))
+    assert unrecorded is not None
+    assert unrecorded.about == regions.ALIGNED, "what auditors were shown is not known: nothing is said of it"
+
+
+def test_places_that_a_detector_found_are_recorded() -> None:
+    points = faces.CANONICAL * 64 + 3
+    tools = evidence.Tools(cast(Any, lambda _: (SimpleNamespace(landmarks=points),)), {})
+    picture = draw_face(64)
+    seen = tools(picture[::4, ::4].copy(), picture)
+    boxes = faces.regions((64, 64), points)
+    assert audit._found(seen) == {"patches": {name: list(box) for name, box in boxes.items()}}
+    assert boxes != faces.regions((64, 64), None)
+    assert audit._found(evidence.Tools(None, {})(picture[::4, ::4].copy(), picture)) == {}
