@@ -23,6 +23,8 @@ FACTORS = (64, 32, 16, 8, 4, 2, 1)
 """By how much a difference may be amplified. With the largest, one step of 255 is well seen."""
 SPENT = 0.05
 """Share of a picture's pixels that may be brighter than the brightest colour."""
+MEANING = "A difference is |arm − pure|, amplified: black is none."
+"""What such a picture shows, said once on a page that has some."""
 MAGMA = (
     (0, 0, 4), (29, 17, 71), (81, 18, 124), (131, 38, 129), (183, 55, 121), (231, 82, 99), (252, 137, 97),
     (254, 196, 136), (252, 253, 191),

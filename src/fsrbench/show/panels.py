@@ -88,7 +88,7 @@ def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: S
     page.write(page.write(GAP, GAP, case, 20, bold=True), GAP, family, 20, FAINT)
     y = _strip(page, 52, columns, PANEL, by) + 2 * GAP
     y = _caption(page, y, wide, subject, scores, summary)
-    notes += _places(columns)
+    notes += _explained(columns)
     if run := imprint.short(summary, subject.variants):
         notes.append(run)
     for line in notes:
@@ -119,7 +119,7 @@ def sheet(
             page.write(GAP, y, drawing.shorten(line, wide, 14), 14, FAINT)
             y += 22
         y += 2 * GAP
-    for line in _places(everything):
+    for line in _explained(everything):
         page.write(GAP, y, line, 14, FAINT)
         y += 22
     return page.render()
@@ -260,9 +260,10 @@ def _factor(columns: Sequence[Column]) -> int:
     return difference.factor(column.changed for column in columns if column.changed is not None)
 
 
-def _places(columns: Sequence[Column]) -> list[str]:
-    """Where patches come from, a line for each answer."""
-    return list(dict.fromkeys(column.places.about for column in columns if column.places is not None))
+def _explained(columns: Sequence[Column]) -> list[str]:
+    """Where patches come from, and what a difference is."""
+    places = dict.fromkeys(column.places.about for column in columns if column.places is not None)
+    return [*places, *{difference.MEANING for column in columns if column.changed is not None}]
 
 
 def _below(column: Column, style: Style, by: int) -> list[Captioned]:

@@ -89,7 +89,8 @@ def tell(results: Results, entries: Sequence[Entry], teller: Teller) -> Strip:
         _highlight(results, entry, change, own, drawn)
         for (entry, change, own), drawn in zip(told, _maps(teller.gallery, pairs), strict=True)
     ]
-    return Strip(highlights.sentence(what, numbers, found, len(shown), who), tuple(shown))
+    about = highlights.sentence(what, numbers, found, len(shown), who)
+    return Strip(f"{about} {difference_map.MEANING}" if found else about, tuple(shown))
 
 
 def _highlight(
