@@ -87,7 +87,7 @@ def _no_power_is_cut() -> Iterator[None]:
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """An evaluation draws no plots, which take most of its time: for tests that look at everything else."""
-    monkeypatch.setattr("fsrbench.show.plots.draw", lambda _results: [])
+    monkeypatch.setattr("fsrbench.show.plots.draw", lambda _results, _track: [])
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

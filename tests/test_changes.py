@@ -18,6 +18,7 @@ from fsrbench.measure.results import Numbers
 from fsrbench.measure.standings import Standing
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.show import difference, highlights, regions
+from fsrbench.show.patches import PatchPlaces
 from fsrbench.study.store import RunFolder
 from fsrbench.ways import audit
 from support import draw_face
@@ -94,23 +95,16 @@ def test_a_difference_is_amplified_as_much_as_its_brightest_part_bears() -> None
 def test_patches_stand_where_auditors_saw_them(tmp_path: Path) -> None:
     results = Study(tmp_path, ["one"]).results()
     subject = results.what.subjects[0]
-    usual = regions.of_case(subject, subject.trail, results.what, (64, 64))
-    assert usual is not None
-    assert usual.about == regions.SHOWN
-    assert usual.boxes == faces.regions((64, 64), None)
-    assert regions.of_case(subject, subject.trail, results.what, (64, 50)) is None
-    assert regions._recorded(subject, ["lvlm"]) == {}, "a trail alone has no exchange"
-    folder = RunFolder(tmp_path)
-    folder.write_exchange("general", "lvlm", "one", 1, {"patches": {"nose": [3, 4, 35, 36]}})
-    held = replace(subject, told=folder)
+    usual = regions.shown(subject, subject.trail, results.what, (64, 64))
+    assert usual == PatchPlaces((64, 64), faces.regions((64, 64), None), regions.USUAL)
+    assert regions.shown(subject, subject.trail, results.what, (64, 50)) is None
+    assert regions.shown(subject, None, results.what, (64, 64)) is None, "nobody looked"
     detected = replace(results.what, run=cast(Any, SimpleNamespace(detector="a detector")))
-    found = regions.of_case(held, subject.trail, detected, (64, 50))
-    assert found is not None
-    assert (found.boxes, found.about) == ({"nose": (3, 4, 35, 36)}, regions.FOUND)
-    assert found.cut("nose", np.zeros((128, 100, 3), np.uint8)).shape == (64, 64, 3), "twice as large, the same place"
-    unrecorded = regions.of_case(subject, subject.trail, detected, (64, 64))
-    assert unrecorded is not None
-    assert unrecorded.about == regions.ALIGNED, "what auditors were shown is not known: nothing is said of it"
+    assert regions.shown(subject, subject.trail, detected, (64, 64)) is None, "where it found them is not known"
+    folder, boxes = RunFolder(tmp_path), dict.fromkeys(faces.regions((64, 64), None), (3, 4, 35, 36))
+    folder.write_exchange("general", "random", "one", 1, {"patches": boxes})
+    found = regions.shown(replace(subject, told=folder), subject.trail, detected, (64, 50))
+    assert found == PatchPlaces((64, 50), boxes, regions.FOUND)
 
 
 def test_places_that_a_detector_found_are_recorded() -> None:

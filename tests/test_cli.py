@@ -13,10 +13,10 @@ from fsrbench.cli.app import app
 from fsrbench.core import plugins
 from fsrbench.core.errors import SettingsError
 from fsrbench.imaging import images
-from support import ROOT, draw_face
+from support import draw_face
 from support.command import PLAIN, fsrbench, typed
+from support.pages import PAGES
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.usefixtures("no_plots")
 
 
@@ -38,13 +38,18 @@ def test_help_of_every_command() -> None:
         "degrade",
         "run",
         "evaluate",
+        "restore",
         "headroom",
         "knobs",
         "plugins",
         "prompt",
         "check",
         "sweep",
+        "compare",
+        "runs",
+        "tables",
         "report",
+        "log",
         "weights",
         "doctor",
     ]
@@ -52,7 +57,7 @@ def test_help_of_every_command() -> None:
         said = typed(command, "--help")
         assert said.returncode == 0
         assert "Example: fsrbench" in said.stdout
-        assert f"| `{command}` |" in README
+        assert any(f"| `{command}` |" in page.text for page in PAGES)
 
 
 def test_version() -> None:

@@ -91,7 +91,7 @@ def used(path: Path, *, top_only: bool = False) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_run_downward(path: Path) -> None:
     own = room_of(path)
-    assert own in LEVEL, f"{own} is no room: give it a place in this test and in the README"
+    assert own in LEVEL, f"{own} is no room: give it a place in this test and in docs/architecture.md"
     for room, module in used(path):
         if room == "__version__" or (room, own) == ("api", "cli"):
             continue

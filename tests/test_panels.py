@@ -15,14 +15,15 @@ from PIL import ImageDraw
 
 from fsrbench.cli import doctor
 from fsrbench.core import plugins
+from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.values import Image, Score
-from fsrbench.imaging import images
+from fsrbench.imaging import faces, images
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import MetricFacts, Summary
-from fsrbench.show import drawing, panels, regions
+from fsrbench.show import drawing, panels, patches
 from support import draw_face
 
 RED = (1.0, 0.0, 0.0)
@@ -113,12 +114,69 @@ def test_patches_are_named_and_only_shown_where_a_face_is_aligned(
 ) -> None:
     square, tall = subject(tmp_path / "a"), subject(tmp_path / "b", pure=draw_face(64)[:, 10:40])
     shown = panels.draw(square, [], Evaluation([square], {}), summary(PURE_ONLY))
-    assert {"left eye", "nose", "mouth", "skin", regions.ALIGNED} <= {t.words for t in written}
+    assert {"left eye", "nose", "mouth", "skin", patches.CANONICAL} <= {t.words for t in written}
     written.clear()
     wide = panels.draw(tall, [], Evaluation([tall], {}), summary(PURE_ONLY))
     panels.sheet(Evaluation([tall], {}), [], summary(PURE_ONLY), [tall.case])
-    assert not {"left eye", "nose", "mouth", "skin", regions.ALIGNED} & {t.words for t in written}
+    assert not {"left eye", "nose", "mouth", "skin", patches.CANONICAL} & {t.words for t in written}
     assert wide.shape[0] < shown.shape[0] + panels.PANEL.width
+
+
+def found_at(left: float, top: float, side: float) -> faces.Face:
+    """A face as FFHQ aligns it, in a square of this side."""
+    box = (left, top, left + side, top + side)
+    return faces.Face(box, (faces.CANONICAL * side + (left, top)).astype(np.float32), 0.9)
+
+
+@pytest.mark.parametrize(
+    ("found", "shown", "said"),
+    [
+        ((found_at(70, 2, 40), found_at(5, 5, 30)), {"face 1", "face 2"}, patches.LARGEST),
+        ((found_at(70, 2, 40),), {"face", "left eye", "nose", "mouth"}, patches.FOUND),
+        ((), set(), ""),
+    ],
+)
+def test_faces_of_a_whole_picture_are_shown_in_every_column(
+    tmp_path: Path, written: list[drawing.DrawnText], found: tuple[faces.Face, ...], shown: set[str], said: str
+) -> None:
+    wide = np.concatenate([draw_face(64), draw_face(64, 1)], axis=1)
+    own = subject(tmp_path, pure=wide, mine=wide[:, ::-1].copy())
+    panels.draw(own, [], Evaluation([own], {}), summary({"pure": None, "mine": None}), lambda _image: found)
+    texts = [text.words for text in written]
+    assert {name for name in texts if texts.count(name) == 2} >= shown
+    assert [text for text in texts if text.startswith(("Patches", "No detector"))] == ([said] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (None, patches.CANONICAL),
+        ((), patches.UNSEEN),
+        ((found_at(0, 0, 64),), patches.FOUND),
+        ((found_at(30, 30, 30),), patches.FOUND),
+    ],
+)
+def test_how_places_are_known_is_said(found: tuple[faces.Face, ...] | None, said: str) -> None:
+    pure = images.to_8bit(draw_face(64))
+    places = patches.places(pure, lambda _image: found, panels.PANEL.patches)
+    assert places.said == said
+    assert ("face" in places.boxes) == (found is not None and found != () and found[0].box[0] == 30)
+
+
+def test_places_are_the_same_on_a_picture_of_another_size() -> None:
+    places = patches.places(np.zeros((40, 80, 3), np.uint8), lambda _image: (found_at(40, 4, 20),), ("mouth",))
+    [(x0, y0, x1, y1)] = places.on((40, 80)).values()
+    assert list(places.on((80, 160)).values()) == [(2 * x0, 2 * y0, 2 * x1, 2 * y1)]
+
+
+def test_the_detector_is_the_one_of_the_settings(shared_weights: Path, face: Image) -> None:
+    none = patches.FaceFinder(Machine())
+    assert (none.sha256, none(images.to_8bit(face))) == ("", None)
+    finder = patches.FaceFinder(Machine(detector=shared_weights / "scrfd_2.5g_bnkps.onnx"))
+    assert len(finder.sha256) == 64
+    found = finder(images.to_8bit(face))
+    assert found is not None
+    assert len(found) == 1
 
 
 def test_a_missing_arm_costs_its_column_only(tmp_path: Path, written: list[drawing.DrawnText]) -> None:

@@ -1,4 +1,4 @@
-"""Plugins are found by file, and adding one of any kind is one new file: the README's examples, as they stand."""
+"""Plugins are found by file, and adding one of any kind is one new file: the examples of docs/plugins.md."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ import pytest
 from fsrbench.core import plugins
 from fsrbench.core.errors import SettingsError
 from fsrbench.imaging import images
-from support import ROOT, draw_face
+from support import draw_face
+from support.pages import page
 from support.studies import rows
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = page("plugins.md")
 
 
 def example(name: str) -> str:
-    """The code block that follows the mention of a file in the README."""
-    found = re.search(rf"`{re.escape(name)}`.*?```python\n(.*?)```", README, re.DOTALL)
-    assert found, f"the README has no example {name}"
+    """The code block that follows the mention of a file on the page."""
+    found = re.search(rf"`{re.escape(name)}`.*?```python\n(.*?)```", PAGE.text, re.DOTALL)
+    assert found, f"docs/plugins.md has no example {name}"
     return found[1]
 
 
@@ -162,7 +163,7 @@ NEW = (
     ),
     NewFile("recipes/nearest.py", example("recipes/nearest.py"), (), degraded),
 )
-"""The README's examples as they stand; the recipe is chosen when pictures are degraded."""
+"""The page's examples as they stand; the recipe is chosen when pictures are degraded."""
 
 
 def test_each_kind_of_plugin_has_a_new_file_here() -> None:

@@ -1,4 +1,4 @@
-"""The README's section "In CI" as written: its commands make a baseline, its workflow passes, and stops a regression.
+"""The page "In CI" as written: its commands make a baseline, its workflow passes, and stops a regression.
 
 A step `uses: …` is the environment that GitHub gives; the step `install` is replaced by the one these tests run in.
 """
@@ -6,7 +6,6 @@ A step `uses: …` is the environment that GitHub gives; the step `install` is r
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,9 +17,10 @@ import pytest
 import yaml
 
 from fsrbench.imaging import images
-from support import ROOT, draw_face
+from support import draw_face
+from support.pages import page
 
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## In CI\n")[1].split("\n## ")[0]
+PAGE = page("continuous-integration.md")
 ENVIRONMENT = {"actions/checkout", "actions/setup-python", "actions/upload-artifact"}
 REPLACED = "install"
 WORKFLOW = ".github/workflows/faces.yml"
@@ -32,10 +32,6 @@ pytestmark = [
         reason="the workflow's steps are for bash, and its repository needs git",
     ),
 ]
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 
 
 def bash(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -68,12 +64,12 @@ def test_the_workflow_passes_and_then_stops_a_regression(tmp_path: Path) -> None
     repository = tmp_path / "our faces"
     for number in range(2):
         images.write(repository / "faces" / f"face {number}.png", draw_face(512, number))
-    for text in blocks("yaml"):
+    for text in PAGE.code("yaml"):
         path = repository / text.splitlines()[0].removeprefix("# ")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     assert (repository / WORKFLOW).is_file()
-    (setup,) = blocks("bash")
+    (setup,) = PAGE.code("bash")
     made = bash(f"git init -q\n{setup}", repository)
     assert made.returncode == 0, made.stderr
     assert "baseline.json" in bash("git ls-files", repository).stdout

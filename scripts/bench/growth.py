@@ -93,9 +93,9 @@ def products(_root: Path, out: Path, cases: int, lap: Lap) -> None:
     """Draw panels and contact sheet, plots, report."""
     plotted = plots.draw
 
-    def draw(results: Results) -> list[Path]:
+    def draw(results: Results, track: execute.Track) -> list[Path]:
         lap("panels")
-        files = plotted(results)
+        files = plotted(results, track)
         lap("plots")
         return files
 

@@ -33,6 +33,7 @@ from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.values import Image
 from fsrbench.imaging import images
+from fsrbench.metrics import niqe
 
 NAMES = ("psnr", "ssim", "niqe")
 LIMIT = 8.0
@@ -94,7 +95,7 @@ def shipped_model(path: Path) -> Path:
     """fsrbench's copy of the natural-scene model, written as the MATLAB file that pyiqa reads."""
     from scipy.io import savemat
 
-    with np.load(Path(images.__file__).with_name("metrics") / "niqe_params.npz", allow_pickle=False) as stored:
+    with np.load(Path(niqe.__file__).parent / "niqe_params.npz", allow_pickle=False) as stored:
         savemat(path, {"mu_prisparam": stored["mean"][None], "cov_prisparam": stored["covariance"]})
     return path
 

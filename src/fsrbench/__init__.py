@@ -17,28 +17,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fsrbench import plugins, values
-    from fsrbench.api import degrade, evaluate, load, restore, run
+    from fsrbench.api import degrade, estimate, evaluate, load, restore, restore_all, run
     from fsrbench.case.degrade import DegradeReport
     from fsrbench.core.errors import FsrbenchError
+    from fsrbench.experiments.estimate import RunEstimate
+    from fsrbench.experiments.pictures import RestoreReport
     from fsrbench.experiments.single import RestoredPicture
     from fsrbench.imaging import images
     from fsrbench.show.notebook import Run
 
 __version__ = "0.1.0"
 __all__ = [
-    "DegradeReport", "FsrbenchError", "RestoredPicture", "Run", "__version__", "degrade", "evaluate", "images", "load",
-    "plugins", "restore", "run", "values",
+    "DegradeReport", "FsrbenchError", "RestoreReport", "RestoredPicture", "Run", "RunEstimate", "__version__",
+    "degrade", "estimate", "evaluate", "images", "load", "plugins", "restore", "restore_all", "run", "values",
 ]  # fmt: skip
 
 _HOME = {
     "DegradeReport": "case.degrade",
     "FsrbenchError": "core.errors",
+    "RestoreReport": "experiments.pictures",
     "RestoredPicture": "experiments.single",
     "Run": "show.notebook",
+    "RunEstimate": "experiments.estimate",
     "degrade": "api",
+    "estimate": "api",
     "evaluate": "api",
     "load": "api",
     "restore": "api",
+    "restore_all": "api",
     "run": "api",
 }
 """Name → the module that has it."""

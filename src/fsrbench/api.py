@@ -1,4 +1,4 @@
-"""What the command line and notebooks call: degrade, restore one picture, run, evaluate, load.
+"""What the command line and notebooks call: degrade, restore one picture or many, run, evaluate, load.
 
     import fsrbench
     run = fsrbench.run(hr="faces", lr="lr", out="outputs/mine", arms=["heuristic"])
@@ -14,6 +14,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from fsrbench.case.degrade import DegradeReport
     from fsrbench.core.execute import Track
     from fsrbench.core.stored import Knobs
+    from fsrbench.experiments.estimate import RunEstimate
+    from fsrbench.experiments.pictures import RestoreReport
     from fsrbench.experiments.single import RestoredPicture
     from fsrbench.measure.subjects import Evaluation
     from fsrbench.show.notebook import Run
@@ -49,26 +53,37 @@ def degrade(
     recipe: str = "paper",
     scale: int = 4,
     *,
-    hr_size: int = 512,
+    hr_size: int | None = None,
     seed: int = 0,
     table: StrPath | None = None,
+    preset: str | None = None,
     workers: int | None = None,
     progress: bool | Track = False,
 ) -> DegradeReport:
     """Make low-resolution faces of a folder of high-resolution ones; every drawn value goes to `lr/degradations.csv`.
 
-    With `table`, an earlier `degradations.csv`, the same pictures are made again from its values. What is returned
-    says which cases are `done`, which `failed` and why, which were `cropped`, and where the `table` lies.
+    With `table`, an earlier `degradations.csv`, the same pictures are made again from its values. A `preset` names a
+    well-known set of faces (celeba-test, ffhq, lfw), whose layout is checked and whose persons are written beside the
+    LR; `hr_size` is then the set's, else 512. What is returned says which cases are `done`, which `failed` and why,
+    which were `cropped`, and where the `table` lies.
     """
     from fsrbench.case import degrade as degrading
+    from fsrbench.case import presetfolder
 
-    if table is not None and (recipe, scale, hr_size, seed) != ("paper", 4, 512, 0):
-        raise SettingsError("--from takes recipe, scale, size and seed from its table: leave these options out.")
+    if table is not None and (recipe, scale, hr_size or 512, seed, preset) != ("paper", 4, 512, 0, None):
+        raise SettingsError("--from takes recipe, scale, size, seed and set from its table: leave these options out.")
+    found = presetfolder.sharp(preset, _path(hr)) if preset is not None else None
+    size = hr_size or (found.preset.hr_size if found else 512)
     with tracking(progress) as track:
-        return degrading.degrade(
-            _path(hr), _path(lr), recipe=recipe, scale=scale, hr_size=hr_size, seed=seed,
+        report = degrading.degrade(
+            found.folder if found else _path(hr), _path(lr), recipe=recipe, scale=scale, hr_size=size, seed=seed,
             workers=_many(workers) or execute.WORKERS, table=_maybe(table), track=track,
         )  # fmt: skip
+    if found is None:
+        return report
+    persons = presetfolder.write_persons(found, _path(lr), report.done)
+    following = presetfolder.next_command(found, _path(lr), scale, size, persons)
+    return replace(report, persons=persons, remarks=found.remarks, following=following)
 
 
 def restore(
@@ -89,7 +104,7 @@ def restore(
     `models` is `embedded` or `official`. `knobs` turns some of the family's knobs (`fsrbench knobs` lists them), the
     others stand at their defaults. The picture is in `image` of what is returned, with the `model` that made it and
     its `notes`; a run with these settings has the same as pure of a file of this name. The network is loaded anew
-    each time: for many pictures, `run`.
+    each time: for many pictures, `restore_all`.
     """
     import numpy as np
 
@@ -100,6 +115,46 @@ def restore(
     machine = machines.machine(chosen, device, precision, offline)
     given = picture if isinstance(picture, np.ndarray) else _path(picture)
     return single.restore(given, chosen, machine, family, knobs or {})
+
+
+def restore_all(
+    inputs: StrPath | Iterable[StrPath],
+    out: StrPath | None = None,
+    family: str = "general",
+    knobs: Knobs | None = None,
+    models: str | None = None,
+    *,
+    arm: str | None = None,
+    save_faces: StrPath | None = None,
+    seed: int | None = None,
+    settings: Changes | None = None,
+    config: StrPath | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    offline: bool = False,
+    progress: bool | Track = False,
+) -> RestoreReport:
+    """Restore files, and every picture of folders and of those below, into a folder that keeps their tree.
+
+    `out` is that folder, or one `.png` for one picture. An `arm` supervises, and turns the knobs itself. `save_faces`
+    is a folder for the faces of each picture, cut out before and after. The same call again makes only what is missing,
+    or what other settings would make otherwise. What is returned says which were `done`, `kept` and `failed`, and why.
+    """
+    from fsrbench.experiments import facecrops, pictures, single
+    from fsrbench.study import machines
+
+    given = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    chosen = _settings(config, settings, seed=seed, models=models)[0]
+    machine = machines.machine(chosen, device, precision, offline)
+    many = _many(workers) or execute.WORKERS
+    folder = _path(out) if out else OUTPUTS / "restored"
+    planned = pictures.plan([_path(one) for one in given], folder, [_path(save_faces)] if save_faces else [])
+    restorer = single.PictureRestorer(chosen, machine, family, knobs, arm)
+    aligned = chosen.families[family].aligned is True
+    crops = facecrops.FaceCrops(_path(save_faces), machine, aligned=aligned) if save_faces else None
+    with tracking(progress) as track:
+        return pictures.restore_all(planned, restorer, machine, crops, many, track)
 
 
 def run(
@@ -134,37 +189,73 @@ def run(
     run; without `arms` those that `config` or `settings` define. What failed does not raise: it is in `failures` of
     the run that is returned, and in its `outcome`, which also says why the run stopped early, if it did.
     """
-    from fsrbench.files import names
+    from fsrbench.measure import ahead
     from fsrbench.show import notebook, publish
-    from fsrbench.study import config as configuring
     from fsrbench.study import machines
-    from fsrbench.study.run import run_study
+    from fsrbench.study.run import run_study, unheeded
 
-    if limit is not None and limit < 1:
-        raise SettingsError(f"--limit is {limit}; it must be at least 1.")
-    chosen, own_arms = _settings(config, settings, seed=seed, models=models)
-    chosen = configuring.with_families(chosen, ["all"] if families is None else _names(families))
-    chosen = configuring.with_arms(chosen, own_arms if arms is None else _names(arms))
-    chosen = configuring.with_options(
-        chosen, base_url=base_url, model=lvlm_model, policy=policy, concurrency=concurrency, max_cost=max_cost
-    )
-    inputs = _path(lr)
-    folder = _path(out) if out else OUTPUTS / names.of(inputs.resolve().name, f"-{chosen.models}-seed{chosen.seed}")
-    if policy is not None and (told := configuring.followed(chosen, policy)):
-        log.warning(told)
+    chosen, folder = _planned(
+        lr, out, families, arms, settings, config, models, seed, limit, policy, base_url, lvlm_model, concurrency,
+        max_cost,
+    )  # fmt: skip
     log.info("Writing to %s", folder)
     asked = _many(workers)
     with tracking(progress) as track:
         with machines.executor(executor, address, device, asked, chosen) as (where, many, pool):
             machine = machines.resolved(chosen, where, precision, offline)
-            outcome = run_study(
-                chosen, machine, inputs, _maybe(hr), folder, limit=limit, workers=many, track=track, executor=pool
-            )
+            here = machines.machine(chosen, device if executor == "local" else "auto", precision, offline)
+            with ahead.measuring(here) if evaluate else nullcontext(unheeded) as finished:
+                outcome = run_study(
+                    chosen, machine, _path(lr), _maybe(hr), folder, limit=limit, workers=many, track=track,
+                    executor=pool, finished=finished,
+                )  # fmt: skip
         measured = evaluate and any(True for _ in outcome.folder.trails())
         if measured:
-            here = machines.machine(chosen, device if executor == "local" else "auto", precision, offline)
             publish.run(outcome.folder, here, asked or execute.WORKERS, track)
     return notebook.Run(folder, outcome, measured)
+
+
+def estimate(
+    *,
+    lr: StrPath,
+    hr: StrPath | None = None,
+    out: StrPath | None = None,
+    families: Names | None = None,
+    arms: Names | None = None,
+    settings: Changes | None = None,
+    config: StrPath | None = None,
+    models: str | None = None,
+    seed: int | None = None,
+    limit: int | None = None,
+    policy: str | None = None,
+    base_url: str | None = None,
+    lvlm_model: str | None = None,
+    concurrency: int | None = None,
+    max_cost: float | None = None,
+    workers: int | None = None,
+    executor: str = "local",
+    address: str | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    offline: bool = False,
+) -> RunEstimate:
+    """What `run` would take with the same arguments: restorations, requests, tokens, money, time on this machine.
+
+    Only what is missing is counted. One case of each family is restored; nothing is sent, downloaded, or written in the
+    run's folder. With `executor="ray"` no cluster is reached, and no time is told.
+    """
+    from fsrbench.experiments import estimate as estimating
+    from fsrbench.study import machines
+
+    chosen, folder = _planned(
+        lr, out, families, arms, settings, config, models, seed, limit, policy, base_url, lvlm_model, concurrency,
+        max_cost,
+    )  # fmt: skip
+    here = executor != "ray"
+    kind, there = (executor, address) if here else ("local", None)
+    with machines.executor(kind, there, device, _many(workers), chosen) as (where, many, _pool):
+        machine = machines.resolved(chosen, where, precision, offline)
+        return estimating.estimate(chosen, machine, _path(lr), _maybe(hr), folder, limit=limit, workers=many, here=here)
 
 
 def evaluate(
@@ -215,6 +306,40 @@ def load(run: StrPath) -> Run:
 
 
 # ------------------------------------------------------------------ in between
+
+
+def _planned(
+    lr: StrPath,
+    out: StrPath | None,
+    families: Names | None,
+    arms: Names | None,
+    settings: Changes | None,
+    config: StrPath | None,
+    models: str | None,
+    seed: int | None,
+    limit: int | None,
+    policy: str | None,
+    base_url: str | None,
+    lvlm_model: str | None,
+    concurrency: int | None,
+    max_cost: float | None,
+) -> tuple[Settings, Path]:
+    """The settings of a run, and its folder."""
+    from fsrbench.files import names
+    from fsrbench.study import config as configuring
+
+    if limit is not None and limit < 1:
+        raise SettingsError(f"--limit is {limit}; it must be at least 1.")
+    chosen, own_arms = _settings(config, settings, seed=seed, models=models)
+    chosen = configuring.with_families(chosen, ["all"] if families is None else _names(families))
+    chosen = configuring.with_arms(chosen, own_arms if arms is None else _names(arms))
+    chosen = configuring.with_options(
+        chosen, base_url=base_url, model=lvlm_model, policy=policy, concurrency=concurrency, max_cost=max_cost
+    )
+    folder = _path(out) if out else OUTPUTS / names.of(_path(lr).resolve().name, f"-{chosen.models}-seed{chosen.seed}")
+    if policy is not None and (told := configuring.followed(chosen, policy)):
+        log.warning(told)
+    return chosen, folder
 
 
 def _of_run(

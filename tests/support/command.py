@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from unittest import mock
 
+from typer.main import get_command
+
 from fsrbench.cli import app
 
+COMMANDS = get_command(app.app)
 PLAIN = ["--set", "families.general.backend=bicubic", "--set", "metrics=psnr,ssim"]
 
 
@@ -41,3 +45,30 @@ def typed(*words: object, cwd: Path | None = None) -> subprocess.CompletedProces
         log.setLevel(level)
     said = [stream.buffer.getvalue().decode("utf-8") for stream in streams]  # type: ignore[attr-defined]
     return subprocess.CompletedProcess(command, status if isinstance(status, int) else 1, *said)
+
+
+def typed_in(command: str) -> list[str] | None:
+    """The words after `fsrbench`, up to a pipe; None for another command."""
+    words = shlex.split(command.replace("…", ""))
+    if "fsrbench" not in words:
+        return None
+    after = words[words.index("fsrbench") + 1 :]
+    ends = [place for place, word in enumerate(after) if word in ("|", ">", "&&", ";")]
+    return after[: min(ends, default=len(after))]
+
+
+def understood(words: list[str]) -> None:
+    """Raises where the command line does not know a command or an option of these."""
+    if words and not words[0].startswith("-"):
+        commands = COMMANDS.commands  # type: ignore[attr-defined]
+        assert words[0] in commands, f"there is no fsrbench {words[0]}"
+        if len(words) > 1 and words[1:] != ["--help"]:
+            commands[words[0]].make_context(words[0], words[1:])
+    elif words:
+        assert words[0] in options(), f"there is no fsrbench {words[0]}"
+
+
+def options() -> set[str]:
+    """Every option of every command."""
+    commands = [COMMANDS, *COMMANDS.commands.values()]  # type: ignore[attr-defined]
+    return {"--help", *(name for one in commands for param in one.params for name in param.opts)}

@@ -35,7 +35,7 @@ def child(job: dict[str, Any], low: Path, high: Path, changes: list[str], counte
     out, moments = Path(job["out"]), 0
     files = [out / "plots" / f"forest{suffix}" for suffix in (".svg", ".png")]
 
-    def draw(_results: object) -> list[Path]:
+    def draw(_results: object, _track: object) -> list[Path]:
         """In place of plots, which take most of an evaluation's time: files, written as theirs are."""
         for file in files:
             atomic.write_bytes(file, b"a plot")

@@ -156,17 +156,25 @@ class Dialogue:
 
     def preflight(self, task: Task[Any], seconds: float, bill: Bill, kept: Path | None) -> Completion | None:
         """One question that must be answered soon, and only once: None where the cache has its answer."""
-        server, content = self.chat.server, _content(task)
-        asked = {"base_url": server.base_url, "model": server.model, "content": content, "schema": task.schema}
-        if self.cache and self.cache.find(asked):
+        asked = self._plainly(task)
+        if self.knows(task):
             return None
-        messages = [{"role": "user", "content": content}]
+        messages = [{"role": "user", "content": asked["content"]}]
         found = self._scrubbed(self.chat.ask(messages, task.schema, 0, time.monotonic() + seconds, bill, attempts=1))
         if kept is not None:
             Cache(kept).keep({**asked, "time": time.time_ns()}, [found])
         if self.cache:
             self.cache.keep(asked, [found])
         return found
+
+    def knows(self, task: Task[Any]) -> bool:
+        """Has the cache the answer to a question that is asked only once?"""
+        return self.cache is not None and bool(self.cache.find(self._plainly(task)))
+
+    def _plainly(self, task: Task[Any]) -> dict[str, Any]:
+        """All that is sent of a question that is asked only once."""
+        server = self.chat.server
+        return {"base_url": server.base_url, "model": server.model, "content": _content(task), "schema": task.schema}
 
     def _worth_keeping(self, said: object) -> bool:
         return not isinstance(said, Problem) or (self.cache is not None and self.cache.unusable)

@@ -18,11 +18,12 @@ from fsrbench.asking import audit, prompts
 from fsrbench.asking.audit import AuditReply
 from fsrbench.asking.comparison import task as comparison_task
 from fsrbench.asking.task import Exchange, Said, Task, taken
-from fsrbench.auditors import _canary, _preflight
+from fsrbench.auditors import _canary, _forecast, _preflight
 from fsrbench.auditors._dialogue import Dialogue
 from fsrbench.auditors._wire import PICTURES
 from fsrbench.core.auditing import Scope
 from fsrbench.core.errors import AuditorUnreachable
+from fsrbench.core.forecasts import Forecast
 from fsrbench.core.questions import Answer, Comparison, Evidence, Preference, Question
 from fsrbench.core.values import Audit, Usage, derive_seed
 
@@ -33,7 +34,7 @@ FREE = Usage(cost=0.0)
 
 @dataclass(frozen=True, slots=True)
 class Lvlm:
-    """An opened auditor; satisfies `Comparer`, `Remote` and `Paid`, and `Asker` for all other tasks."""
+    """An opened auditor; satisfies `Comparer`, `Remote`, `Paid` and `Foreseeing`, and `Asker` for all other tasks."""
 
     dialogue: Dialogue
     """The server, and what it once said."""
@@ -56,6 +57,14 @@ class Lvlm:
         """Ask whether a small picture is seen, where the settings do not forbid it."""
         if self.tried_out and _preflight.sees_nothing(self.dialogue, kept):
             raise AuditorUnreachable(f"{self.whom}, was sent a picture and says that there is none", cure=PICTURES)
+
+    def foresee(self, question: Question, scope: Scope, cases: Sequence[str]) -> Forecast:
+        """What cases like this one will be sent."""
+        return _forecast.of_cases(self.dialogue, question, scope, cases, self.repeat, self.canary)
+
+    def foresee_preflight(self) -> Forecast:
+        """What the small question before them will send."""
+        return _forecast.of_preflight(self.dialogue) if self.tried_out else Forecast()
 
     def check(self) -> None:
         """AuditorUnreachable, before anything is prepared, where nothing more is asked."""
@@ -83,7 +92,7 @@ class Lvlm:
     @contextmanager
     def begin(self, question: Question, scope: Scope) -> Iterator[Lvlm]:
         """The same for a case of audits, of which this is the first question."""
-        canaries = 2 if _canary.sampled(question.case, self.canary) else 0
+        canaries = _forecast.CANARIES if _canary.sampled(question.case, self.canary) else 0
         both = Comparison(question.case, question.family, 1, 0, question.evidence, question.evidence)
         most: list[tuple[Task[Any], int]] = [
             (audit.task(question), scope.rounds * self.repeat + canaries),

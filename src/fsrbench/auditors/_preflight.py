@@ -46,20 +46,21 @@ def sees_nothing(dialogue: Dialogue, kept: Path | None) -> bool:
 
     True where the reply says that no picture came. AuditorUnreachable where nothing came back.
     """
-    task = _task()
-    need = Need(task.kind, tokens_of(task), typical=False)
+    asked = task()
+    need = Need(asked.kind, tokens_of(asked), typical=False)
     account = Account(dialogue.chat.purse, {need: 1})
     try:
-        found = dialogue.preflight(task, SOON, account.bill(need.kind), kept)
+        found = dialogue.preflight(asked, SOON, account.bill(need.kind), kept)
     except CostLimitReached:
         return False  # the run comes to that itself, and goes on without this arm's next case
     finally:
         account.close()
-    said = task.read(found.text, dialogue.bounds).said if found is not None else ""
+    said = asked.read(found.text, dialogue.bounds).said if found is not None else ""
     return BLIND in said and "red" not in said
 
 
-def _task() -> Task[Colour]:
+def task() -> Task[Colour]:
+    """The question."""
     picture = np.zeros((SIDE, SIDE, 3), np.float32)
     picture[..., 0] = 1
     return Task("preflight", "", "", COLOUR, (Labelled("The picture:", picture),), COLOURS, _read)

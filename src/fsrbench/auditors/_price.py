@@ -49,6 +49,14 @@ def read(prices: Mapping[str, Any], model: str) -> Price | None:
     return Price(float(found["input"]), float(found["output"])) if found is not None else None
 
 
+def unknown(model: str) -> str:
+    """That a price is not known, and the cure."""
+    return (
+        f"What {model} costs is not known. Write it into the arm's setting prices, as money per million tokens: "
+        f"prices: {{{model}: {{input: 2.5, output: 10}}}}. A server of your own may cost 0."
+    )
+
+
 def estimate(texts: Iterable[str], pictures: Iterable[tuple[int, ...]]) -> int:
     """Tokens of texts and of pictures (height, width, …), rather too many than too few, until a server has counted."""
     written = sum(math.ceil(len(text.encode("utf-8", "replace")) / LETTERS) for text in texts)

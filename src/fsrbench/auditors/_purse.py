@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from fsrbench.auditors._price import Price
+from fsrbench.auditors._price import Price, unknown
 from fsrbench.core.errors import CostLimitReached, SettingsError
 
 SLACK = 1e-9
@@ -48,15 +48,13 @@ class Purse:
 
     def __init__(self, price: Price | None, limit: float | None, model: str, max_tokens: int) -> None:
         if limit is not None and price is None:
-            raise SettingsError(
-                f"max_cost is set, but what {model} costs is not known. Write it into the arm's setting prices, as "
-                f"money per million tokens: prices: {{{model}: {{input: 2.5, output: 10}}}}. A server of your own may "
-                "cost 0."
-            )
+            raise SettingsError(f"max_cost is set. {unknown(model)}")
         self.spent = 0.0
         """Money, so far."""
-        self._price = price
-        self._limit = limit
+        self.price = price
+        """What tokens cost; None where it is not known."""
+        self.limit = limit
+        """The most that may be spent; None for no limit."""
         self._received = max_tokens
         self._counted: dict[str, _Counted] = {}
         self._uncounted = False
@@ -85,7 +83,7 @@ class Purse:
 
     def reserve(self, account: Account) -> None:
         """Keep for a case the most that it can still cost, when that fits; CostLimitReached if it never will."""
-        if self._limit is None:
+        if self.limit is None:
             return
         with self._changed:
             while not account.reserved and not self._admit(account):
@@ -126,7 +124,7 @@ class Purse:
     def send(self, need: Need) -> None:
         """A request is about to be sent: refused, where estimates were wrong and it may pass the limit by itself."""
         with self._changed:
-            if self._limit is not None:
+            if self.limit is not None:
                 self._refuse_uncounted()
                 price = self._price_of(need)
                 if not self._fits(sum(map(self._price_of, self._flying)) + price):
@@ -143,15 +141,15 @@ class Purse:
 
         A reply that nobody counted is never free: under a limit, the most that it can have cost is taken off.
         """
-        if self._price is None:
+        if self.price is None:
             return None
         with self._changed:
             if tokens is None:
                 self._uncounted = True
-                self.spent += self._price_of(need) if self._limit is not None else 0
+                self.spent += self._price_of(need) if self.limit is not None else 0
                 self._changed.notify_all()
                 return None
-            cost = self._price.of(*tokens)
+            cost = self.price.of(*tokens)
             self.spent += cost
             self.learn(need, *tokens)
             return cost
@@ -159,7 +157,7 @@ class Purse:
     # ---------------------------------------------------------------- reckoning
 
     def _fits(self, more: float) -> bool:
-        return self._limit is None or self.spent + more <= self._limit + SLACK
+        return self.limit is None or self.spent + more <= self.limit + SLACK
 
     def _worst(self, account: Account) -> float:
         """The most that a case can still cost."""
@@ -170,7 +168,7 @@ class Purse:
         return self._price_of(account.next) if account.next is not None else 0.0
 
     def _price_of(self, need: Need) -> float:
-        return self._price.of(self._prompt(need), self._received) if self._price is not None else 0.0
+        return self.price.of(self._prompt(need), self._received) if self.price is not None else 0.0
 
     def _prompt(self, need: Need) -> float:
         """Tokens that a request sends: the most that was counted for its kind, more if it is larger than all those.
@@ -192,8 +190,8 @@ class Purse:
             )
 
     def _why(self, price: float) -> str:
-        spent = f"{self.spent:.4f} of {self._limit:g} spent by this command"
-        if self._limit is not None and price > self._limit + SLACK:
+        spent = f"{self.spent:.4f} of {self.limit:g} spent by this command"
+        if self.limit is not None and price > self.limit + SLACK:
             return (
                 f"The limit on cost is below what a case can cost: up to {price:.4g} ({spent}). What was paid is kept. "
                 "Give a higher --max-cost (arm's setting max_cost), or ask for less (max_tokens, repeat, retries)."

@@ -71,6 +71,11 @@ class Oracle:
     combine: int
     """Knobs that may be changed together."""
 
+    @property
+    def restores(self) -> int:
+        """Restorations that a search makes, at most."""
+        return self.budget
+
     def __call__(self, question: Question) -> Answer:
         """The best change in the first round; later, what stands is what was searched for, and is accepted."""
         if question.round > 1:

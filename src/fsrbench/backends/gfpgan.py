@@ -1,11 +1,12 @@
 """GFPGAN, native (v1.4, v1.3, the embedded narrow one, or a path).
 
 Family prior. Where `faces.detector` names a detector, faces are looked for in every picture (`aligned: auto`); without
-one, a square picture is taken for one aligned face, which is said once a run. One aligned face goes through the network
-whole. Any other picture is upscaled plainly, and each face in it is cut out upright, restored and pasted back with a
-soft mask. `restore_weight` blends the restored face with the plain one; `sft_strength` and `noise_strength` reach into
-the network (`_gfpgan_net.py`). The noise of a face comes from the seed and the face's place in the detector's
-order, so restoring only the centre face gives that face the same pixels as restoring all.
+one, a square picture is taken for one aligned face, which is said once a run. One aligned face goes through the
+network whole. Any other picture is upscaled plainly, or by the network that `background` names, and each face in it is
+cut out upright, restored and pasted back with a soft mask. `restore_weight` blends the restored face with the plain
+one; `sft_strength` and `noise_strength` reach into the network (`_gfpgan_net.py`). The noise of a face comes from the
+seed and the face's place in the detector's order, so restoring only the centre face gives that face the same pixels as
+restoring all.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench.backends import _choice
+from fsrbench.backends import _background, _choice
 from fsrbench.core.contracts import Backend, Machine, Output
 from fsrbench.core.errors import SettingsError, WeightsError
 from fsrbench.core.values import derive_seed
@@ -55,6 +56,10 @@ class _GFPGAN:
         narrow = self._net.hyperparameters.get("narrow", 1)
         self.model = choice.model("gfpgan", f"narrow {narrow:g}")
         self.weights = choice.weights
+        self._background = _background.opened(settings, machine)
+        if self._background is not None:
+            self.model = f"{self.model}, {self._background.model}"
+            self.weights |= self._background.weights
 
     def __call__(self, lr: Image, knobs: Knobs, seed: int, precision: str) -> Output:
         return self.together([lr], knobs, [seed], precision)[0]
@@ -66,7 +71,7 @@ class _GFPGAN:
                                        [seeds[n] for n in alone], precision)  # fmt: skip
         outputs = dict(zip(alone, restored, strict=True))
         return [
-            outputs[place] if place in outputs else self._whole(image, knobs, seeds[place], precision)
+            outputs[place] if place in outputs else self._whole(lrs[place], image, knobs, seeds[place], precision)
             for place, image in enumerate(plain)
         ]
 
@@ -115,16 +120,17 @@ class _GFPGAN:
                 f"faces.detector, or say families.prior.aligned=true if it is an aligned face. {error}"
             ) from None
 
-    def _whole(self, plain: Image, knobs: Knobs, seed: int, precision: str) -> Output:
+    def _whole(self, lr: Image, plain: Image, knobs: Knobs, seed: int, precision: str) -> Output:
         found = list(enumerate(self._faces(plain)))
+        image = plain if self._background is None else self._background(lr, seed, precision)
         if not found:
-            return Output(plain, ("no face found; upscaled plainly",))
+            by = "upscaled plainly" if self._background is None else f"all of it is {self._background.model}"
+            return Output(image, (f"no face found; {by}",))
         notes = [f"{len(found)} face{'s' if len(found) > 1 else ''} found"]
         if knobs.get("only_center_face", False) and len(found) > 1:
             middle = np.array([plain.shape[1], plain.shape[0]]) / 2
             found = [min(found, key=lambda item: float(np.hypot(*(_centre(item[1]) - middle))))]
             notes.append("only the centre one restored")
-        image = plain
         for place, face in found:
             crop, affine = faces.align(plain, face.landmarks, self._net.size, "ffhq")
             [restored] = self._restore([crop], knobs, [derive_seed(seed, "face", str(place))], precision)
@@ -155,4 +161,5 @@ BACKEND = Backend(
     consumes=("restore_weight", "only_center_face", "sft_strength", "noise_strength"),
     open=_GFPGAN,
     reentrant=True,
+    backgrounds=True,
 )

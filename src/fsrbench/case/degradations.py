@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from fsrbench.core.errors import InputError
@@ -67,6 +67,15 @@ def write(table: Path, rows: Mapping[str, Mapping[str, str]]) -> None:
     drawn = dict.fromkeys(name for row in ordered for name in row if name not in HEAD and name not in TAIL)
     header = (*HEAD, *drawn, *TAIL)
     csvfile.write(table, header, ([row.get(name, "") for name in header] for row in ordered), exact=True)
+
+
+def check_source(row: Mapping[str, str], where: str) -> None:
+    """Refuse a source that is no picture of this case inside the folder of the HR."""
+    path = Path(row["source"])
+    inside = path.name == row["source"] or not ({".."} & {*path.parts} or PureWindowsPath(row["source"]).anchor)
+    if not inside or path.stem != row["case"]:
+        case = row["case"]
+        raise InputError(f"{where}: column source {row['source']!r} is not the file name of case {case!r}.")
 
 
 def text(value: KnobValue | str) -> str:

@@ -49,6 +49,12 @@ class DegradeReport:
     """(case, what was kept): pictures that are not square, of which the centre square was taken."""
     table: Path
     """The table that was written."""
+    persons: Path | None = None
+    """The table of who is on which picture, of a well-known set that says so."""
+    remarks: tuple[str, ...] = ()
+    """What is worth knowing of that set."""
+    following: str = ""
+    """The command that restores what was made of it."""
 
     @property
     def cropping(self) -> str:
@@ -69,7 +75,7 @@ class _Job:
 
     case: str
     source: str
-    """File name in the HR folder."""
+    """Its path below the HR folder."""
     recipe: str
     scale: int
     hr_size: int
@@ -131,7 +137,7 @@ def degrade(
         check_sizes(scale, hr_size)
         jobs = _draw_jobs(hr, recipe, scale, hr_size, seed)
     else:
-        images.find(hr)  # the same refusals as without a table: no folder, two files with one stem
+        images.find(hr, below=True)  # the same refusals as without a table: no folder, two files with one stem
         jobs = _read_jobs(table)
     rows = degradations.read(lr / TABLE) if (lr / TABLE).exists() else {}
     present = (
@@ -261,11 +267,11 @@ def _draw_jobs(hr: Path, recipe: str, scale: int, hr_size: int, seed: int) -> li
     plugin = plugins.load("recipes", recipe)
     if clash := {*HEAD, *TAIL} & {*plugin.columns}:
         raise SettingsError(f"Recipe {recipe} draws {', '.join(sorted(clash))}, a name that {TABLE} needs. Rename it.")
-    found = images.find(hr)
+    found = images.find(hr, below=True)
     if not found:
         raise InputError(f"{hr} holds no pictures ({', '.join(images.SUFFIXES)}). Put some there, or name another one.")
     return [
-        _Job(case, path.name, recipe, scale, hr_size, seed, plugin.draw(_rng(seed, case)))
+        _Job(case, path.relative_to(hr).as_posix(), recipe, scale, hr_size, seed, plugin.draw(_rng(seed, case)))
         for case, path in found.items()
     ]
 
@@ -279,8 +285,7 @@ def _read_jobs(table: Path) -> list[_Job]:
     jobs = []
     for number, (case, row) in enumerate(degradations.read(table).items(), 2):
         where = f"{table} row {number}"
-        if Path(row["source"]).name != row["source"] or Path(row["source"]).stem != case:
-            raise InputError(f"{where}: column source {row['source']!r} is not the file name of case {case!r}.")
+        degradations.check_source(row, where)
         for name, empty in (("hr_sha256", False), ("lr_sha256", True)):
             if not re.fullmatch("[0-9a-f]{64}", row[name]) and not (empty and row[name] == ""):
                 raise InputError(f"{where}: column {name} {row[name]!r} is not a sha256.")

@@ -12,17 +12,17 @@ import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from fsrbench import __version__, api
-from fsrbench.cli import console, evidence_commands, options, probes
+from fsrbench.cli import between_commands, console, evidence_commands, options, picture_commands, probes
 from fsrbench.core.errors import SettingsError, out_of_memory, sentence
 
 app = typer.Typer(
     name="fsrbench",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -62,43 +62,7 @@ def demo(
     console.finish(outcome, settings)
 
 
-@app.command(short_help="Make low-resolution faces from high-resolution ones.")
-def degrade(
-    hr: options.High = options.HIGH,
-    lr: options.Low = options.LOW,
-    recipe: options.Recipe = "paper",
-    scale: options.Scale = 4,
-    hr_size: options.HrSize = 512,
-    seed: options.DrawSeed = 0,
-    table: options.From = None,
-    workers: options.Workers = options.WORKERS,
-    as_json: options.AsJson = False,
-) -> None:
-    """Make low-resolution faces from high-resolution ones; every drawn value goes to degradations.csv.
-
-    Example: fsrbench degrade --hr faces --lr inputs/low_res_imgs --recipe paper
-    """
-    with console.interruptible(), console.progress() as track:
-        report = api.degrade(
-            hr, lr, recipe, scale, hr_size=hr_size, seed=seed, table=table, workers=workers, progress=track
-        )
-    for case, why in (*report.notes, *report.failed):
-        typer.echo(f"{case}: {why}", err=True)
-    if report.cropping:
-        typer.echo(report.cropping, err=True)
-    if as_json:
-        cropped = dict(report.cropped)
-        found = {
-            "done": report.done,
-            "failed": dict(report.failed),
-            "cropped": cropped,
-            "table": report.table.as_posix(),
-        }
-        typer.echo(json.dumps(found))
-    else:
-        drawn = f"; what was drawn is in {report.table}" if report.done else ""
-        typer.echo(f"{len(report.done)} pictures made in {lr}{drawn}")
-    raise typer.Exit(3 if report.failed else 0)
+app.command(short_help="Make low-resolution faces from high-resolution ones.")(picture_commands.degrade)
 
 
 @app.command(short_help="Restore alone and supervised, then measure the difference.")
@@ -117,6 +81,7 @@ def run(
     concurrency: options.Concurrency = None,
     max_cost: options.MaxCost = None,
     no_evaluate: options.NoEvaluate = False,
+    dry_run: options.DryRun = False,
     config: options.Config = None,
     changes: options.Set = None,
     seed: options.Seed = None,
@@ -133,36 +98,25 @@ def run(
     Running the same command again finishes what is missing; a family or an arm may be added later.
 
     Example: fsrbench run --family blind --arm heuristic
+
+    Example: fsrbench run --lvlm --dry-run
     """
-    if no_evaluate and as_json:
+    if no_evaluate and as_json and not dry_run:
         raise SettingsError("--json prints the summary, which --no-evaluate leaves out. Give one of the two.")
-    arms = [*(arm or []), *(["lvlm"] if lvlm else [])]
+    given: dict[str, Any] = {
+        "lr": lr, "hr": console.references(hr), "out": out, "families": family or None,
+        "arms": [*(arm or []), *(["lvlm"] if lvlm else [])] or None, "settings": changes, "config": config,
+        "models": models and models.value, "seed": seed, "limit": limit, "policy": policy, "base_url": base_url,
+        "lvlm_model": lvlm_model, "concurrency": concurrency, "max_cost": max_cost, "workers": workers,
+        "executor": executor.value, "address": address, "device": device, "precision": precision.value,
+        "offline": offline,
+    }  # fmt: skip
+    if dry_run:
+        with console.interruptible():
+            console.show_estimate(api.estimate(**given), as_json)
+        return
     with console.interruptible(), console.progress() as track:
-        found = api.run(
-            lr=lr,
-            hr=console.references(hr),
-            out=out,
-            families=family or None,
-            arms=arms or None,
-            settings=changes,
-            config=config,
-            models=models and models.value,
-            seed=seed,
-            limit=limit,
-            policy=policy,
-            base_url=base_url,
-            lvlm_model=lvlm_model,
-            concurrency=concurrency,
-            max_cost=max_cost,
-            evaluate=not no_evaluate,
-            workers=workers,
-            executor=executor.value,
-            address=address,
-            device=device,
-            precision=precision.value,
-            offline=offline,
-            progress=track,
-        )
+        found = api.run(**given, evaluate=not no_evaluate, progress=track)
     if found.evaluated:
         console.show(found.details, found.path, as_json)
     if found.outcome is not None:
@@ -197,13 +151,18 @@ def evaluate(
     console.show(found.details, found.path, as_json)
 
 
+app.command(short_help="Restore pictures or whole folders, without an experiment.")(picture_commands.restore)
 app.command(short_help="How much any auditor could gain: the oracle's upper bound.")(probes.headroom)
 app.command(short_help="Every knob, and what it moves.")(probes.knobs)
 app.command(short_help="Ways, judges, auditors and all else that a setting can name.")(probes.plugins)
 app.command(short_help="Print exactly what an LVLM would be sent.")(probes.prompt)
 app.command(short_help="Has a run become worse than a baseline? For CI.")(evidence_commands.check)
 app.command(short_help="Many settings in one run: thresholds, retries, strengths, models.")(evidence_commands.sweep)
+app.command(short_help="Finished runs on the same cases, side by side and tested.")(between_commands.compare)
+app.command(short_help="What lies in a folder of outputs, and how far it is.")(between_commands.runs)
+app.command(short_help="The tables of a run as LaTeX or CSV.")(between_commands.tables)
 app.command(short_help="Rebuild the report of a run, and say where it is.")(evidence_commands.report)
+app.command(short_help="Log a run to MLflow.")(evidence_commands.log)
 
 
 @app.command(short_help="List or download the official weights.")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from fsrbench.core.execute import Track
+    from fsrbench.experiments.estimate import RunEstimate
     from fsrbench.measure.summary_values import Summary
     from fsrbench.study.run import RunOutcome
     from fsrbench.study.schema import Settings
@@ -148,17 +149,29 @@ def show(summary: Summary, folder: Path, as_json: bool) -> None:
     typer.echo(f"Open {made.report_page}; the tables are in {made.summary_text}", err=True)
 
 
+def show_estimate(found: RunEstimate, as_json: bool) -> None:
+    """Print what a run would take."""
+    from fsrbench.show import estimates
+
+    if as_json:
+        typer.echo(foreign.as_json({**to_json(found), "asked": to_json(found.asked), "complete": found.complete}))
+        return
+    show_table(estimates.terminal(found))
+    for line in estimates.lines(found):
+        typer.echo(foreign.harmless(line), err=True)
+
+
 def spending(folder: RunFolder) -> Iterator[str]:
     """A line for each arm whose price is known: what it cost in the whole run, cases that are not finished included."""
-    from fsrbench.show import numbers, wording
+    from fsrbench.show import numbers
     from fsrbench.study import ledger
 
     for arm, spent in ledger.spent(folder).items():
         if spent.usage.cost is not None:
-            requests = wording.count(spent.usage.requests, "request")
+            requests = numbers.count(spent.usage.requests, "request")
             line = f"{arm} has cost {numbers.money(spent.usage.cost)} in this run ({requests})"
             if spent.cases:
-                cases = wording.count(spent.cases, "case")
+                cases = numbers.count(spent.cases, "case")
                 part = numbers.money(spent.unfinished.cost or 0.0)  # known where the whole is
                 line += f", {part} of it for {cases} not finished: nothing of that is asked again"
             yield line

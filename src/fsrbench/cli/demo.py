@@ -17,6 +17,7 @@ from fsrbench.core.errors import InputError, Unavailable
 from fsrbench.core.execute import Track
 from fsrbench.files import atomic
 from fsrbench.imaging import faces, images
+from fsrbench.measure import ahead
 from fsrbench.measure.summary_values import Summary
 from fsrbench.show import publish
 from fsrbench.study import config
@@ -50,7 +51,8 @@ def run(out: Path, machine: Machine, workers: int, track: Track) -> tuple[RunOut
     if report.failed:
         raise InputError("; ".join(why for _, why in report.failed))
     settings = config.with_arms(config.load(None)[0], ["heuristic"])
-    outcome = run_study(settings, machine, low, high, out, workers=workers, track=track)
+    with ahead.measuring(machine) as finished:
+        outcome = run_study(settings, machine, low, high, out, workers=workers, track=track, finished=finished)
     summary = publish.run(outcome.folder, machine, workers, track)
     return outcome, summary
 

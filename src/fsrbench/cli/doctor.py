@@ -13,7 +13,14 @@ from fsrbench.core.values import FAMILIES
 from fsrbench.models import devices, weights
 
 PACKAGES = ("torch", "torchvision", "spandrel", "insightface", "onnxruntime", "lpips", "piq", "openai", "opencv-python")
-OPTIONAL = {"basicsr": "upstream", "realesrgan": "upstream", "gfpgan": "upstream", "pyiqa": "pyiqa", "ray": "ray"}
+OPTIONAL = {
+    "basicsr": "upstream",
+    "realesrgan": "upstream",
+    "gfpgan": "upstream",
+    "pyiqa": "pyiqa",
+    "ray": "ray",
+    "mlflow": "mlflow",
+}
 
 
 @dataclass(frozen=True, slots=True)

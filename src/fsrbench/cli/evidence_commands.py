@@ -1,4 +1,4 @@
-"""The commands that gather evidence: `check`, `report`, `sweep`. Each parses, calls one function, prints, exits."""
+"""The commands that gather evidence and hand it on. Each parses, calls one function, prints, exits."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import typer
 
 from fsrbench.cli import console, options
 from fsrbench.core import foreign
-from fsrbench.core.errors import SettingsError, StoreError
+from fsrbench.core.errors import SettingsError
 from fsrbench.core.stored import to_json
 
 if TYPE_CHECKING:
     from fsrbench.measure.summary_values import Summary
-    from fsrbench.study.store import RunFolder
 
 
 def check(
@@ -133,23 +132,16 @@ def report(
 
     Example: fsrbench report outputs/demo --single-file demo.html --limit 20
     """
-    from fsrbench.measure import subjects
+    from fsrbench.measure import reopen, subjects
     from fsrbench.show import publish
     from fsrbench.show.report import single
-    from fsrbench.study import config as configuring
     from fsrbench.study import machines
     from fsrbench.study.store import RunFolder
 
     if not single_file and (file or limit):
         raise SettingsError("A FILE and --limit are for a report in one file: add --single-file.")
     folder = RunFolder(run)
-    measured, persons = _measured(folder)
-    settings, _ = configuring.load(None, [*measured, *(changes or ())], folder.study()["settings"])
-    if persons and settings.clusters is None and not any(one.startswith("clusters=") for one in changes or ()):
-        raise SettingsError(
-            "The last evaluation counted persons. Say again who is who, --set clusters=FILE, or count cases: "
-            "--set clusters=null."
-        )
+    settings = reopen.settings(folder, changes or ())
     what = subjects.of_run(folder, settings, hr)
     machine = machines.machine(settings, device, offline=offline)
     with console.interruptible(), console.progress() as track:
@@ -161,22 +153,16 @@ def report(
         typer.echo(target)
 
 
-def _measured(folder: RunFolder) -> tuple[list[str], bool]:
-    """Settings of the last evaluation, and whether it counted persons; where that is not known, the run's own hold."""
-    file = folder.summary_file
-    if file.is_file() and not folder.study_file.is_file():
-        raise SettingsError(
-            f"{folder.root} was evaluated from plain folders, which it does not know: its report is made again by the "
-            "same fsrbench evaluate --arm pure=DIR …"
-        )
-    from fsrbench.measure import summary_file
+def log(run: options.Reported, experiment: options.Experiment = "fsrbench") -> None:
+    """Log an evaluated run to MLflow: settings, means, differences with their intervals, tables and plots.
 
-    try:
-        found = summary_file.read(file)
-    except (FileNotFoundError, StoreError):
-        return [], False
-    settings = [f"metrics={','.join(found.metrics)}", f"hr_size={found.inputs.hr_size}"]
-    return settings, bool(found.statistics.clusters)
+    MLflow says where to: MLFLOW_TRACKING_URI, or its usual place.
+
+    Example: fsrbench log outputs/demo --experiment faces
+    """
+    from fsrbench.show import notebook, tracking
+
+    typer.echo(tracking.log(notebook.load(run), experiment))
 
 
 def sweep(

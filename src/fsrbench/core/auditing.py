@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from fsrbench.core.forecasts import Forecast
 from fsrbench.core.questions import Answer, Comparison, Preference, Question
 
 if TYPE_CHECKING:
@@ -38,6 +39,14 @@ def takes_back(ask: object) -> bool:
     auditor's own way, as which hints it gives is.
     """
     return bool(getattr(ask, "takes_back", False))
+
+
+def restores(ask: object) -> int:
+    """How many pictures an opened auditor that is privileged makes itself, of one case, at most.
+
+    It says so with an attribute of this name, as with `takes_back`.
+    """
+    return int(getattr(ask, "restores", 0))
 
 
 @runtime_checkable
@@ -91,12 +100,26 @@ class Paid(Protocol):
         """May a case wait until others have ended and money is free? Not while a run is being ended."""
 
 
+@runtime_checkable
+class Foreseeing(Protocol):
+    """An opened auditor that can say what it will send before it sends anything: see `fsrbench run --dry-run`."""
+
+    def __call__(self, question: Question) -> Answer:
+        """Judge one restoration."""
+
+    def foresee(self, question: Question, scope: Scope, cases: Sequence[str]) -> Forecast:
+        """What is sent about these cases, all of them like the one of this first question, within the scope of each."""
+
+    def foresee_preflight(self) -> Forecast:
+        """What is sent before a run's first case."""
+
+
 @dataclass(frozen=True, slots=True)
 class Auditor:
     """Somebody who looks at a restoration and says what they think of it."""
 
     summary: str
-    """One sentence for `fsrbench plugins` and the README."""
+    """One sentence for `fsrbench plugins` and the documentation."""
     open: Callable[[Mapping[str, Any], Machine], Callable[[Question], Answer]]
     """From the arm's settings to a function that may be called from many threads.
 

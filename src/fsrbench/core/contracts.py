@@ -89,7 +89,7 @@ class Backend:
     """A restoration network and how to open it."""
 
     summary: str
-    """One sentence for `fsrbench plugins` and the README."""
+    """One sentence for `fsrbench plugins` and the documentation."""
     family: str
     """The family it belongs to."""
     consumes: tuple[str, ...]
@@ -100,6 +100,8 @@ class Backend:
     """Does it draw noise? If not, another seed gives the same picture, and the noise floor is exactly zero."""
     reentrant: bool = False
     """May many threads call a restorer of it at once? On a CPU each case then has a core to itself."""
+    backgrounds: bool = False
+    """Does it restore faces alone, so that the setting `background` may name a network for what is around them?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +245,7 @@ class Tool:
     """One treatment of a picture: a picture in, a picture out. Ways that plan choose among tools."""
 
     summary: str
-    """One sentence for `fsrbench plugins` and the README."""
+    """One sentence for `fsrbench plugins` and the documentation."""
     treats: Treated
     """What it is there for."""
     open: Callable[[Any, Machine], Callable[[Image, int], Output]]
@@ -257,7 +259,7 @@ class Recipe:
     """A degradation: what is drawn, and what the drawn values do to a picture."""
 
     summary: str
-    """One sentence for `fsrbench plugins` and the README."""
+    """One sentence for `fsrbench plugins` and the documentation."""
     draw: Callable[[np.random.Generator], dict[str, KnobValue | str]]
     """Every random value, flat, in a fixed order; noise fields are drawn as a seed."""
     apply: Callable[[Image, Mapping[str, Any], int], Image]

@@ -69,7 +69,7 @@ def load(kind: str, name: str) -> Any:
     declared = getattr(module, KINDS[kind], None)
     if not isinstance(declared, CONTRACTS[kind]):
         raise SettingsError(
-            f"{module.__file__} must declare {KINDS[kind]} = {CONTRACTS[kind].__name__}(…): see the README, 'Adding'."
+            f"{module.__file__} must declare {KINDS[kind]} = {CONTRACTS[kind].__name__}(…): see docs/plugins.md."
         )
     if not argument:
         return declared

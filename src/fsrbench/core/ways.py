@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from fsrbench.core.budget import Spending
 from fsrbench.core.contracts import Knob, Machine
 from fsrbench.core.execute import Clock
+from fsrbench.core.forecasts import Demand
 from fsrbench.core.operations import Operation
 from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
 from fsrbench.core.stored import Knobs, KnobValue
@@ -183,7 +184,7 @@ class Judge:
     """Somebody who orders candidates, given the LR and nothing else."""
 
     summary: str
-    """One sentence for `fsrbench plugins` and the README."""
+    """One sentence for `fsrbench plugins` and the documentation."""
     open: Callable[[Any, Machine], Callable[[Contest], Ranking]]
     """From its checked settings and the machine to a function that may be called from many threads.
 
@@ -253,7 +254,7 @@ class Way:
     """A way to intervene after the pure restoration."""
 
     summary: str
-    """One sentence for `fsrbench plugins` and the README."""
+    """One sentence for `fsrbench plugins` and the documentation."""
     open: Callable[[ArmSetup], Intervention]
     """From an arm's setup to what is done with each case. It may be called from many threads."""
     role: Role = "contender"
@@ -271,6 +272,8 @@ class Way:
     misfit: Callable[[Any, Mapping[str, Knob]], str] = lambda _settings, _offered: ""
     """What of its checked settings cannot be in a family with these knobs, in a sentence; empty where all can. It is
     asked for every family of a run before any work is done."""
+    demand: Callable[[ArmSetup], Demand] | None = None
+    """What an arm that is set up so asks for about a case; None where nothing can be said before."""
     networks: Callable[[Any], Mapping[str, Network]] = lambda _settings: {}
     """From its checked settings to the other networks that it restores with, by the names it calls them."""
     tools: Callable[[Any], Mapping[str, ToolChoice]] = lambda _settings: {}

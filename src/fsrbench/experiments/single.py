@@ -1,27 +1,38 @@
-"""One picture restored, without an experiment around it.
+"""Pictures restored one by one, without an experiment around them.
 
-It is what a run with the same settings has as pure of a file of this name; or the same with knobs turned.
+What comes out is what a run with the same settings has of a file of this name: pure, or as an arm leaves it; or pure
+with knobs turned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsrbench.case import drafts, evidence, making
+from fsrbench.case.making import Making, OpenTool
+from fsrbench.case.restore import Pipeline
 from fsrbench.core import plugins
-from fsrbench.core.contracts import Knob, Machine
+from fsrbench.core.auditing import Paid
+from fsrbench.core.budget import Spending
+from fsrbench.core.contracts import Knob, Machine, Restorer
 from fsrbench.core.errors import InputError, SettingsError
+from fsrbench.core.execute import Clock
 from fsrbench.core.near import among
 from fsrbench.core.stored import Knobs, KnobValue
 from fsrbench.core.values import Image, derive_seed
+from fsrbench.core.ways import CaseContext, Network, Restored, ToolChoice
 from fsrbench.experiments import preview
 from fsrbench.imaging import images
 from fsrbench.models import devices
+from fsrbench.study import config, families
+from fsrbench.study.families import OpenFamily
 from fsrbench.study.schema import Settings
+from fsrbench.study.store import RunFolder
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -60,24 +71,97 @@ class RestoredPicture:
         return f"<{width}×{height}, {self.family}: {self.model}{notes}>"
 
 
+class PictureRestorer:
+    """A family's pipeline, opened for pictures of no experiment, alone or with one arm. Many threads may call it."""
+
+    def __init__(
+        self, settings: Settings, machine: Machine, family: str, knobs: Knobs | None = None, arm: str | None = None
+    ) -> None:
+        """`knobs` are turned in every picture; an `arm` turns them itself, as it does in a run."""
+        if family not in settings.families:
+            raise SettingsError(f"There is no family {family!r}.{among(family, settings.families)}")
+        own = preview.known(settings, family)
+        backend = plugins.load("backends", settings.families[family].backend)
+        self.family = family
+        self.arm = arm
+        self.knobs = {name: _value(name, value, family, own, backend.consumes) for name, value in (knobs or {}).items()}
+        chosen = config.with_families(config.with_arms(settings, [arm] if arm else []), [family])
+        if arm is None:
+            chosen = config.with_knobs(chosen, family, own)
+        elif knobs:
+            raise SettingsError(f"The arm {arm} turns the knobs itself: leave the arm out, or the knobs.")
+        elif chosen.privileged(arm):
+            raise SettingsError(f"The arm {arm} looks at the reference, and here is none. It is for fsrbench run.")
+        families.check(chosen)
+        self.settings = chosen
+        self._machine = machine
+        nowhere = RunFolder(Path())
+        self._auditors = families.open_auditors(chosen, machine)
+        families.preflight(self._auditors, self._auditors, nowhere)
+        look = evidence.open_tools(machine) if self._auditors else None
+        self._opened = families.open_family(family, chosen, machine, self._auditors, look, nowhere)
+
+    @property
+    def restorer(self) -> Restorer:
+        """The family's network."""
+        return self._opened.pipeline.restorer
+
+    def __call__(self, name: str, lr: Image) -> RestoredPicture:
+        """Restore a picture. Its name belongs to the seed, as in a run: the same settings give the same picture."""
+        devices.share_cores(self._machine, self._opened.reentrant)
+        seed = derive_seed(self.settings.seed, self.settings.kind(self.family), name)
+        pipeline = self._opened.pipeline.for_case()
+        pipeline.clock = Clock(self.settings.limits.max_seconds)
+        done = pipeline.restore(lr, self.knobs, seed)
+        if self.arm is not None:
+            done = self._supervised(self.arm, name, lr, done, pipeline)
+        return RestoredPicture(done.image, self.family, making.models(done.operations), done.knobs, seed, done.notes)
+
+    def patient(self, yes: bool) -> None:
+        """May pictures wait until others have ended and money is free? Not while the work is being ended."""
+        for ask in self._auditors.values():
+            if isinstance(ask, Paid):
+                ask.patient(yes)
+
+    def _supervised(self, arm: str, name: str, lr: Image, pure: Restored, pipeline: Pipeline) -> Restored:
+        """What the arm ends with, and in a note whether that is another picture."""
+        spending = Spending(self.settings.arms[arm].limits.budget())
+        openers = _Openers(self._opened, pipeline.clock)
+        make = Making(lr, pure, pipeline, openers, self._opened.parts[arm], spending)
+        context = CaseContext(self.family, name, lr, pure, make, pipeline.clock, spending)
+        final = drafts.checked(self.settings.arms[arm].way, self._opened.arms[arm](context), make)[-1].picture
+        if final.sha256 == pure.sha256:
+            return replace(final, notes=(*final.notes, f"{arm} left it as it was"))
+        turned = ", ".join(f"{knob} {value}" for knob, value in final.knobs.items() if value != pure.knobs.get(knob))
+        return replace(final, notes=(*final.notes, f"{arm} changed it ({turned})" if turned else f"{arm} changed it"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Openers:
+    """Opens what an arm uses beside the family's own network, for one picture."""
+
+    opened: OpenFamily
+    """The family."""
+    clock: Clock
+    """The picture's time."""
+
+    def other(self, network: Network) -> Pipeline:
+        """Another network, with a memory of this picture alone."""
+        found = self.opened.other(network).for_case()
+        found.clock = self.clock
+        return found
+
+    def tool(self, choice: ToolChoice) -> OpenTool:
+        """A tool."""
+        return self.opened.tool(choice)
+
+
 def restore(
     picture: Path | NDArray[Any], settings: Settings, machine: Machine, family: str, knobs: Knobs
 ) -> RestoredPicture:
-    """Restore one picture of a file or in memory, with these knobs and all others at their defaults.
-
-    A file's name belongs to the seed, as in a run: the same settings give the same picture as there.
-    """
-    if family not in settings.families:
-        raise SettingsError(f"There is no family {family!r}.{among(family, settings.families)}")
-    own = preview.known(settings, family)
-    backend = plugins.load("backends", settings.families[family].backend)
-    turned = {name: _value(name, value, family, own, backend.consumes) for name, value in knobs.items()}
-    name, lr = _read(picture, settings)
-    seed = derive_seed(settings.seed, settings.kind(family), name)
-    pipeline = preview.open_pipeline(settings, family, own, machine)
-    devices.share_cores(machine, backend.reentrant)
-    done = pipeline.restore(lr, turned, seed)
-    return RestoredPicture(done.image, family, pipeline.restorer.model, done.knobs, seed, done.notes)
+    """Restore one picture of a file or in memory, with these knobs and all others at their defaults."""
+    opened = PictureRestorer(settings, machine, family, knobs)
+    return opened(*_read(picture, settings))
 
 
 def _value(name: str, value: Any, family: str, known: Mapping[str, Knob], consumed: tuple[str, ...]) -> KnobValue:

@@ -19,6 +19,7 @@ from fsrbench.core.errors import FsrbenchError, SettingsError
 from fsrbench.core.stored import to_json
 from fsrbench.experiments.grid import SweepGrid
 from fsrbench.experiments.gridpoints import Axis, Point
+from fsrbench.measure import ahead
 from fsrbench.measure.summary_values import ArmEffect, MetricResults, Summary
 from fsrbench.study import ledger
 from fsrbench.study.ledger import Unfinished
@@ -71,7 +72,8 @@ def run(
     """Run what is missing of the whole grid in `out`, as a run does."""
     settings = _remembering(grid.settings, out)
     _open_all(grid, settings, machine)
-    return run_study(settings, machine, lr, hr, out, limit=limit, workers=workers, track=track)
+    with ahead.measuring(machine) as finished:
+        return run_study(settings, machine, lr, hr, out, limit=limit, workers=workers, track=track, finished=finished)
 
 
 def _remembering(settings: Settings, out: Path) -> Settings:

@@ -128,10 +128,14 @@ class Journal:
     def fresh(self, product: str, inputs: str) -> bool:
         """Was it made of these inputs, and is every file of it still there as it was made?"""
         known = self._made.get(product)
-        if known is None or known[0] != inputs:
+        return known is not None and known[0] == inputs and self.intact(product)
+
+    def intact(self, product: str) -> bool:
+        """Was it made here, of whatever inputs, and is every file of it still there as it was made?"""
+        if product not in self._made:
             return False
         root = Path(self._root)
-        return all(self.sha256(root / name) == digest for name, digest in known[1].items())
+        return all(self.sha256(root / name) == digest for name, digest in self._made[product][1].items())
 
     def made(self, product: str, inputs: str, files: Iterable[Path]) -> None:
         """Remember of what a product was made, once all of its files are written."""

@@ -28,3 +28,20 @@ def held(path: Path, seconds: float = -1) -> Iterator[None]:
             with suppress(OSError):
                 path.unlink()
         lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Does somebody hold the lock now? What a killed process left is nobody's; where it cannot be told, no."""
+    from filelock import FileLock, Timeout
+
+    if not path.is_file():
+        return False
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False

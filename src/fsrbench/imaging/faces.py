@@ -265,6 +265,12 @@ def regions(size: tuple[int, int], landmarks: Points | None) -> dict[str, Box]:
     }
 
 
+def around(face: Face, size: tuple[int, int], margin: float) -> Box:
+    """A square around a face in a picture of (height, width), `margin` times as large as its box."""
+    x0, y0, x1, y1 = face.box
+    return _square(np.array([(x0 + x1) / 2, (y0 + y1) / 2]), max(x1 - x0, y1 - y0) * margin, size)
+
+
 def _square(centre: NDArray[np.float64], side: float, size: tuple[int, int]) -> Box:
     """A square of at least 16 pixels (or the whole shorter side), moved rather than cut to lie in the picture."""
     height, width = size

@@ -48,16 +48,20 @@ def check(image: Image, what: str = "picture") -> Image:
 # -------------------------------------------------------------------- reading
 
 
-def find(folder: Path) -> dict[str, Path]:
+def find(folder: Path, *, below: bool = False) -> dict[str, Path]:
     """Pictures of a folder by case id (the name without suffix), sorted by id. A name that is no text is left out.
 
+    With `below`, a folder that holds none itself is searched with all folders below it, as some sets of faces lie.
     Two files with one stem would write over each other's results, so they are refused by name; stems that
     differ in case only would do so on macOS and Windows.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder. Make it, or name another one.")
     found: dict[str, Path] = {}
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()):
+    paths = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()]
+    if below and not paths:
+        paths = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    for path in sorted(paths):
         if path.name.startswith("."):
             continue
         if not path.name.isprintable():  # undecodable bytes, control characters: no table could hold it

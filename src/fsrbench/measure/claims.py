@@ -5,7 +5,7 @@ Both are decided here and nowhere else: `tested` chooses the family of tests, `j
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
@@ -22,6 +22,9 @@ Families: TypeAlias = dict[str, dict[str, MetricResults]]
 """Family → metric → what was found."""
 Pair: TypeAlias = tuple[str, str, str, str]
 """Family, metric, arm, and what the arm is set against: `pure` or a rival."""
+Place = TypeVar("Place", bound=Hashable)
+Corrected: TypeAlias = tuple[float, float]
+"""The p of one test, adjusted over all of them, and the level below which its own p is shown."""
 AnyComparison = TypeVar("AnyComparison", ArmEffect, RivalEffect)
 
 
@@ -47,22 +50,10 @@ def judged(families: Families, roles: Mapping[str, Standing]) -> tuple[Families,
     `least` and `majority` are of this run, with the other tests as they came out; `needed` is for another one with as
     many tests, whatever becomes of those.
     """
-    tests = dict(tested(families, roles))
-    chances = [test.p for test in tests.values()]
-    corrected = dict(zip(tests, zip(stats.holm(chances), stats.levels(chances), strict=True), strict=True))
+    together = corrected({place: test.p for place, test in tested(families, roles)})
 
     def told(place: Pair, found: AnyComparison) -> AnyComparison:
-        p, level = corrected.get(place, (None, None))
-        if p is None or level is None:
-            return found
-        return replace(
-            found,
-            p_adjusted=probability(p),
-            shown=p < stats.ALPHA,
-            least=signs.least(level),
-            majority=signs.majority(found.changed, level),
-            needed=_needed(found, len(tests)),
-        )
+        return judge(found, together.get(place), len(together))
 
     def entry(family: str, metric: str, found: MetricResults) -> MetricResults:
         arms = {arm: told((family, metric, arm, PURE), effect) for arm, effect in found.arms.items()}
@@ -72,7 +63,34 @@ def judged(families: Families, roles: Mapping[str, Standing]) -> tuple[Families,
         }
         return replace(found, arms=arms, against=against)
 
-    return {f: {m: entry(f, m, found) for m, found in metrics.items()} for f, metrics in families.items()}, len(tests)
+    told_of = {f: {m: entry(f, m, found) for m, found in metrics.items()} for f, metrics in families.items()}
+    return told_of, len(together)
+
+
+def corrected(chances: Mapping[Place, float | None]) -> dict[Place, Corrected]:
+    """What becomes of each p when all tests are taken together; one without p was not tested."""
+    known = {place: p for place, p in chances.items() if p is not None}
+    adjusted, levels = stats.holm(list(known.values())), stats.levels(list(known.values()))
+    return {
+        place: (p, level)
+        for place, p, level in zip(known, adjusted, levels, strict=True)
+        if p is not None and level is not None
+    }
+
+
+def judge(found: AnyComparison, together: Corrected | None, tests: int) -> AnyComparison:
+    """A comparison with what is shown by all tests together; as it is where it was not tested."""
+    if together is None:
+        return found
+    p, level = together
+    return replace(
+        found,
+        p_adjusted=probability(p),
+        shown=p < stats.ALPHA,
+        least=signs.least(level),
+        majority=signs.majority(found.changed, level),
+        needed=_needed(found, tests),
+    )
 
 
 def _needed(test: PairedComparison, tests: int) -> int | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fsrbench.core import tally
 from fsrbench.core.operations import Blend, Mean
 from fsrbench.core.values import PURE, Candidate, Restoration, Round, Trail, Usage
 from fsrbench.measure.compute_values import Spread, Took
@@ -31,7 +32,7 @@ def of_case(trail: Trail, arm: str) -> CaseCompute:
     """What an arm took, or pure. What pure took is not in an arm's: every arm begins with it."""
     rounds = trail.rounds[:1] if arm == PURE else trail.arms[arm]
     passes = [step.passes for step in rounds if step.passes is not None]
-    usage = sum(usages(rounds), Usage(cost=0.0))
+    usage = sum(tally.usages(rounds), Usage(cost=0.0))
     making = trail.pure.seconds if arm == PURE else _making(trail.pure, rounds)
     return CaseCompute(
         passes=sum(passes) if len(passes) == len(rounds) else None,
@@ -39,17 +40,6 @@ def of_case(trail: Trail, arm: str) -> CaseCompute:
         usage=usage,
         seconds=None if making is None else making + usage.seconds,
     )
-
-
-def usages(rounds: Sequence[Round]) -> Iterator[Usage]:
-    """What was sent in an arm's rounds, question by question; an audit's comparisons are in its own.
-
-    A question for which nothing was sent costs nothing, whatever is known of prices.
-    """
-    for step in rounds:
-        for said in (step.audit, step.ranking):
-            if said is not None:
-                yield said.usage if said.usage.requests else Usage(cost=0.0, seconds=said.usage.seconds)
 
 
 def _questions(step: Round) -> int:

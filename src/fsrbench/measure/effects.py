@@ -5,7 +5,7 @@ The formulas are `stats.py`'s and `signs.py`'s. What may be claimed, all tests t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -39,13 +39,27 @@ def of_family(
             n=len(pure),
             na=cases - len(pure),
             why_na=tuple(sorted(missing.get(metric, ()))),
-            pure=_mean(pure.values()),
+            pure=mean(pure.values()),
             pure_low=rounded(low),
             pure_high=rounded(high),
             arms={arm: measured.arm(arm, floor) for arm in arms},
             against={arm: measured.against(arm, rivals) for arm in contenders},
         )
     return found
+
+
+def beside(found: stats.Effect, *, tested: bool) -> RivalEffect:
+    """Paired differences as the summary holds those of two arms, or of one arm in two runs."""
+    return RivalEffect(
+        n=found.n,
+        delta=rounded(found.delta),
+        low=rounded(found.low),
+        high=rounded(found.high),
+        units=found.units,
+        changed=found.changed,
+        improved=found.improved,
+        p=probability(found.p) if tested else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +100,8 @@ class _Measured:
         found = self._paired(deltas, floor)
         return ArmEffect(
             n=found.n,
-            pure=_mean(pure[case] for case in deltas),
-            mean=_mean(mine[case] for case in deltas),
+            pure=mean(pure[case] for case in deltas),
+            mean=mean(mine[case] for case in deltas),
             delta=rounded(found.delta),
             median=rounded(found.median),
             delta_changed=rounded(found.delta_changed),
@@ -105,7 +119,7 @@ class _Measured:
             harm=rounded(found.harm),
             p=None if self._unclaimed(arm) else probability(found.p),
             chose=self._chose(arm),
-            outlier=self._outlier(deltas),
+            outlier=outlier(deltas, self.members(deltas)),
             void=arm in self.void,
         )
 
@@ -118,17 +132,9 @@ class _Measured:
         }
 
     def _rival(self, arm: str, rival: str) -> RivalEffect:
-        found = self._paired(self.numbers.deltas(self.family, self.metric, arm, rival), 0.0)
-        return RivalEffect(
-            n=found.n,
-            delta=rounded(found.delta),
-            low=rounded(found.low),
-            high=rounded(found.high),
-            units=found.units,
-            changed=found.changed,
-            improved=found.improved,
-            p=None if self._unclaimed(arm) or self._unclaimed(rival) else probability(found.p),
-        )
+        deltas = self.numbers.deltas(self.family, self.metric, arm, rival)
+        unclaimed = self._unclaimed(arm) or self._unclaimed(rival)
+        return beside(self._paired(deltas, 0.0), tested=not unclaimed)
 
     def _chose(self, arm: str) -> bool:
         """Were this arm's pictures chosen by this metric?"""
@@ -142,15 +148,17 @@ class _Measured:
         better = self.what.metrics[self.metric].better
         return stats.paired(list(deltas.values()), better, clusters=self.members(deltas), floor=floor)
 
-    def _outlier(self, deltas: Mapping[str, float]) -> Outlier | None:
-        """The case that makes a mean, with its difference and the mean without it; None where there is none."""
-        found = stats.outlier(list(deltas.values()), self.members(deltas))
-        if found is None:
-            return None
-        case = list(deltas)[found[0]]
-        return Outlier(case, rounded(deltas[case]), rounded(found[1]))
+
+def outlier(deltas: Mapping[str, float], members: Sequence[str] | None) -> Outlier | None:
+    """The case that makes a mean, with its difference and the mean without it; None where there is none."""
+    found = stats.outlier(list(deltas.values()), members)
+    if found is None:
+        return None
+    case = list(deltas)[found[0]]
+    return Outlier(case, rounded(deltas[case]), rounded(found[1]))
 
 
-def _mean(values: Iterable[float]) -> float | None:
+def mean(values: Iterable[float]) -> float | None:
+    """A mean as it is kept; None of nothing."""
     known = list(values)
     return round(fmean(known), DIGITS) if known else None

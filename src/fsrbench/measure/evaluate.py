@@ -12,13 +12,12 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from threading import Lock
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from fsrbench.case.degrade import CROPPING_CURE
 from fsrbench.core import execute, order
@@ -27,9 +26,8 @@ from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.values import PURE, Image, Score
 from fsrbench.files.journal import Journal
 from fsrbench.imaging import images
-from fsrbench.measure import identity
+from fsrbench.measure.scorers import CROPPED, ENLARGED, Scorer, Scorers
 from fsrbench.measure.subjects import Evaluation, Subject
-from fsrbench.models import devices
 from fsrbench.study import inputs
 from fsrbench.study.store import read_made
 
@@ -37,11 +35,6 @@ DIGITS = 6
 """Digits after the point that are kept of a number."""
 SAVED = 20.0
 """Seconds between two writings of the journal: what an interrupt, or a power cut, may cost."""
-ENLARGED = "enlarged references"
-"""Under this the journal remembers references that were smaller than they are compared: content → shorter side."""
-CROPPED = "cropped references"
-"""Under this it remembers references of which the centre square is compared: content → width over height."""
-Scorer = Callable[[Sequence[Any], Any], Sequence[float]]
 Measured: TypeAlias = tuple[float | None, str]
 """A number, or why there is none."""
 
@@ -50,35 +43,7 @@ Measured: TypeAlias = tuple[float | None, str]
 
 
 @dataclass(frozen=True)
-class _Instruments:
-    """What every case is measured with."""
-
-    what: Evaluation
-    """What is measured."""
-    machine: Machine
-    """Where."""
-    journal: Journal
-    """Hashes of files."""
-    known: Mapping[str, Mapping[str, float]]
-    """Metric → content → number that need not be measured again."""
-    opened: dict[str, Scorer | str] = field(default_factory=dict)
-    """Metrics that something had to be measured with, or why that cannot be."""
-    turn: Lock = field(default_factory=Lock)
-    """One metric is opened at a time, and once."""
-
-    def scorer(self, name: str) -> Scorer | str:
-        """The opened metric, or why there is none here."""
-        with self.turn:
-            if name not in self.opened:
-                try:
-                    self.opened[name] = self.what.metrics[name].open(self.machine)
-                except FsrbenchError as error:
-                    self.opened[name] = str(error)
-            return self.opened[name]
-
-
-@dataclass(frozen=True)
-class _Case:
+class MeasuredCase:
     """One case, with what is already known of it."""
 
     subject: Subject
@@ -107,9 +72,7 @@ def measure(
     What is measured now is kept in `journal`, also when this is interrupted.
     """
     journal = journal or Journal(None)
-    identities = {name: identity.of(name, what, machine, journal) for name in what.metrics}
-    identities |= dict.fromkeys((ENLARGED, CROPPED), str(what.hr_size))
-    tools = _Instruments(what, machine, journal, {name: journal.values(name, one) for name, one in identities.items()})
+    tools = Scorers.of(what, machine, journal)
     scores: list[Score] = []
     current: set[str] = set()
     to_do: list[int] = []
@@ -119,19 +82,18 @@ def measure(
             to_do.append(number)
         else:
             scores += _settled(case, what, current)
-    if to_do and any("device" in metric.depends for metric in what.metrics.values()):
-        devices.share_cores(machine, reentrant=True)  # as in a run that restores first: the same sums, a core a case
-    outcomes = execute.run(partial(_measure, tools), (what.subjects[number] for number in to_do), workers)
+    if to_do:
+        tools.share_cores()
+    outcomes = execute.run(partial(measured, tools), (what.subjects[number] for number in to_do), workers)
     saved = time.monotonic()
     try:
         for case in track("evaluate", outcomes, len(to_do)) if to_do else ():
             scores += _settled(case, what, current)
-            for name, values in case.new.items():
-                journal.keep(name, identities[name], values)
+            tools.keep(case.new)
             if time.monotonic() - saved > SAVED:
                 journal.save()
                 saved = time.monotonic()
-        for name, one in identities.items():
+        for name, one in tools.identities.items():
             journal.forget_values(name, one, current)
     finally:
         journal.save()
@@ -140,7 +102,7 @@ def measure(
     return scores
 
 
-def _settled(case: _Case, what: Evaluation, current: set[str]) -> list[Score]:
+def _settled(case: MeasuredCase, what: Evaluation, current: set[str]) -> list[Score]:
     """A case's scores, arms and metrics in their order; what its numbers belong to is current."""
     current.update(key for key in case.keys.values() if key is not None)
     arms = order.arms((arm for arm, _ in case.found), what.roles)
@@ -148,14 +110,14 @@ def _settled(case: _Case, what: Evaluation, current: set[str]) -> list[Score]:
     return [_score(case.subject, *place, *case.found[place]) for place in places]
 
 
-def _look_up(tools: _Instruments, subject: Subject, sha256: Callable[[Path], str | None]) -> _Case:
+def _look_up(tools: Scorers, subject: Subject, sha256: Callable[[Path], str | None]) -> MeasuredCase:
     """What is known of a case by its files' hashes, and what cannot be had at all. No pixel is looked at."""
     pictures = {arm: _picture(subject, arm, sha256) for arm in subject.variants}
     reference = sha256(subject.hr) if subject.hr is not None else None
     compared = {arm: _content(one, pictures[PURE], reference) for arm, one in pictures.items()}
-    case = _Case(subject, {(PURE, ENLARGED): reference}, {})
+    case = MeasuredCase(subject, {(PURE, ENLARGED): reference}, {})
     for name, metric in tools.what.metrics.items():
-        keys, known = compared if metric.reference else pictures, tools.known[name]
+        keys, known = compared if metric.reference else pictures, tools.known(name)
         case.keys.update({(arm, name): key for arm, key in keys.items()})
         case.found.update({(arm, name): (known[key], "") for arm, key in keys.items() if key and key in known})
         missing = case.missing(name)
@@ -184,7 +146,7 @@ def _content(*hashes: str | None) -> str | None:
     return hashlib.blake2b("".join(known).encode(), digest_size=16).hexdigest() if len(known) == len(hashes) else None
 
 
-def _measure(tools: _Instruments, subject: Subject) -> _Case:
+def measured(tools: Scorers, subject: Subject) -> MeasuredCase:
     """All that is missing of one case. A picture that cannot be read costs only its own arm."""
     case = _look_up(tools, subject, tools.journal.sha256)
     pictures: dict[str, Image | str] = {}
@@ -206,8 +168,8 @@ def _measure(tools: _Instruments, subject: Subject) -> _Case:
         case.found.update({(arm, name): found[first[case.keys[arm, name] or arm]] for arm in readable})
         if metric.reference and isinstance(pictures.get(PURE), str):
             continue  # the reference has the size of another picture now, and what it was is not in the key
-        measured = {_unchanged(tools, case, arm, name): value for arm, (value, _) in found.items()}
-        case.new[name] = {key: value for key, value in measured.items() if key is not None and value is not None}
+        numbers = {_unchanged(tools, case, arm, name): value for arm, (value, _) in found.items()}
+        case.new[name] = {key: value for key, value in numbers.items() if key is not None and value is not None}
     return case
 
 
@@ -227,7 +189,7 @@ def _own(subject: Subject, arm: str) -> Image:
     return images.read_stored(path) if made is None else read_made(path, made)
 
 
-def _unchanged(tools: _Instruments, case: _Case, arm: str, metric: str) -> str | None:
+def _unchanged(tools: Scorers, case: MeasuredCase, arm: str, metric: str) -> str | None:
     """The content that a number belongs to, if the files still are what they were before they were decoded."""
     sha256, subject = tools.journal.sha256, case.subject
     now = _picture(subject, arm, sha256)
@@ -237,7 +199,7 @@ def _unchanged(tools: _Instruments, case: _Case, arm: str, metric: str) -> str |
     return known if now == known else None
 
 
-def _reference(what: Evaluation, case: _Case, pictures: dict[str, Image | str]) -> tuple[Image | None, str]:
+def _reference(what: Evaluation, case: MeasuredCase, pictures: dict[str, Image | str]) -> tuple[Image | None, str]:
     """The HR as it is compared, or why there is none. It has the size of the first picture that can be read."""
     subject = case.subject
     if subject.hr is None:

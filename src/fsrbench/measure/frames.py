@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 SUMMARY = (
     "family", "arm", "role", "metric", "better", "n", "pure", "mean", "delta", "low", "high", "units", "changed",
-    "improved", "p", "p_adjusted", "shown", "void",
+    "improved", "p", "p_adjusted", "shown", "void", "chose",
 )  # fmt: skip
 """Columns of the summary: what each means stands at `summary_values.py`'s `ArmEffect`."""
 WHOLE = ("round", "candidate", "seed", "n", "units", "changed", "improved")
 """Columns of whole numbers, of which none is ever missing."""
-FLAGS = ("chosen", "shown", "void")
+FLAGS = ("chosen", "shown", "void", "chose")
 """Columns of yes or no."""
 NUMBERS = (
     "value", "score", "confidence", "seconds", "audit_seconds", "requests", "prompt_tokens", "completion_tokens",

@@ -1,7 +1,7 @@
 """A finished evaluation as one value: what was compared, its numbers, its summary. Plots and the report take it.
 
-A paired difference is arm − pure (or arm − another arm) for the cases that have both numbers; this is the only place
-that forms it. What plots ask of trails is here in short, from one reading.
+A paired difference is arm − pure (or − another arm, or − the arm of another run) for the cases that have both numbers;
+this is the only place that forms it. What plots ask of trails is here in short, from one reading.
 """
 
 from __future__ import annotations
@@ -38,15 +38,16 @@ class Numbers:
     def deltas(self, family: str, metric: str, arm: str, base: str = PURE) -> dict[str, float]:
         """Case → arm − pure, or − another arm."""
         pure, own = self.values(family, metric, base), self.values(family, metric, arm)
-        return {case: _difference(value, pure[case]) for case, value in own.items() if case in pure}
+        return {case: difference(value, pure[case]) for case, value in own.items() if case in pure}
 
     def delta(self, family: str, metric: str, arm: str, case: str) -> float | None:
         """That of one case; None where a number is missing."""
         pure, own = self.values(family, metric, PURE), self.values(family, metric, arm)
-        return _difference(own[case], pure[case]) if case in own and case in pure else None
+        return difference(own[case], pure[case]) if case in own and case in pure else None
 
 
-def _difference(value: float, pure: float) -> float:
+def difference(value: float, pure: float) -> float:
+    """One case's paired difference, as it is kept."""
     return round(value - pure, 6)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from collections import Counter
@@ -102,15 +103,21 @@ class _Finished(Sequence[Subject]):
         if isinstance(which, slice):
             return [self[number] for number in range(len(self))[which]]
         family, case, arms, lr, hr, *made = self._rows[which]
-        return Subject(
-            family,
-            case,
+        return finished(
+            self._folder,
+            (family, case),
+            dict(zip(arms, made, strict=True)),
             None if lr is None else self._inputs / lr,
             None if hr is None else self._references / hr,
-            {arm: self._folder.root / self._folder.picture_name(family, arm, case) for arm in arms},
-            self._folder,
-            dict(zip(arms, made, strict=True)),
         )
+
+
+def finished(
+    folder: RunFolder, place: tuple[str, str], made: dict[str, str], lr: Path | None, hr: Path | None
+) -> Subject:
+    """A finished case of a run, by its family and name and by what each arm made of it."""
+    pictures = {arm: folder.root / folder.picture_name(place[0], arm, place[1]) for arm in made}
+    return Subject(*place, lr, hr, pictures, folder, made)
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
     lr = Path(study["inputs"]["lr"])
     inputs = _named(images.find(lr) if lr.is_dir() else {})
     roles = standings.of_run(settings)
-    found = _Finished(folder, made_with, roles, inputs, _named(_references(study["inputs"]["hr"], hr)))
+    found = _Finished(folder, made_with, roles, inputs, _named(references(study["inputs"]["hr"], hr)))
     if not found:
         raise InputError(f"{folder.root} holds no finished case. Run fsrbench run --out {folder.root} again.")
     degraded, unknown = case_tables.degraded(lr, found.cases)
@@ -217,7 +224,7 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
     if PURE not in arms:
         raise InputError("One of the folders must be the baseline: --arm pure=DIR.")
     found = {arm: images.find(folder) for arm, folder in arms.items()}
-    references = images.find(hr) if hr else {}
+    references = images.find(hr, below=True) if hr else {}
     if not found[PURE]:
         raise InputError(f"{arms[PURE]} holds no pictures.")
     roles: dict[str, Standing] = dict.fromkeys((arm for arm in arms if arm != PURE), "contender")
@@ -256,20 +263,21 @@ def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
     return {name: plugins.load("metrics", name) for name in names}
 
 
-def _references(recorded: str | None, given: Path | None) -> dict[str, Path]:
+def references(recorded: str | None, given: Path | None) -> dict[str, Path]:
     """Case → HR. A folder that is gone is an error: its numbers would all go missing in silence."""
     if given is not None:
-        return images.find(given)
+        return images.find(given, below=True)
     if recorded is None:
         return {}
     if not Path(recorded).is_dir():
         raise InputError(f"The run's references were in {recorded}, which is not there any more. Say where: --hr DIR.")
-    return images.find(Path(recorded))
+    return images.find(Path(recorded), below=True)
 
 
 def _named(files: Mapping[str, Path]) -> _Names:
-    """Files of one folder, in less room: a path takes ten times that of its name."""
-    return next(iter(files.values()), Path()).parent, {case: sys.intern(path.name) for case, path in files.items()}
+    """Files below one folder, in less room: a path takes ten times that of its name."""
+    root = Path(os.path.commonpath([path.parent for path in files.values()])) if files else Path()
+    return root, {case: sys.intern(path.relative_to(root).as_posix()) for case, path in files.items()}
 
 
 def _canaries(folder: RunFolder, settings: Settings, arms: Iterable[str]) -> Iterator[tuple[str, tuple[int, int]]]:

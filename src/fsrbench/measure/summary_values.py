@@ -135,7 +135,10 @@ class ArmEffect:
 
 @dataclass(frozen=True, slots=True)
 class RivalEffect:
-    """What sets a contender apart from a control in one metric, case by case. Fields mean what they mean of an arm."""
+    """What sets a contender apart from a control, or an arm from that of another run, in one metric, case by case.
+
+    Fields mean what they mean of an arm.
+    """
 
     n: int
     """Cases with both numbers."""

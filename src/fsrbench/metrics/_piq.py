@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsrbench.core.errors import Unavailable
+from fsrbench.core.modules import alone
 from fsrbench.metrics._pair import fitting
 
 if TYPE_CHECKING:
@@ -24,16 +25,22 @@ if TYPE_CHECKING:
 
     Scorer = Callable[[Sequence[Image], Image | None], list[float]]
 
+FILES = {
+    "information_weighted_ssim": "iw_ssim",
+    "multi_scale_gmsd": "gmsd",
+    "multi_scale_ssim": "ms_ssim",
+    "vif_p": "vif",
+}
+"""Function → the package's file that has it, where that is called otherwise."""
+
 
 def against_reference(name: str, label: str, machine: Machine) -> Scorer:
     """A metric's scorer from one of the package's functions of (picture, reference), both in [0, 1]."""
     import torch
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it loads all of itself, written for other versions of its neighbours
-        import piq
-
-    function = getattr(piq, name)
+        warnings.simplefilter("ignore")  # it was written for other versions of its neighbours
+        function = getattr(alone(f"piq.{FILES.get(name, name)}"), name)
 
     def score(variants: Sequence[Image], reference: Image | None) -> list[float]:
         target = fitting(variants, reference)

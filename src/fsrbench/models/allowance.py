@@ -33,6 +33,11 @@ def limited(tensors: Mapping[str, torch.Tensor]) -> Iterator[None]:
     held = _Held(BASE + SHARE * sum(tensor.nbytes for tensor in tensors.values()))
 
     class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:
+            """Nothing is compiled here; torch would load its whole compiler to keep it away from this."""
+            return False
+
         def __torch_dispatch__(self, step: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
             held.foresee(_outline(step, args, kwargs or {}))
             result = step(*args, **(kwargs or {}))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from fsrbench.core.errors import WeightsError, first_line
 from fsrbench.files import opening
+from fsrbench.models import architectures
 from fsrbench.models.listing import COUNTS, WEIGHTS, Listed, Malformed, RunsCode, Storage, admit, contiguous
 from fsrbench.models.pickles import Pickle
 
@@ -104,13 +105,6 @@ def _tensors(path: Path, admitted: dict[str, Listed], fetch: Fetch) -> Tensors:
     return {name: made[name] for name in admitted}  # in the file's order, which some architectures go by
 
 
-def _unwrapped(found: Any) -> Any:
-    """A list of tensors freed of wrappers such as `params_ema`."""
-    from spandrel import canonicalize_state_dict
-
-    return canonicalize_state_dict(found)
-
-
 def _exactly(file: BinaryIO, size: int) -> bytearray:
     data = bytearray(size)
     if file.readinto(data) != size:  # type: ignore[attr-defined]
@@ -147,7 +141,7 @@ def _safetensors(path: Path, file: BinaryIO) -> tuple[Tensors, dict[str, Any]]:
         file.seek(places[storage.key])
         return _exactly(file, size)
 
-    return _tensors(path, admit(path, _unwrapped(listed)), fetch), about
+    return _tensors(path, admit(path, architectures.unwrapped(listed)), fetch), about
 
 
 def _whole_numbers(found: Any) -> tuple[int, ...]:
@@ -200,7 +194,7 @@ def _zip(path: Path, file: BinaryIO) -> Tensors:
             return data
 
         found = Pickle(bundle.read(f"{root}data.pkl")).load()
-        return _tensors(path, admit(path, _unwrapped(found)), fetch)
+        return _tensors(path, admit(path, architectures.unwrapped(found)), fetch)
 
 
 def _legacy(path: Path, file: BinaryIO) -> Tensors:
@@ -212,7 +206,7 @@ def _legacy(path: Path, file: BinaryIO) -> Tensors:
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise Malformed("was saved on a machine of another byte order")
     found = pickles.load()
-    admitted = admit(path, _unwrapped(found))
+    admitted = admit(path, architectures.unwrapped(found))
     keys, at = pickles.load(), pickles.place
     kinds = WEIGHTS | COUNTS
     if strange := {storage.kind for storage in pickles.storages.values()} - set(kinds):

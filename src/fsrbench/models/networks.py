@@ -11,6 +11,7 @@ A safetensors file of fsrbench's own says what it holds under the metadata key `
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import numpy as np
 
 from fsrbench.core.errors import BadOutput, WeightsError, first_line, out_of_memory
-from fsrbench.models import allowance, checkpoints, devices
+from fsrbench.core.modules import alone
+from fsrbench.models import allowance, architectures, checkpoints, devices
 
 if TYPE_CHECKING:
     import torch
@@ -88,14 +90,13 @@ def load(path: Path, device: str = "cpu") -> LoadedNetwork:
 def build(checkpoint: Checkpoint, device: str = "cpu") -> LoadedNetwork:
     """Make the network that a checkpoint describes."""
     import torch
-    from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 
     path = checkpoint.path
     try:
         # constructors draw first weights; nobody else's draws may move
         with torch.random.fork_rng(devices=[]), allowance.limited(checkpoint.tensors):
-            model = ModelLoader("cpu").load_from_state_dict(dict(checkpoint.tensors))
-    except UnsupportedModelError:
+            model = architectures.describe(checkpoint.tensors)
+    except architectures.UnknownNetwork:
         raise WeightsError(f"{path} is of no architecture that is known here (package spandrel).") from None
     except MemoryError:
         raise
@@ -104,7 +105,7 @@ def build(checkpoint: Checkpoint, device: str = "cpu") -> LoadedNetwork:
             f"{path} looks like a known network, but its tensors do not fit ({first_line(error)})."
         ) from error
     architecture = model.architecture.id.lower()
-    if not isinstance(model, ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
+    if not architectures.maps_pictures(model):
         raise WeightsError(f"{path} is a network of kind {architecture} that does not map an RGB picture to another.")
     if not 1 <= model.scale <= LARGEST_SCALE:
         raise WeightsError(f"{path} enlarges {model.scale} times (allowed: {LARGEST_SCALE}).")
@@ -129,7 +130,6 @@ def mix(first: Checkpoint, second: Checkpoint, share: float) -> Checkpoint:
 def load_gfpgan(path: Path, device: str = "cpu") -> tuple[torch.nn.Module, dict[str, Any]]:
     """Load a GFPGAN (architecture `clean`) and what differs from the published one in its hyperparameters."""
     import torch
-    from spandrel.architectures.GFPGAN import GFPGAN
 
     checkpoint = read(path)
     if "stylegan_decoder.constant_input.weight" not in checkpoint.tensors:
@@ -137,8 +137,8 @@ def load_gfpgan(path: Path, device: str = "cpu") -> tuple[torch.nn.Module, dict[
     hyperparameters = dict(checkpoint.about.get("hyperparameters", {}))
     try:
         _check_hyperparameters(hyperparameters)
-        with torch.device("meta"):  # no first weights are drawn only to be thrown away
-            net = GFPGAN(**hyperparameters)
+        with torch.device("meta"), _undrawn():  # no first weights are drawn only to be thrown away
+            net = alone("spandrel.architectures.GFPGAN").GFPGAN(**hyperparameters)
         tensors = dict(checkpoint.tensors)
         if checkpoint.about:
             with allowance.limited(checkpoint.tensors):
@@ -149,6 +149,25 @@ def load_gfpgan(path: Path, device: str = "cpu") -> tuple[torch.nn.Module, dict[
     except Exception as error:  # wrong hyperparameters and wrong tensors fail alike, deep inside
         raise WeightsError(f"{path} does not fit the GFPGAN architecture ({first_line(error)}).") from error
     return net.eval().requires_grad_(requires_grad=False).to(device), hyperparameters
+
+
+def _undrawn() -> contextlib.AbstractContextManager[Any]:
+    """For constructors on torch's device `meta`: first weights are neither drawn nor scaled.
+
+    There is nothing to be filled, and torch would load its compiler to say of these steps what shape they lead to.
+    """
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    same = (torch.Tensor.normal_, torch.Tensor.div)
+
+    class Undrawn(TorchFunctionMode):
+        def __torch_function__(self, step: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if step in same:
+                return args[0]
+            return (torch.empty if step is torch.randn else step)(*args, **(kwargs or {}))
+
+    return Undrawn()
 
 
 def _check_hyperparameters(found: dict[str, Any]) -> None:

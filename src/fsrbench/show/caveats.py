@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from fsrbench.measure import mishaps
 from fsrbench.measure.summary_values import Summary
-from fsrbench.show import wording
+from fsrbench.show import numbers, wording
 
 
 def void(summary: Summary, family: str, arm: str) -> bool:
@@ -41,7 +41,7 @@ def of_family(summary: Summary, family: str) -> Iterator[str]:
     """Sentences on the family itself."""
     failed = summary.counts[family].failed
     if failed:
-        yield f"{wording.count(failed, 'case')} could not be restored at all."
+        yield f"{numbers.count(failed, 'case')} could not be restored at all."
     if dead := summary.dead_knobs.get(family):
         them, they = ("it moves", "that") if len(dead) == 1 else ("they move", "them")
         yield f"Asking for {' or '.join(dead)} is asking for nothing: {them} no pixel, so no arm gained by {they}."

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from fsrbench.core import order
+from fsrbench.core.values import PURE
 from fsrbench.measure.summary_values import (
-    ArmEffect,
     MetricFacts,
     MetricResults,
     PairedComparison,
@@ -20,6 +20,7 @@ from fsrbench.measure.summary_values import (
     Summary,
 )
 from fsrbench.show import caveats, numbers, wording
+from fsrbench.show.wording import Tellable
 
 VERBS = {1: "better", -1: "worse"}
 
@@ -66,21 +67,21 @@ def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
     if all(effect.ties == effect.n for effect in measured.values()):
         compared = family in summary.models  # of plain folders, nobody has compared the pictures themselves
         left = "left every picture as it was" if compared and not changed else "changed no number"
-        yield f"{name} {left}, in {wording.count(cases, 'case')}."
+        yield f"{name} {left}, in {numbers.count(cases, 'case')}."
         return
     effects = {m: effect for m, effect in measured.items() if effect.p is not None}
     shown = {m: effect for m, effect in effects.items() if effect.shown}
-    where = f"on {wording.count(cases, 'case')}"
-    where += f", having changed {wording.count(changed, 'picture')}" if changed else ""
+    where = f"on {numbers.count(cases, 'case')}"
+    where += f", having changed {numbers.count(changed, 'picture')}" if changed else ""
     if shown:
-        made = "; ".join(_claim(summary, metric, effect) for metric, effect in shown.items())
+        made = "; ".join(claim(summary, metric, effect) for metric, effect in shown.items())
         yield f"{name} made {made}. p is corrected for {_tests(summary)}, intervals are not."
     if chose := [summary.metrics[m].label for m, effect in measured.items() if effect.chose]:
-        yield f"{name} chose its pictures by {_list(chose)}, which is therefore no evidence for it."
-    yield from _not_shown(summary, name, effects, "" if shown else f" {where}")
+        yield f"{name} chose its pictures by {listed(chose)}, which is therefore no evidence for it."
+    yield from not_shown(summary, name, effects, "" if shown else f" {where}")
 
 
-def _claim(summary: Summary, metric: str, effect: PairedComparison, rival: str = "") -> str:
+def claim(summary: Tellable, metric: str, effect: PairedComparison, rival: str = "") -> str:
     """`PSNR better in 17 of 19 changed pictures (20 in all), p = 0.002, on average by +0.10 dB (95 % interval …)`."""
     way = wording.claimed(effect)
     most = effect.improved if way > 0 else effect.changed - effect.improved
@@ -92,7 +93,7 @@ def _claim(summary: Summary, metric: str, effect: PairedComparison, rival: str =
     return f"{label} {verb} in {most:,} of {among}, {chance}, {_average(summary, metric, effect, way)}"
 
 
-def _average(summary: Summary, metric: str, effect: PairedComparison, way: int) -> str:
+def _average(summary: Tellable, metric: str, effect: PairedComparison, way: int) -> str:
     """The mean beside a claim about shares; they may go opposite ways."""
     about, delta = summary.metrics[metric], effect.delta or 0.0
     band = _band(about, effect, f"{numbers.spaced(summary.statistics.level)} interval ")
@@ -102,17 +103,19 @@ def _average(summary: Summary, metric: str, effect: PairedComparison, way: int) 
     return f"on average by {wording.size(about, delta, signed=True)}{band}"
 
 
-def _not_shown(summary: Summary, name: str, effects: Mapping[str, ArmEffect], where: str) -> Iterator[str]:
+def not_shown(
+    summary: Tellable, name: str, effects: Mapping[str, PairedComparison], where: str, base: str = PURE
+) -> Iterator[str]:
     """What could not be shown, and what it would have taken: "no difference" is not read as "none exists"."""
     label = {m: summary.metrics[m].label for m in effects}
     open_ = {m: effect for m, effect in effects.items() if not effect.shown}
     enough = {m: effect.majority for m, effect in open_.items() if effect.majority is not None}
     if enough:
-        takes = _list(list(dict.fromkeys(f"{most:,} of {open_[m].changed:,}" for m, most in enough.items())))
+        takes = listed(list(dict.fromkeys(f"{most:,} of {open_[m].changed:,}" for m, most in enough.items())))
         things = f"{wording.unit(summary)}s"
-        between = f" between {name} and pure" if where else ""
+        between = f" between {name} and {base}" if where else ""
         yield (
-            f"No difference{between} could be shown in {_list([label[m] for m in enough])}{where}: "
+            f"No difference{between} could be shown in {listed([label[m] for m in enough])}{where}: "
             f"that takes {takes} changed {things} going one way."
         )
     few: dict[tuple[int, int, int], list[str]] = {}
@@ -120,11 +123,11 @@ def _not_shown(summary: Summary, name: str, effects: Mapping[str, ArmEffect], wh
         effect = open_[metric]
         few.setdefault((effect.changed, effect.units, effect.least or 0), []).append(metric)
     for (changed, n, least), metrics in sorted(few.items()):
-        place = "" if len(metrics) == len(effects) else f" in {_list([label[m] for m in effects if m in metrics])}"
+        place = "" if len(metrics) == len(effects) else f" in {listed([label[m] for m in effects if m in metrics])}"
         if n < least:
             yield (
-                f"With {wording.units(summary, n)} and {_tests(summary)} no difference between {name} and pure can be "
-                f"shown{place}: it takes at least {least:,}."
+                f"With {wording.units(summary, n)} and {_tests(summary)} no difference between {name} and {base} can "
+                f"be shown{place}: it takes at least {least:,}."
             )
         else:
             only = wording.units(summary, changed)
@@ -141,10 +144,10 @@ def _against(summary: Summary, arm: str, found: Mapping[str, Mapping[str, RivalE
             m: effects[rival] for m, effects in found.items() if rival in effects and effects[rival].p is not None
         }
         shown = {m: effect for m, effect in tested.items() if effect.shown}
-        parts += [_claim(summary, metric, effect, name) for metric, effect in shown.items()]
+        parts += [claim(summary, metric, effect, name) for metric, effect in shown.items()]
         open_ += [name] if tested and not shown else []
     if open_:
-        parts.append(f"no difference from {_list(open_, 'or')} could be shown")
+        parts.append(f"no difference from {listed(open_, 'or')} could be shown")
     if parts:
         yield f"{wording.arm_name(summary, arm, marked=False)} beside the controls: {'; '.join(parts)}."
 
@@ -160,19 +163,21 @@ def _beside(
         if summary.roles[arm] in ("control", "headroom") and arm not in tested
     ]
     if parts:
-        yield f"Beside it, in {metric.label}: {_list(parts)}."
+        yield f"Beside it, in {metric.label}: {listed(parts)}."
     if _of_role(summary, arms, "floor"):
-        floor = next(effect.floor for effect in found.arms.values())
-        if round(floor, metric.digits):
-            level = numbers.share(summary.statistics.level)
-            size = wording.size(metric, floor)
-            yield f"When nothing is done, {level} of the cases move by less than {size} in {metric.label}."
-        else:
-            yield f"When nothing is done, {metric.label} does not move."
+        yield unmoved(summary, metric, next(effect.floor for effect in found.arms.values()))
 
 
-def _tests(summary: Summary) -> str:
-    return wording.count(summary.statistics.tests, "test")
+def unmoved(summary: Tellable, metric: MetricFacts, floor: float) -> str:
+    """What single cases move by when nothing is done."""
+    if not round(floor, metric.digits):
+        return f"When nothing is done, {metric.label} does not move."
+    level, size = numbers.share(summary.statistics.level), wording.size(metric, floor)
+    return f"When nothing is done, {level} of the cases move by less than {size} in {metric.label}."
+
+
+def _tests(summary: Tellable) -> str:
+    return numbers.count(summary.statistics.tests, "test")
 
 
 def _band(metric: MetricFacts, effect: PairedComparison, what: str = "") -> str:
@@ -181,6 +186,6 @@ def _band(metric: MetricFacts, effect: PairedComparison, what: str = "") -> str:
     return f" ({what}{band[0]} to {band[1]})" if band else ""
 
 
-def _list(items: Sequence[str], last: str = "and") -> str:
+def listed(items: Sequence[str], last: str = "and") -> str:
     """`a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"

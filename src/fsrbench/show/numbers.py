@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 
+from fsrbench.core.tally import Tally
+
 MISSING = "n/a"
 """Stands where there is no number."""
 
@@ -48,11 +50,45 @@ def money(cost: float) -> str:
     return f"{cost:.4f}"
 
 
+def whole(n: int) -> str:
+    """`1,050`."""
+    return f"{n:,}"
+
+
+def duration(seconds: float) -> str:
+    """How long something takes, in the two largest units: `45 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    for unit, name, below, lesser in ((3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= unit:
+            rest = whole % unit // below
+            return f"{whole // unit} {name}" + (f" {rest} {lesser}" if rest else "")
+    return f"{whole} s"
+
+
 def amount(value: float) -> str:
     """How much something took, short: `0.0123`, `2.5`, `1,050`; what there was of it is never shown as nothing."""
     if value >= 100:
         return f"{value:,.0f}"
     return "<0.001" if 0 < value < 0.001 else short(value, 3)
+
+
+def count(n: int, word: str) -> str:
+    """`3 cases`."""
+    return f"{n:,} {word}{'s' * (n != 1)}"
+
+
+def took(tally: Tally) -> str:
+    """`41 requests, 165,000 tokens, 0.0212 spent, 1 failed, 2 replies of no use`: what there is to say of it."""
+    usage = tally.usage
+    tokens = usage.prompt_tokens + usage.completion_tokens
+    parts = (
+        count(usage.requests, "request") if usage.requests else "",
+        count(tokens, "token") if tokens else "",
+        f"{money(usage.cost)} spent" if usage.cost else "",
+        f"{tally.failures:,} failed" if tally.failures else "",
+        f"{'1 reply' if tally.invalid == 1 else f'{tally.invalid:,} replies'} of no use" if tally.invalid else "",
+    )
+    return ", ".join(filter(None, parts))
 
 
 def minus(text: str) -> str:

@@ -8,8 +8,9 @@ did, and which picture could not be shown. How text and pictures get onto the pa
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +20,9 @@ from fsrbench.core.values import PURE, Score
 from fsrbench.imaging import images
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary_values import Summary
-from fsrbench.show import difference, drawing, imprint, regions, wording
-from fsrbench.show.drawing import BETTER, FAINT, GAP, INK, MARKED, WORSE, Captioned, Page, Span
-from fsrbench.show.regions import Regions
+from fsrbench.show import captions, difference, drawing, imprint, patches, regions, wording
+from fsrbench.show.drawing import FAINT, GAP, MARKED, Captioned, Page, Span
+from fsrbench.show.patches import Find, PatchPlaces
 from fsrbench.study import inputs
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Style:
     title: int
     """Size of a title; what stands below it is smaller."""
     patches: tuple[str, ...]
-    """Face patches."""
+    """Parts of a face that are shown enlarged; of several faces, as many as these are."""
     across: int
     """How many of them stand in a row."""
     whole: bool
@@ -70,15 +71,17 @@ class Column:
     """Whose restoration it is; None for LR and reference."""
     mark: str = ""
     """What must be said of its arm, in a colour of its own."""
-    places: Regions | None = None
-    """Where face patches are cut; None where no place is known."""
+    shown: PatchPlaces | None = None
+    """Where the patches lay that auditors were shown; None where that is not known."""
     changed: Plane | None = None
     """Where an arm's picture differs from Pure, and by how much; None where it does not."""
     numbers: tuple[tuple[Span, ...], ...] = ()
     """Lines below it."""
 
 
-def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: Summary) -> Pixels:
+def draw(
+    subject: Subject, scores: Sequence[Score], what: Evaluation, summary: Summary, find: Find = patches.nobody
+) -> Pixels:
     """The panel of one case. A picture that cannot be read costs its column; without Pure there is no panel."""
     columns, notes = _columns(subject, what)
     page, by = Page(), _factor(columns)
@@ -86,9 +89,10 @@ def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: S
     family = drawing.shorten(f"  ·  {subject.family}", wide / 3, 20)
     case = drawing.shorten(subject.case, wide - drawing.length(family, 20), 20, bold=True)
     page.write(page.write(GAP, GAP, case, 20, bold=True), GAP, family, 20, FAINT)
-    y = _strip(page, 52, columns, PANEL, by) + 2 * GAP
-    y = _caption(page, y, wide, subject, scores, summary)
-    notes += _explained(columns)
+    places = _places(columns, find, PANEL)
+    y = _strip(page, 52, columns, PANEL, places, by) + 2 * GAP
+    y = captions.write(page, y, wide, subject, scores, summary)
+    notes += _explained(columns, places)
     if run := imprint.short(summary, subject.variants):
         notes.append(run)
     for line in notes:
@@ -98,7 +102,12 @@ def draw(subject: Subject, scores: Sequence[Score], what: Evaluation, summary: S
 
 
 def sheet(
-    what: Evaluation, scores: Sequence[Score], summary: Summary, cases: Sequence[str], caption: str = ""
+    what: Evaluation,
+    scores: Sequence[Score],
+    summary: Summary,
+    cases: Sequence[str],
+    caption: str = "",
+    find: Find = patches.nobody,
 ) -> Pixels:
     """These cases, a row each: LR, every family alone and with its arms, reference; `caption` says which they are."""
     by_case: dict[str, list[Subject]] = {case: [] for case in cases}
@@ -107,19 +116,21 @@ def sheet(
             by_case[subject.case].append(subject)
     rows = {case: _row(own, scores, what, summary) for case, own in by_case.items()}
     everything = [column for columns, _ in rows.values() for column in columns]
-    page, y, by = Page(), GAP, _factor(everything)
+    page, y, by, told = Page(), GAP, _factor(everything), dict[str, None]()
     if caption:
         page.write(GAP, y, caption, 18, FAINT)
         y += 42
     for case, (columns, notes) in rows.items():
         wide = max(len(columns), 2) * (SHEET.width + GAP) - GAP
         page.write(GAP, y, drawing.shorten(case, wide, 22, bold=True), 22, bold=True)
-        y = _strip(page, y + 38, columns, SHEET, by) + GAP
+        places = _places(columns, find, SHEET)
+        y = _strip(page, y + 38, columns, SHEET, places, by) + GAP
         for line in notes:
             page.write(GAP, y, drawing.shorten(line, wide, 14), 14, FAINT)
             y += 22
         y += 2 * GAP
-    for line in _explained(everything):
+        told |= dict.fromkeys(_explained(columns, places))
+    for line in told:
         page.write(GAP, y, line, 14, FAINT)
         y += 22
     return page.render()
@@ -133,7 +144,7 @@ def _columns(subject: Subject, what: Evaluation) -> tuple[list[Column], list[str
     bounds = what.limits.of_pictures()
     pure = images.to_8bit(images.read_stored(subject.variants[PURE]))
     height, width = pure.shape[:2]
-    places = regions.of_case(subject, subject.trail, what, (height, width))
+    shown = regions.shown(subject, subject.trail, what, (height, width))
     columns, notes = [], []
     if subject.lr is not None:
         try:
@@ -159,7 +170,7 @@ def _columns(subject: Subject, what: Evaluation) -> tuple[list[Column], list[str
             columns.append(Column(REFERENCE, f"{width}×{height}", hr))
         except FsrbenchError:
             notes.append("The reference is not shown: it cannot be read, or does not fit the restoration.")
-    return [replace(column, places=places) for column in columns], notes
+    return [replace(column, shown=shown) for column in columns], notes
 
 
 def _row(
@@ -182,7 +193,8 @@ def _row(
                 shared.setdefault(column.title, column)
                 continue
             delta = [] if column.arm == PURE else [("Δ ", FAINT)]
-            lines = [(*delta, *spans) for name, spans in _numbers(values, summary, column.arm) if _known(summary, name)]
+            figures = captions.figures(values, summary, column.arm)
+            lines = [(*delta, *spans) for name, spans in figures if captions.known(summary, name)]
             title = f"{subject.family} · {column.title}"
             columns.append(replace(column, title=title, numbers=tuple(lines[:SHOWN])))
     ends = [[shared[title]] if title in shared else [] for title in (LR, REFERENCE)]
@@ -197,32 +209,10 @@ def _outcome(subject: Subject, arm: str) -> str:
     return "changed" if changed else "the same picture as Pure"
 
 
-def _known(summary: Summary, metric: str) -> bool:
-    """Whether a metric could be measured anywhere; where it could not, the tables say why."""
-    return any(metrics[metric].n for metrics in summary.families.values())
-
-
-def _numbers(
-    values: Mapping[tuple[str, str], float | None], summary: Summary, arm: str
-) -> list[tuple[str, tuple[Span, ...]]]:
-    """Pure's numbers, or an arm's differences from them, by metric."""
-    found: list[tuple[str, tuple[Span, ...]]] = []
-    for metric, about in summary.metrics.items():
-        pure, value = values.get((metric, PURE)), values.get((metric, arm))
-        if arm == PURE or value is None or pure is None:
-            shown = value if pure is not None else None
-            text, colour = wording.number(about, shown), INK if shown is not None else FAINT
-        else:
-            text = wording.number(about, value - pure, signed=True)
-            colour = {1: BETTER, 0: INK, -1: WORSE}[wording.better(about, value - pure)]
-        found.append((metric, ((f"{about.label} ", FAINT), (text, colour))))
-    return found
-
-
 # --------------------------------------------------------------------- layout
 
 
-def _strip(page: Page, top: int, columns: Sequence[Column], style: Style, by: int) -> int:
+def _strip(page: Page, top: int, columns: Sequence[Column], style: Style, places: PatchPlaces, by: int) -> int:
     """Columns side by side: heads, pictures, patches, numbers, differences `by` as many times; returns their end."""
     heads = [_head(column, style) for column in columns]
     y = top + style.title + 12 + (style.title - 1) * max((len(head) for head in heads), default=0)
@@ -238,7 +228,7 @@ def _strip(page: Page, top: int, columns: Sequence[Column], style: Style, by: in
         pixelated = column.title == LR
         page.place((x, y), (style.width, tall), column.image, pixelated=pixelated)
         below = y + tall + GAP // 2
-        below = page.grid((x, below), _below(column, style, by), style.width, style.across, style.title - 6)
+        below = page.grid((x, below), _below(column, style, places, by), style.width, style.across, style.title - 6)
         for spans in column.numbers:
             page.spans(x, below, spans, 18)
             below += 25
@@ -260,19 +250,26 @@ def _factor(columns: Sequence[Column]) -> int:
     return difference.factor(column.changed for column in columns if column.changed is not None)
 
 
-def _explained(columns: Sequence[Column]) -> list[str]:
+def _places(columns: Sequence[Column], find: Find, style: Style) -> PatchPlaces:
+    """Where patches are cut in all columns: as auditors were shown them, or as on the first restoration."""
+    pure = next((column for column in columns if column.arm is not None), None)
+    if pure is None or len({Fraction(*column.image.shape[:2]) for column in columns}) > 1:
+        return PatchPlaces()
+    return pure.shown.only(style.patches) if pure.shown else patches.places(pure.image, find, style.patches)
+
+
+def _explained(columns: Sequence[Column], places: PatchPlaces) -> list[str]:
     """Where patches come from, and what a difference is."""
-    places = dict.fromkeys(column.places.about for column in columns if column.places is not None)
-    return [*places, *{difference.MEANING for column in columns if column.changed is not None}]
+    said = [places.said] if places.said else []
+    return [*said, *{difference.MEANING for column in columns if column.changed is not None}]
 
 
-def _below(column: Column, style: Style, by: int) -> list[Captioned]:
-    """Face patches of a picture, and after them what its arm changed, if that is one of them."""
-    cells = []
-    if (places := column.places) is not None:
-        for name in style.patches:
-            cut = places.cut(name, column.image)
-            cells.append(Captioned(name.replace("_", " "), cut, pixelated=column.title == LR))
+def _below(column: Column, style: Style, places: PatchPlaces, by: int) -> list[Captioned]:
+    """Patches of a picture, and after them what its arm changed, if that is one of them."""
+    boxes = places.on(column.image.shape).items()
+    cells = [
+        Captioned(name, column.image[y0:y1, x0:x1], pixelated=column.title == LR) for name, (x0, y0, x1, y1) in boxes
+    ]
     return cells if style.whole else cells + _difference(column, by)
 
 
@@ -283,23 +280,3 @@ def _difference(column: Column, by: int) -> list[Captioned]:
     if column.changed is None:
         return [Captioned(SAME)]
     return [Captioned(difference.caption(by), difference.drawn(column.changed, by))]
-
-
-def _caption(page: Page, y: int, wide: float, subject: Subject, scores: Sequence[Score], summary: Summary) -> int:
-    """Pure's numbers and every arm's differences in columns, each arm's rounds below it; returns where they end."""
-    values = {(s.metric, s.arm): s.value for s in scores}
-    labels = {arm: "Pure" if arm == PURE else f"Δ {wording.arm_title(arm)}" for arm in subject.variants}
-    labels = {arm: drawing.shorten(label, 200, 16) for arm, label in labels.items()}
-    rows = {arm: [spans for _, spans in _numbers(values, summary, arm)] for arm in labels}
-    first = GAP + max(drawing.length(label, 16) for label in labels.values()) + 24
-    pitch = 24 + max((drawing.length("".join(t for t, _ in s), 16) for row in rows.values() for s in row), default=0)
-    for arm, row in rows.items():
-        page.write(GAP, y, labels[arm], 16)
-        for number, spans in enumerate(row):
-            page.spans(first + number * pitch, y, spans, 16)
-        y += 26
-        for step in subject.trail.arms.get(arm, ()) if subject.trail else ():
-            for number, line in enumerate(drawing.wrap(wording.round_told(step), wide - 40, 14, 3)):
-                page.write(GAP + (20 if number == 0 else 40), y, line, 14, FAINT)
-                y += 22
-    return y

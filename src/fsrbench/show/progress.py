@@ -1,6 +1,8 @@
-"""Progress: bars on a terminal; elsewhere, such as in a notebook, one line that is written over.
+"""Progress: bars on a terminal, a plain line each half minute where there is none, one line in a notebook.
 
-Both are trackers (`execute.Track`): they hand on what passes through. Nothing is drawn before the first of it.
+All are trackers (`execute.Track`): they hand on what passes through. Nothing is shown before the first of it. What
+passes through may say what it took (`tally.Tallied`): requests, tokens, money, failures and replies of no use are
+shown beside how far it is.
 """
 
 from __future__ import annotations
@@ -10,10 +12,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
+from fsrbench.core import tally
 from fsrbench.core.execute import Track, untracked
+from fsrbench.core.tally import Tally
+from fsrbench.show import numbers
+from fsrbench.show.plain_lines import plain
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 Item = TypeVar("Item")
 WIDTH = 30
@@ -22,11 +28,13 @@ WIDTH = 30
 
 @contextmanager
 def bars(console: Console) -> Iterator[Track]:
-    """A tracker that draws a bar for each title on a terminal, and nothing elsewhere."""
+    """A tracker that draws a bar for each title on a terminal, and writes plain lines elsewhere."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
     if not console.is_terminal:
-        yield untracked
+        with plain(console.file) as lines:
+            yield lines
         return
     columns = (
         TextColumn("{task.description:>10}", markup=False),
@@ -34,13 +42,25 @@ def bars(console: Console) -> Iterator[Track]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    drawn = Progress(*columns, console=console)
+    whole = Tally()
+
+    class Drawn(Progress):
+        """Bars, and below them what all of it took so far."""
+
+        def get_renderables(self) -> Iterable[RenderableType]:
+            yield from super().get_renderables()
+            if took := numbers.took(whole):
+                yield Text(took)
+
+    drawn = Drawn(*columns, console=console)
 
     def track(title: str, items: Iterable[Item], total: int) -> Iterable[Item]:
+        nonlocal whole
         drawn.start()
         task = drawn.add_task(title, total=total)
         for item in items:
             yield item
+            whole += tally.of(item)
             drawn.advance(task)
 
     try:

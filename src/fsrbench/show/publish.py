@@ -30,6 +30,7 @@ from fsrbench.measure.results import Numbers, Results
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary_values import Summary
 from fsrbench.show import findings, highlights, imprint, panels, plots, report, tables, wording
+from fsrbench.show.patches import FaceFinder
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder, as_json
 
@@ -84,17 +85,18 @@ def _publish(
 
     _make(journal, folder.scores_file.name, told, write_scores)
     summary = _summary(what, scores, failures, told, folder)
-    _draw_panels(what, cases, summary, folder, workers, track)
-    _draw_sheet(what, scores, cases, summary, folder)
+    find = FaceFinder(machine)
+    _draw_panels(what, cases, summary, folder, find, workers, track)
+    _draw_sheet(what, scores, cases, summary, folder, find)
     results = Results(root, what, Numbers(scores), summary)
-    _make(journal, folder.plots.name, told, lambda: plots.draw(results))
+    _make(journal, folder.plots.name, told, lambda: plots.draw(results, track))
     if also is not None:
         journal.made(plots.SWEEP, told, also(summary))
     stale = () if journal.fresh(plots.SWEEP, told) else (plots.SWEEP,)  # it shows other numbers
     sweep = [journal.sha256(folder.plots / f"{plots.SWEEP}{suffix}") for suffix in (".png", ".svg")]
     made_of = _digest(told, stale or sweep)
     if anew or not journal.fresh(folder.report.name, made_of):
-        journal.made(folder.report.name, made_of, _pages(report.build(results, stale)))
+        journal.made(folder.report.name, made_of, _pages(report.build(results, stale, track)))
     journal.forget_unseen()
     return summary
 
@@ -195,10 +197,16 @@ def write_summary(folder: RunFolder, summary: Summary) -> list[Path]:
 
 
 def _draw_panels(
-    what: Evaluation, cases: _Cases, summary: Summary, folder: RunFolder, workers: int, track: Track
+    what: Evaluation,
+    cases: _Cases,
+    summary: Summary,
+    folder: RunFolder,
+    find: FaceFinder,
+    workers: int,
+    track: Track,
 ) -> None:
     """Draw the panel of every case of which something that it shows has changed."""
-    journal, about = folder.journal, _digest(_declared(what), what.hr_size, what.limits.of_pictures())
+    journal, about = folder.journal, _digest(_declared(what), what.hr_size, what.limits.of_pictures(), find.sha256)
 
     def inputs(subject: Subject) -> str:
         marks = {arm: wording.standing(what, arm) for arm in subject.variants}
@@ -211,7 +219,7 @@ def _draw_panels(
         name = folder.panel_name(subject.family, subject.case)
         path = folder.root / name
         try:
-            panel = panels.draw(subject, cases.scores[subject.family, subject.case], what, summary)
+            panel = panels.draw(subject, cases.scores[subject.family, subject.case], what, summary, find)
         except FsrbenchError:
             atomic.remove(path)  # a picture is gone or damaged: scores.csv says which and why
             return name, made_of, None
@@ -228,17 +236,19 @@ def _draw_panels(
             journal.made(name, made_of, [path])
 
 
-def _draw_sheet(what: Evaluation, scores: Sequence[Score], cases: _Cases, summary: Summary, folder: RunFolder) -> None:
+def _draw_sheet(
+    what: Evaluation, scores: Sequence[Score], cases: _Cases, summary: Summary, folder: RunFolder, find: FaceFinder
+) -> None:
     """Draw the contact sheet, if a case on it has changed."""
     sheet, numbers = folder.contact_sheet, Numbers(scores)
     found = changes.largest(what, numbers)
     first, caption = changes.cases(what, found)[:SHOWN], highlights.sentence(what, numbers, found, SHOWN)
     shown = [first, *(content for (_, case), content in cases.content.items() if case in first)]
     measured = [any(metrics[name].n for metrics in summary.families.values()) for name in what.metrics]
-    made_of = _digest(shown, measured, caption, _declared(what), what.labels, what.marks, what.roles)
+    made_of = _digest(shown, measured, caption, _declared(what), what.labels, what.marks, what.roles, find.sha256)
 
     def draw() -> list[Path]:
-        atomic.write_bytes(sheet, png.encode(panels.sheet(what, scores, summary, first, caption)))
+        atomic.write_bytes(sheet, png.encode(panels.sheet(what, scores, summary, first, caption, find)))
         return [sheet]
 
     try:

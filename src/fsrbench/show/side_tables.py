@@ -121,6 +121,6 @@ def _unfinished(summary: Summary) -> Iterator[str]:
             if c.unfinished:
                 yield (
                     f"What {md.escape(arm)} took in {md.escape(family)} includes "
-                    f"{wording.count(c.unfinished, 'case')} that it has not finished: what was paid for them is "
+                    f"{numbers.count(c.unfinished, 'case')} that it has not finished: what was paid for them is "
                     "kept, and the run's command goes on from there."
                 )

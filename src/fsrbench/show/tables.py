@@ -51,16 +51,14 @@ READING = (
     "yardsticks and are not tested. n counts the finished cases of a row; a cell that rests on fewer of them says so: "
     "[n=…]."
 )
-_OUTLIER = (
+OUTLIER = (
     "‡ One case makes this mean: without it (or its person), the mean lies outside the interval that all others give."
 )
 
 
 def markdown(summary: Summary) -> str:
     """The whole of `summary.md`."""
-    names = list(summary.metrics)
-    first = [n for n in names if n in DISTORTION]
-    second = [n for n in names if n not in DISTORTION]
+    first, second = parted(summary)
     parts = ["# Summary", _cases(summary)]
     if summary.findings:
         parts.append("\n".join(f"- **{md.escape(f)}**: {md.escape(text)}" for f, text in summary.findings.items()))
@@ -72,7 +70,7 @@ def markdown(summary: Summary) -> str:
         parts += ["## Perceptual and identity metrics", _table(summary, second)]
     parts.append(READING.format(**asdict(summary.statistics)))
     if made := md.points(outliers(summary)):
-        parts.append(f"{_OUTLIER}\n\n{made}")
+        parts.append(f"{OUTLIER}\n\n{made}")
     if wording.any_chosen(summary):
         parts.append(wording.CHOSEN_MEANS)
     parts += [*side_tables.against(summary), *side_tables.evidence(summary), *side_tables.counts(summary)]
@@ -80,6 +78,12 @@ def markdown(summary: Summary) -> str:
         parts += ["## Not available", lacking]
     parts += [md.escape(note) for note in summary.notes]
     return "\n\n".join(parts) + "\n"
+
+
+def parted(summary: Summary) -> tuple[list[str], list[str]]:
+    """The metrics of the first table, distortion, and of the second, perception and identity."""
+    names = list(summary.metrics)
+    return [n for n in names if n in DISTORTION], [n for n in names if n not in DISTORTION]
 
 
 def terminal(summary: Summary) -> Table:
@@ -92,9 +96,9 @@ def terminal(summary: Summary) -> Table:
     table.add_column("n", justify="right")
     for metric in summary.metrics.values():
         table.add_column(wording.heading(metric), justify="right")
-    for family, rows in _rows(summary, list(summary.metrics)):
+    for family, own in rows(summary, list(summary.metrics)):
         table.add_row(Text(family, style="bold", overflow="fold"))
-        for label, n, cells in rows:
+        for label, n, cells in own:
             table.add_row(Text(label, overflow="fold"), str(n), *(_printed(cell) for cell in cells))
         table.add_section()
     return table
@@ -113,8 +117,8 @@ def _table(summary: Summary, names: Sequence[str]) -> str:
     head = ["Method group", "Variant", "n", *(wording.heading(summary.metrics[name]) for name in names)]
     lines = (
         [md.escape(family), md.escape(label), str(n), *map(_written, cells)]
-        for family, rows in _rows(summary, names)
-        for label, n, cells in rows
+        for family, own in rows(summary, names)
+        for label, n, cells in own
     )
     return md.table(head, lines, "lll" + "r" * len(names))
 
@@ -126,30 +130,30 @@ def _written(cell: Cell) -> str:
     return "<br>".join(part for part in parts if part)
 
 
-def _rows(summary: Summary, names: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, int, list[Cell]]]]]:
+def rows(summary: Summary, names: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, int, list[Cell]]]]]:
     """Family by family: (label, cases, cells)."""
     for family, metrics in summary.families.items():
         counts = summary.counts[family]
         pure = [_pure_cell(summary.metrics[name], metrics[name], counts.cases) for name in names]
-        rows = [("Pure FSR", counts.cases, pure)]
+        found = [("Pure FSR", counts.cases, pure)]
         for arm in wording.arms(summary, family):
             own = counts.arms[arm]
             cells = [_arm_cell(summary.metrics[name], metrics[name].arms[arm], own.done) for name in names]
-            rows.append((wording.arm_name(summary, arm) + _unusable(own), own.done, cells))
-        yield wording.family_name(summary.models, family), rows
+            found.append((wording.arm_name(summary, arm) + _unusable(own), own.done, cells))
+        yield wording.family_name(summary.models, family), found
 
 
 def _pure_cell(metric: MetricFacts, entry: MetricResults, cases: int) -> Cell:
     """Pure is the better one only where there is one arm to be better than."""
     others = list(entry.arms.values())
     best = len(others) == 1 and wording.standing_out(metric, others[0]) == -1
-    return Cell(wording.number(metric, entry.pure) + _fewer(entry.n, cases), best)
+    return Cell(wording.number(metric, entry.pure) + fewer(entry.n, cases), best)
 
 
 def _arm_cell(metric: MetricFacts, effect: ArmEffect, done: int) -> Cell:
     if effect.mean is None:
         return Cell(numbers.MISSING)
-    mean = wording.number(metric, effect.mean) + _fewer(effect.n, done)
+    mean = wording.number(metric, effect.mean) + fewer(effect.n, done)
     delta = f"Δ {wording.number(metric, effect.delta, signed=True)}"
     if effect.void:
         return Cell(mean, delta="no finding")
@@ -167,7 +171,7 @@ def _unusable(counts: ArmOutcome) -> str:
     return f" ({bad:,} of {counts.replies:,} replies unusable)" if bad else ""
 
 
-def _fewer(n: int, row: int) -> str:
+def fewer(n: int, row: int) -> str:
     """The number of cases behind a cell, where it is another one than the row's."""
     return f" [n={n}]" if n not in (0, row) else ""
 
@@ -178,7 +182,7 @@ def _cases(summary: Summary) -> str:
     if recipe := ", ".join(summary.inputs.recipe):
         parts.append(f"Degraded by recipe {md.escape(recipe)}.")
     if persons := summary.statistics.clusters:
-        parts.append(f"They show {wording.count(persons, 'person')}, the units of every interval and test.")
+        parts.append(f"They show {numbers.count(persons, 'person')}, the units of every interval and test.")
     return " ".join(parts)
 
 

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from fsrbench.core import order
 from fsrbench.core.values import Round
 from fsrbench.measure.subjects import Evaluation
-from fsrbench.measure.summary_values import ArmEffect, MetricFacts, PairedComparison, Summary
+from fsrbench.measure.summary_values import ArmEffect, MetricFacts, PairedComparison, Statistics, Summary
 from fsrbench.show import numbers
 
 ARROWS = {"higher": "↑", "lower": "↓"}
@@ -39,6 +39,22 @@ class MetricLike(Protocol):
     @property
     def digits(self) -> int:
         """Digits behind the point."""
+
+
+class Tellable(Protocol):
+    """What must be known to tell differences in words: a summary, and a comparison of runs, know it."""
+
+    @property
+    def metrics(self) -> Mapping[str, MetricFacts]:
+        """Metric → how it is written, in the order of tables."""
+
+    @property
+    def statistics(self) -> Statistics:
+        """What holds for all intervals and tests."""
+
+    @property
+    def marks(self) -> Mapping[str, str]:
+        """Arm → what must be said wherever it shows."""
 
 
 class Judged(Protocol):
@@ -100,7 +116,7 @@ def choice(step: Round) -> str:
     """Who chose in a round that was not audited, and what: `of 3 candidates, metric niqe chose constant 1`."""
     if step.ranking is None:
         return "nobody was asked"
-    return f"of {count(len(step.candidates), 'candidate')}, {step.ranking.judge} chose {origin(step)}"
+    return f"of {numbers.count(len(step.candidates), 'candidate')}, {step.ranking.judge} chose {origin(step)}"
 
 
 def spent(step: Round) -> str:
@@ -143,8 +159,13 @@ def standing_out(metric: MetricLike, effect: Judged) -> int:
 
 
 def marks(effect: ArmEffect) -> str:
-    """Every mark beside a difference: ‡ where one case makes the mean, ◊ where the metric chose the pictures."""
-    return OUTLIER * bool(effect.outlier) + CHOSEN * effect.chose
+    """Every mark beside a difference of an arm from pure."""
+    return marked(outlier=effect.outlier is not None, chose=effect.chose)
+
+
+def marked(*, outlier: bool, chose: bool) -> str:
+    """The marks beside a difference: ‡ where one case makes the mean, ◊ where the metric chose the pictures."""
+    return OUTLIER * outlier + CHOSEN * chose
 
 
 def any_chosen(summary: Summary) -> bool:
@@ -156,12 +177,12 @@ def any_chosen(summary: Summary) -> bool:
 # ------------------------------------------------------------------ parts of an effect
 
 
-def units(summary: Summary, n: int) -> str:
+def units(summary: Tellable, n: int) -> str:
     """`3 pictures`: what a claim counts; persons where it is known who is who."""
-    return count(n, unit(summary))
+    return numbers.count(n, unit(summary))
 
 
-def unit(summary: Summary) -> str:
+def unit(summary: Tellable) -> str:
     """`picture`, or `person` where it is known who is who: one of what a claim counts."""
     return "person" if summary.statistics.clusters else "picture"
 
@@ -217,7 +238,7 @@ def family_name(models: Mapping[str, Sequence[str]], family: str) -> str:
     return f"{family} · {', '.join(models[family])}" if models.get(family) else family
 
 
-def arm_name(summary: Summary, arm: str, *, marked: bool = True) -> str:
+def arm_name(summary: Tellable, arm: str, *, marked: bool = True) -> str:
     """`FSR+LVLM`, with what must be said of it: privileged, noise floor."""
     mark = summary.marks.get(arm) if marked else None
     return f"FSR{arm_title(arm)}" + (f" ({mark})" if mark else "")
@@ -242,8 +263,3 @@ def arms(summary: Summary, family: str) -> list[str]:
 def standin(models: Iterable[str]) -> str:
     """`embedded` or `stand-in`, which a network's own name holds where it is not the real one; empty where all are."""
     return next((word for word in STAND_INS for model in models if word in model), "")
-
-
-def count(n: int, word: str) -> str:
-    """`3 cases`."""
-    return f"{n:,} {word}{'s' * (n != 1)}"

@@ -18,6 +18,7 @@ from fsrbench.study.schema import (
     TAKEN,
     Arm,
     ArmPolicy,
+    Background,
     Faces,
     Family,
     GuardSettings,
@@ -33,6 +34,8 @@ def validate(data: dict[str, Any], path: Path | None, lines: Mapping[yamlfile.Pl
         settings = Settings.model_validate(data)
         for kind, place, name in _plugin_names(settings):
             _known_plugin(kind, name, place, path, lines)
+        for name, family in settings.families.items():
+            _background(name, family, path, lines)
         for name, arm in settings.arms.items():
             fitting(name, arm, path, lines)
     except ValidationError as error:
@@ -55,6 +58,8 @@ def validate(data: dict[str, Any], path: Path | None, lines: Mapping[yamlfile.Pl
 def _plugin_names(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], str]]:
     for name, family in settings.families.items():
         yield "backends", ("families", name, "backend"), family.backend
+        if family.background is not None:
+            yield "backends", ("families", name, "background"), family.background.backend
         for knob in family.knobs or ():
             yield "knobs", ("families", name, "knobs"), knob
     for name, arm in settings.arms.items():
@@ -73,6 +78,18 @@ def _known_plugin(
     known = plugins.names(kind)
     if name.partition(":")[0] not in known:
         raise SettingsError(f"{_where(where, path, lines)}: there is no {kind[:-1]} {name!r}.{among(name, known)}")
+
+
+def _background(name: str, family: Family, path: Path | None, lines: Mapping[yamlfile.Place, int]) -> None:
+    """Refuse a background where none is wanted, and one that is itself made for faces."""
+    if family.background is None:
+        return
+    where = _where(("families", name, "background"), path, lines)
+    if not plugins.load("backends", family.backend).backgrounds:
+        raise SettingsError(f"{where}: {family.backend} takes no other network for the background: leave it out.")
+    other = family.background.backend
+    if plugins.load("backends", other).family == "prior":
+        raise SettingsError(f"{where}: {other} restores faces; name a network for whole pictures, e.g. realesrgan.")
 
 
 def fitting(name: str, arm: Arm, path: Path | None, lines: Mapping[yamlfile.Place, int]) -> None:
@@ -161,5 +178,8 @@ def _keys_at(place: tuple[str, ...]) -> list[str]:
         "limits": LimitSettings,
     }  # fmt: skip
     model: type[BaseModel] = models.get(place[0], Settings) if place else Settings
-    fields = (ArmPolicy if model is Arm and place[-1] == "limits" else model).model_fields
+    below: dict[tuple[type[BaseModel], str], type[BaseModel]] = {
+        (Arm, "limits"): ArmPolicy, (Family, "background"): Background,
+    }  # fmt: skip
+    fields = below.get((model, place[-1] if place else ""), model).model_fields
     return sorted(field.alias or name for name, field in fields.items())

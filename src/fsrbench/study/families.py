@@ -16,6 +16,7 @@ from fsrbench.case.restore import BATCH, Pipeline
 from fsrbench.core import auditing, coherence, contracts, plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, BadOutput, FsrbenchError, SettingsError, StoreError, WeightsError
+from fsrbench.core.forecasts import Demand
 from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
 from fsrbench.core.values import Case, Image, Ranking
 from fsrbench.core.ways import ArmSetup, Contest, Intervention, Judge, Network, ToolChoice
@@ -38,6 +39,8 @@ class OpenFamily:
     """Its network and knobs."""
     arms: Mapping[str, Intervention]
     """Its arms by name."""
+    demands: Mapping[str, Demand | None]
+    """Arm → what it asks for about a case; None where that cannot be said before."""
     parts: Mapping[str, Parts]
     """Arm → the other networks and the tools that its way uses."""
     settings: Settings
@@ -172,12 +175,13 @@ def open_family(
     backend: contracts.Backend = plugins.load("backends", settings.families[family].backend)
     pipeline = _pipeline(family, settings, machine)
     setups = {name: _setup(family, settings, machine, name, auditors.get(name), look) for name in settings.arms}
-    arms, parts = dict[str, Intervention](), dict[str, Parts]()
+    arms, demands, parts = dict[str, Intervention](), dict[str, Demand | None](), dict[str, Parts]()
     for name, setup in setups.items():
         way = settings.arms[name].declared()
         arms[name] = way.open(setup)
+        demands[name] = way.demand(setup) if way.demand is not None else None
         parts[name] = Parts(way.networks(setup.settings), way.tools(setup.settings))
-    opened = OpenFamily(family, pipeline, arms, parts, settings, folder, backend.reentrant, machine)
+    opened = OpenFamily(family, pipeline, arms, demands, parts, settings, folder, backend.reentrant, machine)
     for name, used in parts.items():
         try:  # what cannot be opened is said before any work is done
             for network in used.networks.values():

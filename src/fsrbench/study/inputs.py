@@ -17,7 +17,7 @@ def pair(lr: Path, hr: Path | None, limit: int | None = None) -> tuple[list[Case
     if not found:
         kinds = ", ".join(images.SUFFIXES)
         raise InputError(f"{lr} holds no pictures ({kinds}). Put LR faces there, or make them: fsrbench degrade.")
-    references = images.find(hr) if hr is not None else {}
+    references = images.find(hr, below=True) if hr is not None else {}
     cases = [Case(id=name, lr=path, hr=references.get(name)) for name, path in sorted(found.items())][:limit]
     notes = []
     alone = [case.id for case in cases if case.hr is None]

@@ -55,6 +55,16 @@ def place(folder: RunFolder, family: str, arm: str, case: str) -> Path:
     return folder.audits / "paid" / family / arm / case
 
 
+def taken(folder: RunFolder, family: str, arm: str, case: str) -> Usage:
+    """What the replies that are kept of a case took."""
+    return _taken(place(folder, family, arm, case))
+
+
+def begun(folder: RunFolder, family: str, arm: str, case: str) -> bool:
+    """Is a reply kept of this case? Then not all of its questions are asked again."""
+    return any(place(folder, family, arm, case).rglob("*.json"))
+
+
 def before(folder: RunFolder, arm: str) -> Path:
     """Where the replies are kept to what an arm's auditor is asked before the first case of a command."""
     return folder.audits / "preflight" / arm

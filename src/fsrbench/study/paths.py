@@ -22,6 +22,11 @@ class RunPaths:
         return self.root / "study.yaml"
 
     @property
+    def lock(self) -> Path:
+        """The file that is locked by whoever writes here."""
+        return self.root / ".lock"
+
+    @property
     def scores_file(self) -> Path:
         """Every number that was measured."""
         return self.root / "scores.csv"

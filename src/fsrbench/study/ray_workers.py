@@ -135,7 +135,7 @@ class _Cluster:
                     if stopped is None and attempt < ATTEMPTS:
                         waiting.append((case, attempt + 1))
                     elif stopped is None:
-                        yield case.id, [Failure(family, case.id, PURE, _gone(attempt, lost))]
+                        yield UnitOutcome(case.id, [Failure(family, case.id, PURE, _gone(attempt, lost))])
         if stopped is not None:
             raise stopped
 

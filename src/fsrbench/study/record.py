@@ -13,6 +13,7 @@ import json
 import platform
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def describe(
 def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """The record that covers what is in the folder and what will be added; StoreError if they disagree."""
     before = old or new
-    differing = sorted(_differences(_decisive(before), _decisive(new)))
+    differing = [f"{where}: {there!r} there, {now!r} now" for where, there, now in differences(before, new)]
     if differing:
         raise StoreError(
             f"{root} holds a run with other settings, and mixing them would make a result nobody can read:\n"
@@ -84,6 +85,11 @@ def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> d
     return {**joined, "fingerprint": hashlib.sha256(text.encode()).hexdigest()}
 
 
+def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """What decides results and differs between two records: the key, its value there, its value now; by key."""
+    return sorted(_differences(_decisive(was), _decisive(now)), key=itemgetter(0))
+
+
 def _decisive(record: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of a record that decide what is restored and audited (metrics are computed anew at any time)."""
     settings = record["settings"]
@@ -103,8 +109,8 @@ def _answering(arm: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in arm.items() if key not in handling}
 
 
-def _differences(was: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> Iterator[str]:
-    """What differs, in words. In PARTS, a name that only one side has is an addition and no difference.
+def _differences(was: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """What differs. In PARTS, a name that only one side has is an addition and no difference.
 
     So are a family's weights: a twin is opened, and recorded, when a knob first asks for it. Instruments are recorded
     together, when an auditor first needs them: one that came or went since tells auditors something else.
@@ -118,7 +124,7 @@ def _differences(was: Mapping[str, Any], now: Mapping[str, Any], place: str = ""
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             yield from _differences(one, other, where)
         elif one != other:
-            yield f"{where}: {one!r} there, {other!r} now"
+            yield where, one, other
 
 
 def today() -> str:

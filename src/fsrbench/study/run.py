@@ -7,11 +7,11 @@ after, from what is stored.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from fsrbench.case import liveness
 from fsrbench.core import execute
@@ -24,6 +24,12 @@ from fsrbench.study.store import RunFolder
 from fsrbench.study.workers import Executor, WorkerPool
 
 log = logging.getLogger("fsrbench")
+Finished: TypeAlias = Callable[[RunFolder, str, str], None]
+"""Is told at once, in the loop of the run, that a case of a family has been worked on; its files are stored."""
+
+
+def unheeded(_folder: RunFolder, _family: str, _case: str) -> None:
+    """Nobody is told."""
 
 
 @dataclass(frozen=True)
@@ -44,25 +50,21 @@ class RunOutcome:
 
 def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, out: Path, *,
         limit: int | None = None, workers: int = 1, track: execute.Track = execute.untracked,
-        executor: Executor = workers.local) -> RunOutcome:  # fmt: skip
-    """Run what is missing in `out`; what is there already is left as it is."""
+        executor: Executor = workers.local, finished: Finished = unheeded) -> RunOutcome:  # fmt: skip
+    """Run what is missing in `out`; what is there already is left as it is. `finished` is told of each case."""
     families.check(settings)
     folder = RunFolder(out)
     cases, notes = inputs.pair(lr, hr)
     for note in notes:
         log.warning(note)
-    audited = any(arm.auditor for arm in settings.arms.values())
+    audited = bool(_audited(settings))
     done: set[tuple[str, str]] = set()
     failures: list[Failure] = []
     unopened: list[WeightsError] = []
     stopped = ""
     with executor(settings, machine, folder, workers) as pool, folder.locked():
-        described = record.describe(settings, machine, (lr, hr), families.asked(settings) if audited else {})
-        study = record.join(folder.started(), described, out)
-        waiting = {
-            f: [c for c in cases[:limit] if unit.missing(folder, f, c, settings.arms)] for f in settings.families
-        }
-        if unasked := families.unasked(folder, waiting, [name for name, arm in settings.arms.items() if arm.auditor]):
+        study, waiting = recorded(settings, machine, folder, lr, hr), missing(settings, folder, cases[:limit])
+        if unasked := families.unasked(folder, waiting, _audited(settings)):
             pool.preflight(unasked)
         folder.write_study(study)
         try:
@@ -82,9 +84,10 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
                 if audited and family not in study["dead_knobs"]:
                     known |= _tried(pool, family, todo)
                 study = folder.write_study(record.join(study, {**study, **known}, out))
-                for case, failed in track(family, pool.run(family, todo), len(todo)):
-                    done.add((family, case))
-                    failures.extend(failed)
+                for outcome in track(family, pool.run(family, todo), len(todo)):
+                    done.add((family, outcome.case))
+                    failures.extend(outcome.failures)
+                    finished(folder, family, outcome.case)
                 study = folder.write_study(
                     record.join(study, {**study, "weights": {family: pool.weights(family)}}, out)
                 )
@@ -99,6 +102,22 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
     if unopened and not done:
         raise unopened[0]
     return RunOutcome(folder, len(cases[:limit]), len(done), failures, stopped)
+
+
+def recorded(settings: Settings, machine: Machine, folder: RunFolder, lr: Path, hr: Path | None) -> dict[str, Any]:
+    """The study's record before its first case; StoreError where the folder holds another study."""
+    prompts = families.asked(settings) if _audited(settings) else {}
+    return record.join(folder.started(), record.describe(settings, machine, (lr, hr), prompts), folder.root)
+
+
+def missing(settings: Settings, folder: RunFolder, cases: Sequence[Case]) -> dict[str, list[Case]]:
+    """Family → the cases of which something is still to be done."""
+    return {f: [case for case in cases if unit.missing(folder, f, case, settings.arms)] for f in settings.families}
+
+
+def _audited(settings: Settings) -> list[str]:
+    """The arms that have an auditor."""
+    return [name for name, arm in settings.arms.items() if arm.auditor]
 
 
 def _tried(pool: WorkerPool, family: str, todo: Sequence[Case]) -> dict[str, Any]:

@@ -78,6 +78,18 @@ class ArmPolicy(_Model):
         return Budget(self.passes, self.calls, self.seconds, self.cost)
 
 
+class Background(_Model):
+    """The network for what is around restored faces. A config may give the backend's name alone."""
+
+    backend: str
+    model: Annotated[str, AfterValidator(names.possible)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, given: Any) -> Any:
+        return {"backend": given} if isinstance(given, str) else given
+
+
 class Family(_Model):
     """One pipeline under test."""
 
@@ -88,8 +100,15 @@ class Family(_Model):
     knobs: tuple[str, ...] | None = None
     max_changes: int | None = Field(default=None, ge=1)
     prompt: OwnFile | None = None
+    background: Background | None = None
     variant_of: str | None = None
     """Another family whose prompt, knobs and seeds it takes: the same pipeline, set differently."""
+
+    @model_serializer(mode="wrap")
+    def _as_in_a_config(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What an earlier version did not know is left out where it says nothing."""
+        family: dict[str, Any] = dump(self)
+        return family if self.background else {key: value for key, value in family.items() if key != "background"}
 
 
 class Arm(BaseModel):

@@ -60,7 +60,7 @@ class RunFolder(RunPaths):
             try:
                 self.root.mkdir(parents=True, exist_ok=True)
                 atomic.guard(self.root)
-                stack.enter_context(locks.held(self.root / ".lock", 0))
+                stack.enter_context(locks.held(self.lock, 0))
             except TimeoutError:
                 text = f"{self.root} is being written by another fsrbench. Wait for it or use --out."
                 raise StoreError(text) from None
@@ -103,7 +103,7 @@ class RunFolder(RunPaths):
         """
         if next((self.root / "trails").glob("*/*.json"), None) is not None:
             return self.study()
-        for path in self.root.iterdir():
+        for path in self.root.iterdir() if self.root.is_dir() else ():
             if path.suffix.lower() in images.SUFFIXES and path.name != self.contact_sheet.name:
                 raise StoreError(f"{self.root} is no run's folder: it holds {path.name}. Use another --out.")
         return None

@@ -42,6 +42,16 @@ def try_knobs(opened: OpenFamily, cases: Sequence[Case]) -> dict[str, Trial] | N
     return {name: found[name] for name in offered}
 
 
+def most_passes(opened: OpenFamily, cases: int) -> int:
+    """Passes that trying takes at most, beyond the pure ones of so many cases."""
+    offered = opened.pipeline.offered
+    special = liveness.choosy(offered, plugins.load("backends", opened.settings.families[opened.family].backend))
+    inside = {name: len(liveness.ends(knob)) for name, knob in offered.items() if knob.stage != "after"}
+    usual = sum(ends for name, ends in inside.items() if name not in special)
+    crowd = 1 + sum(inside.get(name, 0) for name in special) if special and opened.machine.detector else 0
+    return min(cases, liveness.PICTURES) * usual + crowd
+
+
 def _reaches(opened: OpenFamily, cases: Sequence[Case], names: Sequence[str]) -> list[dict[str, int]]:
     """How far knobs move each of these cases; those that cannot be restored are left out."""
     clock = execute.Clock(opened.settings.limits.max_seconds)

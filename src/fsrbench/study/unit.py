@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 from fsrbench.case import drafts, making
 from fsrbench.case.making import Making, OpenTool
@@ -15,6 +14,7 @@ from fsrbench.case.restore import Pipeline
 from fsrbench.core import execute
 from fsrbench.core.budget import Spending
 from fsrbench.core.errors import CostLimitReached, FsrbenchError, StoreError, sentence
+from fsrbench.core.tally import Tally, of_rounds
 from fsrbench.core.values import PURE, Candidate, Case, Failure, Image, Restoration, Round, Trail
 from fsrbench.core.ways import CaseContext, Network, Proposal, Restored, RoundDraft, ToolChoice
 from fsrbench.imaging import images, png
@@ -23,8 +23,22 @@ from fsrbench.study.families import OpenFamily
 from fsrbench.study.store import RunFolder
 from fsrbench.study.trials import seed_of
 
-UnitOutcome: TypeAlias = tuple[str, list[Failure]]
-"""What came of one unit: its case's id, and what failed."""
+
+@dataclass(frozen=True, slots=True)
+class UnitOutcome:
+    """What came of one unit."""
+
+    case: str
+    """Its case's id."""
+    failures: list[Failure]
+    """What failed."""
+    arms: Tally = field(default_factory=Tally)
+    """What its arms took."""
+
+    @property
+    def tally(self) -> Tally:
+        """What it took, and how much of it failed."""
+        return self.arms + Tally(failures=len(self.failures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,7 @@ def missing(folder: RunFolder, family: str, case: Case, arms: Iterable[str]) -> 
 
 
 def run_case(opened: OpenFamily, case: Case) -> UnitOutcome:
-    """Do what is missing of one case: the pure restoration, then each arm. Returns its id and what failed."""
+    """Do what is missing of one case: the pure restoration, then each arm."""
     clock = execute.Clock(opened.settings.limits.max_seconds)
     try:
         lr, digest = images.read_hashed(case.lr, **opened.settings.limits.of_pictures())
@@ -86,24 +100,26 @@ def run_case(opened: OpenFamily, case: Case) -> UnitOutcome:
         unit = _Unit(opened, case, lr, digest, pipeline)
         trail, pure = _pure(unit)
     except Exception as error:
-        return case.id, [Failure(opened.family, case.id, PURE, sentence(error))]
-    failures = []
+        return UnitOutcome(case.id, [Failure(opened.family, case.id, PURE, sentence(error))])
+    failures, took = list[Failure](), Tally()
     for name in opened.arms:
         if name in trail.arms:
             continue
         try:
             trail = _intervene(unit, trail, pure, name)
+            took += of_rounds(trail.arms[name])
         except CostLimitReached:
             raise  # not this case's failure: the whole run stops here, and can go on
         except Exception as error:
             failures.append(Failure(opened.family, case.id, name, sentence(error)))
+            took += Tally(ledger.taken(opened.folder, opened.family, name, case.id))
             kept = ledger.place(opened.folder, opened.family, name, case.id).is_dir()  # it holds all that was said
             for number, exchange in enumerate(() if kept else getattr(error, "exchanges", ()), start=1):
                 opened.folder.write_exchange(opened.family, name, case.id, number, exchange)
         finally:
             for pipeline in (unit.pipeline, *unit.others.values()):
                 pipeline.keep_only(lr, pure.seed)
-    return case.id, failures
+    return UnitOutcome(case.id, failures, took)
 
 
 def remade(opened: OpenFamily, case: Case) -> tuple[int, list[Failure]]:

@@ -16,6 +16,7 @@ from fsrbench.case import policy
 from fsrbench.core import auditing
 from fsrbench.core.auditing import Comparer, Paid, Remote, Scope
 from fsrbench.core.errors import AuditorUnreachable, SettingsError, TookTooLong
+from fsrbench.core.forecasts import Demand
 from fsrbench.core.questions import Answer, Comparison, Evidence, GuardLimits, PolicyLimits, PrivilegedAccess, Question
 from fsrbench.core.stored import Knobs
 from fsrbench.core.values import Image, derive_seed
@@ -108,9 +109,8 @@ class Supervisor:
 
     def _scope(self, case: CaseContext) -> Scope:
         """The most that this arm asks about a case."""
-        retries = self.limits.retries
-        comparisons = 0 if self.guards is None else 2 * retries
-        return Scope(retries + 1, comparisons, case.kept, case.clock.excuse)
+        audits, comparisons = _most(self.limits, self.guards)
+        return Scope(audits, comparisons, case.kept, case.clock.excuse)
 
     def _validate(
         self,
@@ -187,6 +187,23 @@ def _insight(case: CaseContext, cut: list[str]) -> PrivilegedAccess | None:
     return PrivilegedAccess(reference, restore, case.measured, afford)
 
 
+def _most(limits: PolicyLimits, guards: GuardLimits | None) -> tuple[int, int]:
+    """Audits and comparisons about a case, at most, where the auditor takes nothing back himself."""
+    return limits.retries + 1, 0 if guards is None else 2 * limits.retries
+
+
+def _demand(setup: ArmSetup) -> Demand:
+    """One audit, and what retries may add; they take a pass where a knob acts before or in the network."""
+    if setup.limits is None:
+        raise TypeError(f"arm {setup.arm} is set up without limits")
+    audits, comparisons = _most(setup.limits, setup.guards)
+    if auditing.takes_back(setup.ask):
+        comparisons = max(comparisons, setup.limits.retries)
+    inside = any(knob.stage != "after" for knob in setup.offered.values())
+    passes = setup.limits.retries + auditing.restores(setup.ask) if inside else 0
+    return Demand((0, passes), (1, audits), (0, comparisons))
+
+
 def open_audit(setup: ArmSetup) -> Intervention:
     """An arm of this way in one family."""
     if setup.ask is None or setup.look is None or setup.limits is None:
@@ -197,4 +214,6 @@ def open_audit(setup: ArmSetup) -> Intervention:
     return Supervisor(setup.arm, setup.ask, setup.look, setup.limits, brief, setup.guards, setup.seeds)
 
 
-WAY = Way("The paper's bounded loop: look, ask, decide, restore again.", open=open_audit, needs=("auditor",))
+WAY = Way(
+    "The paper's bounded loop: look, ask, decide, restore again.", open=open_audit, needs=("auditor",), demand=_demand
+)

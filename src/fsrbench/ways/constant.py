@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import SettingsError
+from fsrbench.core.forecasts import Demand
 from fsrbench.core.stored import KnobValue
 from fsrbench.core.values import derive_seed
 from fsrbench.core.ways import ArmSetup, CaseContext, Contest, Intervention, Proposal, RoundDraft, Way
@@ -79,6 +80,15 @@ def _misfit(settings: Constant, offered: Mapping[str, Knob]) -> str:
     return ""
 
 
+def _demand(setup: ArmSetup) -> Demand:
+    """One pass for all settings that differ only in knobs that act after the network; none for those like pure."""
+    inside = {name: knob for name, knob in setup.offered.items() if knob.stage != "after"}
+    plain = {name: knob.default for name, knob in inside.items()}
+    asked = [{**plain, **{name: knobs[name] for name in inside if name in knobs}} for knobs in setup.settings.knobs]
+    passes = len({tuple(values.values()) for values in asked if values != plain})
+    return Demand(passes=(passes, passes))
+
+
 WAY = Way(
     "The same knob values for every picture; nobody looks.",
     open=open_constant,
@@ -86,4 +96,5 @@ WAY = Way(
     settings=Constant,
     takes=("judge",),
     misfit=_misfit,
+    demand=_demand,
 )

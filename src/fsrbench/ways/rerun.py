@@ -6,6 +6,7 @@ backend that draws no noise has a floor of exactly zero.
 
 from __future__ import annotations
 
+from fsrbench.core.forecasts import Demand
 from fsrbench.core.values import derive_seed
 from fsrbench.core.ways import ArmSetup, CaseContext, Intervention, RoundDraft, Way
 
@@ -23,4 +24,10 @@ def open_rerun(_setup: ArmSetup) -> Intervention:
     return intervene
 
 
-WAY = Way("Pure once more, with other noise: the noise floor.", open=open_rerun, role="floor", draws=True)
+def _demand(_setup: ArmSetup) -> Demand:
+    return Demand(passes=(1, 1))
+
+
+WAY = Way(
+    "Pure once more, with other noise: the noise floor.", open=open_rerun, role="floor", draws=True, demand=_demand
+)

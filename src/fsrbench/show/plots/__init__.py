@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+from fsrbench.core.execute import Track, untracked
 from fsrbench.files import atomic
 from fsrbench.measure.results import Results
 from fsrbench.study.store import RunFolder
@@ -24,7 +25,7 @@ def question(name: str) -> str:
     return str(importlib.import_module(f"fsrbench.show.plots.{name}").QUESTION)
 
 
-def draw(results: Results) -> list[Path]:
+def draw(results: Results, track: Track = untracked) -> list[Path]:
     """Write every plot that has something to show as PNG and SVG; one that has nothing any more is removed.
 
     The same results give the same bytes. Matplotlib's settings are changed while this runs and then put back.
@@ -34,7 +35,7 @@ def draw(results: Results) -> list[Path]:
     folder = RunFolder(results.root).plots
     written: list[Path] = []
     with _style.settings():
-        for name in NAMES:
+        for name in track("plots", NAMES, len(NAMES)):
             figure = importlib.import_module(f"fsrbench.show.plots.{name}").figure(results)
             if figure is not None:
                 written += _style.write(figure, folder, name, question(name))

@@ -31,9 +31,12 @@ SMALL, TEXT, TITLE = 9.0, 10.0, 16.0
 LINE = 0.19
 """Height of a line of TEXT, in inches."""
 INK, FAINT, RULE, BAND = drawing.INK, drawing.FAINT, "#c9ced3", "#e3e7eb"
-ROLES = {"contender": "#12335e", "headroom": "#8e3a94", "control": "#d07a1f", "floor": "#a9aeb3"}
-MARKERS = {"contender": "o", "control": "s", "floor": "D", "headroom": "^"}
+ROLES = {
+    "contender": "#12335e", "headroom": "#8e3a94", "control": "#d07a1f", "floor": "#a9aeb3", "pure": "#2c7a5b",
+}  # fmt: skip
+MARKERS = {"contender": "o", "control": "s", "floor": "D", "headroom": "^", "pure": "P"}
 LEGEND = {
+    "pure": "pure (the pipelines alone)",
     "contender": "contender",
     "control": "control",
     "floor": "noise floor (pure again)",
@@ -110,14 +113,19 @@ def plain(words: str) -> str:
     return "".join(c if ord(c) in _glyphs() else "□" for c in line)
 
 
-@cache
 def width(words: str, size: float = TEXT, weight: str = "normal") -> float:
     """How long a line is, in inches; a little more, since hinting moves glyphs apart."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextToPath
+    return sum(_advance(letter, weight) for letter in words) * size / 72 * 1.04
 
-    properties = FontProperties(family=FONT, size=size, weight=weight)
-    return float(TextToPath().get_text_width_height_descent(words, properties, ismath=False)[0]) / 72 * 1.04
+
+@cache
+def _advance(letter: str, weight: str) -> float:
+    """How much room a letter takes in a line of size 1, in points."""
+    from matplotlib import font_manager
+
+    font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties(family=FONT, weight=weight)))
+    font.set_size(100, 72)
+    return float(font.load_char(ord(letter)).linearHoriAdvance) / 65536 / 100
 
 
 def fit(words: str, room: float, size: float = TEXT, weight: str = "normal") -> str:

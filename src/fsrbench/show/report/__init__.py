@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fsrbench.core import execute, order
+from fsrbench.core.execute import Track, untracked
 from fsrbench.core.values import PURE
 from fsrbench.files import atomic
 from fsrbench.measure.results import Results
@@ -29,7 +30,7 @@ SCRIPTS = ("base.js", "list.js", "viewer.js", "case.js", "main.js")
 """In the order in which the page loads them: classic scripts, since modules do not load from disk."""
 
 
-def build(results: Results, stale: Collection[str] = ()) -> Path:
+def build(results: Results, stale: Collection[str] = (), track: Track = untracked) -> Path:
     """Write the report of an evaluation, or bring it up to date; returns the page to open.
 
     `stale` names plots of the folder that show other numbers than this evaluation's; they are left out.
@@ -39,7 +40,7 @@ def build(results: Results, stale: Collection[str] = ()) -> Path:
     entries = cases.entries(results)
     gallery = pictures.Gallery(root / places.PICTURES)
     teller = cases.Teller(results, gallery)
-    rows = _write_cases(root / places.CASES, entries, teller)
+    rows = _write_cases(root / places.CASES, entries, teller, track)
     opening = strip.tell(results, entries, teller)
     plots = pictures.plots(folder.plots, root / places.PLOTS, stale)
     _write(root / places.DATA, _script("fsr.setData", _json(table.data(results, entries, rows, CHUNK))))
@@ -50,7 +51,7 @@ def build(results: Results, stale: Collection[str] = ()) -> Path:
     return folder.report_page
 
 
-def _write_cases(folder: Path, entries: Sequence[Entry], teller: cases.Teller) -> table.Rows:
+def _write_cases(folder: Path, entries: Sequence[Entry], teller: cases.Teller, track: Track) -> table.Rows:
     """The details of all cases, CHUNK to a file, and their rows; files of an earlier, longer report go.
 
     One file is told at a time: what is told of a case takes many times the room of its row.
@@ -58,7 +59,8 @@ def _write_cases(folder: Path, entries: Sequence[Entry], teller: cases.Teller) -
     what = teller.results.what
     shown = order.arms((arm for entry in entries for arm in entry.arms or (PURE,)), what.roles)
     rows, names = table.Rows(what.metrics, shown), set()
-    for number, start in enumerate(range(0, len(entries), CHUNK)):
+    starts = range(0, len(entries), CHUNK)
+    for number, start in enumerate(track("report", starts, len(starts))):
         told = _tell(teller, entries[start : start + CHUNK])
         names.add(places.chunk(number))
         _write(folder / places.chunk(number), _cases(number, [one.details for one in told]))

@@ -11,11 +11,12 @@ from typing import Any
 from fsrbench.core import order
 from fsrbench.core.errors import StoreError
 from fsrbench.core.values import PURE, Round, Score, Trail
-from fsrbench.imaging import images
+from fsrbench.imaging import faces, images
 from fsrbench.measure import subjects
 from fsrbench.measure.results import Results
-from fsrbench.measure.subjects import Subject
-from fsrbench.show import numbers, regions, wording
+from fsrbench.measure.subjects import Evaluation, Subject
+from fsrbench.show import numbers, patches, regions, wording
+from fsrbench.show.patches import PatchPlaces
 from fsrbench.show.report import rounds
 from fsrbench.show.report.pictures import Gallery, Shown
 from fsrbench.study import inputs
@@ -107,7 +108,7 @@ class Teller:
         subject = what.subjects[entry.place] if entry.place is not None else None
         trail = subject.trail if subject is not None else None
         pictures, size = self._pictures(subject, trail) if subject is not None else ({}, (0, 0))
-        patches = regions.of_case(subject, trail, what, size[::-1]) if subject is not None else None
+        places = _places(subject, trail, what, size[::-1]) if subject is not None else None
         details = {
             "family": entry.family,
             "case": entry.case,
@@ -116,8 +117,8 @@ class Teller:
             "degraded": {name: _written(text) for name, text in what.degraded.get(entry.case, {}).items()},
             "pictures": pictures,
             "size": size,
-            "patches": dict(patches.boxes) if patches is not None else None,
-            "where": patches.about if patches is not None else "",
+            "patches": dict(places.boxes) if places is not None else None,
+            "where": places.said if places is not None else "",
             "numbers": self._numbers(entry),
             "failed": entry.failed,
             "pure": self._round(entry, trail.rounds[0]) if trail is not None else None,
@@ -218,3 +219,10 @@ def _earlier(root: Path, trail: Trail | None, arm: str) -> Iterator[tuple[int, P
 def _written(text: str) -> str:
     """A part of a degradation: a number with many digits in short, all else as it stands."""
     return numbers.short(float(text)) if LONG.fullmatch(text) else text
+
+
+def _places(subject: Subject, trail: Trail | None, what: Evaluation, size: tuple[int, int]) -> PatchPlaces | None:
+    """Where face patches are cut: as auditors were shown them, or at the usual places of a square picture."""
+    if (found := regions.shown(subject, trail, what, size)) is not None:
+        return found
+    return PatchPlaces(size, faces.regions(size, None), patches.CANONICAL) if size[0] == size[1] > 0 else None
