@@ -26,7 +26,8 @@ from fsrbench.imaging import images
 from fsrbench.measure import evaluate, identity, subjects
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure.results import Results
-from fsrbench.measure.subjects import Evaluation, Standing, Subject
+from fsrbench.measure.standings import Standing
+from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.show import panels, plots, publish, report
 from fsrbench.study import config, record
 from fsrbench.study.run import RunOutcome, run_study

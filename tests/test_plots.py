@@ -29,7 +29,8 @@ from fsrbench.core.stored import KnobValue
 from fsrbench.core.values import PURE, Audit, Decision, Failure, Restoration, Round, Score, Trail, Verdict
 from fsrbench.measure import stats, summary
 from fsrbench.measure.results import Course, Numbers, Results
-from fsrbench.measure.subjects import Evaluation, Standing, Subject
+from fsrbench.measure.standings import Standing
+from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.show import plots, wording
 from fsrbench.show.plots import _data, _style, decisions, forest, knobs, knows, reliability, sorted_deltas, strength
 

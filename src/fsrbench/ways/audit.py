@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fsrbench.asking import prompts
 from fsrbench.case import policy
@@ -79,7 +80,14 @@ class Supervisor:
             tried = case.spending.passes - before
             over = cut[0] if cut else ""
             steps.append(
-                RoundDraft(current, answer.audit, decision, exchange=answer.exchange, passes=tried, bound=over)
+                RoundDraft(
+                    current,
+                    answer.audit,
+                    decision,
+                    exchange={**answer.exchange, **_found(seen)},
+                    passes=tried,
+                    bound=over,
+                )
             )
             if decision.action != "retry":
                 return
@@ -154,6 +162,11 @@ class Supervisor:
             max_changes=self.limits.max_changes,
             dead=case.dead,
         )
+
+
+def _found(seen: Evidence) -> dict[str, Any]:
+    """Where landmarks put the patches that were shown; those at the usual places need no record."""
+    return {"patches": {one.name: list(one.box) for one in seen.patches}} if seen.places == "landmarks" else {}
 
 
 def _insight(case: CaseContext, cut: list[str]) -> PrivilegedAccess | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fsrbench.core import order
 from fsrbench.measure.claims import TESTED
 from fsrbench.measure.results import Results
 from fsrbench.measure.summary_values import ArmEffect
@@ -27,7 +28,7 @@ BEYOND = 4.0
 
 def figure(results: Results) -> Figure | None:
     """The plot; None without arms."""
-    shown = _data.rows(results, wording.ORDER)
+    shown = _data.rows(results, order.STANDINGS)
     metrics = list(_data.metrics(results))
     if not shown or not metrics:
         return None
