@@ -105,14 +105,17 @@ def sheet(
     what: Evaluation,
     scores: Sequence[Score],
     summary: Summary,
-    cases: Sequence[str],
+    cases: Mapping[str, str | None],
     caption: str = "",
     find: Find = patches.nobody,
 ) -> Pixels:
-    """These cases, a row each: LR, every family alone and with its arms, reference; `caption` says which they are."""
+    """A row for each case: LR, pure and each arm, reference, in the family that is named with it or in all of them.
+
+    `caption` says which cases they are.
+    """
     by_case: dict[str, list[Subject]] = {case: [] for case in cases}
     for subject in what.subjects:
-        if subject.case in by_case:
+        if subject.case in cases and cases[subject.case] in (None, subject.family):
             by_case[subject.case].append(subject)
     rows = {case: _row(own, scores, what, summary) for case, own in by_case.items()}
     everything = [column for columns, _ in rows.values() for column in columns]

@@ -242,7 +242,11 @@ def _draw_sheet(
     """Draw the contact sheet, if a case on it has changed."""
     sheet, numbers = folder.contact_sheet, Numbers(scores)
     found = changes.largest(what, numbers)
-    first, caption = changes.cases(what, found)[:SHOWN], highlights.sentence(what, numbers, found, SHOWN)
+    most = {change.case: change.family for change in changes.by_case(found)}
+    first = {case: most.get(case) for case in changes.cases(what, found)[:SHOWN]}
+    caption = highlights.sentence(what, numbers, found, SHOWN)
+    if most and len(summary.families) > 1:
+        caption += " Each is shown in the family in which it changed most."
     shown = [first, *(content for (_, case), content in cases.content.items() if case in first)]
     measured = [any(metrics[name].n for metrics in summary.families.values()) for name in what.metrics]
     made_of = _digest(shown, measured, caption, _declared(what), what.labels, what.marks, what.roles, find.sha256)
