@@ -70,7 +70,7 @@ class Making:
         self._openers = openers
         self._parts = parts
         self._spending = spending
-        self._passed = {pipeline.same_pass({}, pure.seed)}
+        self._passed = set(pipeline.passes_of({}, pure.seed))
         self._given: dict[str, list[tuple[Operation, ...]]] = {}
 
     def restore(
@@ -85,11 +85,10 @@ class Making:
 
     def count(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
         """Count the passes that `restore` would take, and say how many they are."""
-        key = self._pass(knobs, seed, network, of)
-        passes = int(key not in self._passed)
-        self._spending.passes += passes
-        self._passed.add(key)
-        return passes
+        fresh = self._fresh(knobs, seed, network, of)
+        self._spending.passes += len(fresh)
+        self._passed |= fresh
+        return len(fresh)
 
     def treat(self, tool: str, of: Restored | None = None, *, seed: int | None = None) -> Restored:
         """Let a tool treat a picture, or the input."""
@@ -100,7 +99,7 @@ class Making:
 
     def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
         """Passes that `restore` would take."""
-        return int(self._pass(knobs, seed, network, of) not in self._passed)
+        return len(self._fresh(knobs, seed, network, of))
 
     def mean(self, pictures: Sequence[Restored]) -> Restored:
         """The mean of several, pixel by pixel."""
@@ -145,10 +144,10 @@ class Making:
             return self._pipeline
         return self._openers.other(_declared("network", network, self._parts.networks))
 
-    def _pass(self, knobs: Knobs, seed: int | None, network: str, of: Restored | None) -> tuple[object, ...]:
-        """What decides a network's output, of one case."""
-        key = self._chosen(network).same_pass(knobs, self._seed if seed is None else seed)
-        return (*key, *([] if of is None else [of.sha256]))
+    def _fresh(self, knobs: Knobs, seed: int | None, network: str, of: Restored | None) -> set[tuple[object, ...]]:
+        """The passes through networks that this restoration takes and that the arm has not made before."""
+        of_setting = self._chosen(network).passes_of(knobs, self._seed if seed is None else seed)
+        return {(*one, *([] if of is None else [of.sha256])) for one in of_setting} - self._passed
 
 
 Part = TypeVar("Part")

@@ -13,7 +13,7 @@ from typing import Any
 
 from fsrbench.asking import prompts
 from fsrbench.case import policy
-from fsrbench.core import auditing
+from fsrbench.core import auditing, passes
 from fsrbench.core.auditing import Comparer, Paid, Remote, Scope
 from fsrbench.core.errors import AuditorUnreachable, SettingsError, TookTooLong
 from fsrbench.core.forecasts import Demand
@@ -193,15 +193,14 @@ def _most(limits: PolicyLimits, guards: GuardLimits | None) -> tuple[int, int]:
 
 
 def _demand(setup: ArmSetup) -> Demand:
-    """One audit, and what retries may add; they take a pass where a knob acts before or in the network."""
+    """One audit, and what retries may add; they take passes where a knob acts before, in or around the network."""
     if setup.limits is None:
         raise TypeError(f"arm {setup.arm} is set up without limits")
     audits, comparisons = _most(setup.limits, setup.guards)
     if auditing.takes_back(setup.ask):
         comparisons = max(comparisons, setup.limits.retries)
-    inside = any(knob.stage != "after" for knob in setup.offered.values())
-    passes = setup.limits.retries + auditing.restores(setup.ask) if inside else 0
-    return Demand((0, passes), (1, audits), (0, comparisons))
+    restorations = setup.limits.retries + auditing.restores(setup.ask)
+    return Demand((0, passes.most(setup.offered, restorations)), (1, audits), (0, comparisons))
 
 
 def open_audit(setup: ArmSetup) -> Intervention:
