@@ -267,6 +267,18 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class Damage:
+    """What an input shows of how it was degraded: see `imaging/damage.py`."""
+
+    noise: float
+    """Standard deviation of the noise that is left in its brightness, on the 0–255 scale."""
+    blur: float
+    """Sigma of the Gaussian that blurs as much, in pixels of the input."""
+    quality: int | None
+    """Quality of the JPEG that it was last stored as; None where nothing shows of one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """A degradation: what is drawn, and what the drawn values do to a picture."""
 
@@ -280,3 +292,6 @@ class Recipe:
     """Names of the drawn values, for the CSV's header."""
     earlier: Mapping[str, KnobValue | str] = field(default_factory=dict)
     """For columns that came later: the value with which a table from before gives the pixels that it gave then."""
+    like: Callable[[Damage, int], dict[str, KnobValue | str]] | None = None
+    """Values with which a clean picture comes to show this damage, the noise seeded with the number; None where the
+    recipe has none."""

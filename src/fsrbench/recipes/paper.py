@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsrbench.core.contracts import Recipe
+from fsrbench.core.contracts import Damage, Recipe
+from fsrbench.imaging import luma
 from fsrbench.recipes import _stages as stages
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ NOISE_SIGMA = (0.0, 15.0)
 POISSON_SCALE = (0.05, 3.0)
 GREY_CHANCE = 0.4
 JPEG_QUALITY = (30, 90)
+STRONGEST = 30.0
+"""Standard deviation of noise that no draw exceeds by much: what Poisson noise at its highest scale comes to."""
 
 
 def draw(rng: np.random.Generator) -> dict[str, KnobValue | str]:
@@ -73,9 +76,36 @@ def _blur(image: Image, values: Mapping[str, Any], name: str) -> Image:
     return stages.blur(image, stages.gaussian(size, sigma_x, sigma_y, angle))
 
 
+def like(damage: Damage, seed: int) -> dict[str, KnobValue | str]:
+    """One blur, with the noise before it and JPEG after it, that leave what was estimated.
+
+    Where the blur lay between resizing and noise cannot be told from its result: all of it is blur B. No trace of JPEG
+    becomes quality 100.
+    """
+    sigma = max(damage.blur, BLUR_SIGMA[0])
+    size = max(BLUR_SIZES)
+    left = float(np.linalg.norm(stages.gaussian(size, sigma, sigma)) * np.linalg.norm(luma.FULL))
+    clear, blurred = ({"size": size, "sigma_x": s, "sigma_y": s, "angle": 0.0} for s in (BLUR_SIGMA[0], sigma))
+    return {
+        **{f"blur_a_{part}": value for part, value in clear.items()},
+        "resize": "keep",
+        "resize_factor": 1.0,
+        "resize_kernel": "area",
+        "back_kernel": "area",
+        "noise": "gaussian",
+        "noise_sigma": min(damage.noise / left, STRONGEST),
+        "noise_poisson_scale": 0.0,
+        "noise_grey": False,
+        "noise_seed": seed % 2**32,
+        **{f"blur_b_{part}": value for part, value in blurred.items()},
+        "jpeg_quality": damage.quality or 100,
+    }
+
+
 RECIPE = Recipe(
     summary="The paper's five stages: blur, resize, noise, blur, JPEG.",
     draw=draw,
     apply=apply,
     columns=tuple(draw(np.random.default_rng(0))),
+    like=like,
 )
