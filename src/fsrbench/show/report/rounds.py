@@ -79,8 +79,9 @@ def _spent(usage: Usage) -> str:
     if not usage.requests:
         return ""
     cost = "cost unknown" if usage.cost is None else f"cost {numbers.short(usage.cost)}"
-    tokens = f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"
-    return f"{usage.requests} requests, {tokens}, {cost}, {numbers.fixed(usage.seconds, 1)} s"
+    counted = usage.prompt_tokens or usage.completion_tokens
+    tokens = f"{usage.prompt_tokens} + {usage.completion_tokens} tokens" if counted else "tokens not counted"
+    return f"{numbers.count(usage.requests, 'request')}, {tokens}, {cost}, {numbers.fixed(usage.seconds, 1)} s"
 
 
 def exchanged(exchange: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
