@@ -23,7 +23,7 @@ from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import Summary
 from fsrbench.show import compute, numbers, tables
-from fsrbench.show.report import overview
+from fsrbench.show.report import overview, strip
 from support import draw_face
 from support.reports import Study
 from support.studies import untimed_summary
@@ -196,12 +196,14 @@ def test_the_table_stands_in_the_summary_and_on_the_first_page(tmp_path: Path) -
     assert told != tables.markdown(slower)
 
     study = Study(tmp_path, ["1"]).results()
-    page = overview.page(replace(study, summary=found), [], [], [])
+    page = overview.page(replace(study, summary=found), [], strip.Strip("", ()), [], [])
     row = '<tr><th scope="row">general</th><th scope="row">FSR+a</th>'
     assert f"<h3>{compute.TITLE}</h3>" in page
     assert row + "<td>0.5 (0.95)</td><td>1</td><td>525 (998)</td><td>0.2500 (0.4750)</td><td>2.88 (5.01)</td>" in page
     nothing = replace(found, counts={})
-    assert compute.TITLE not in overview.page(replace(study, summary=replace(nothing, families={})), [], [], [])
+    assert compute.TITLE not in overview.page(
+        replace(study, summary=replace(nothing, families={})), [], strip.Strip("", ()), [], []
+    )
 
 
 def test_an_unknown_price_is_said() -> None:

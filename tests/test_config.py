@@ -157,7 +157,7 @@ def test_a_policy_holds_for_the_arms_that_can_follow_it_and_says_which() -> None
     changed = config.with_options(chosen, policy="guarded")
     assert {name for name, arm in changed.arms.items() if arm.policy == "guarded"} == {"lvlm", "random", "heuristic"}
     assert config.followed(changed, "guarded") == (
-        "Policy guarded holds for heuristic, lvlm, random; oracle (paper) cannot compare two pictures and stays as it "
+        "Policy guarded holds for lvlm, random, heuristic; oracle (paper) cannot compare two pictures and stays as it "
         "is; rerun asks nobody."
     )
     assert config.followed(config.with_options(config.with_arms(chosen, ["lvlm"]), policy="paper"), "paper") == ""

@@ -26,7 +26,8 @@ from fsrbench.imaging import images
 from fsrbench.measure import evaluate, identity, subjects
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure.results import Results
-from fsrbench.measure.subjects import Evaluation, Standing, Subject
+from fsrbench.measure.standings import Standing
+from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.show import panels, plots, publish, report
 from fsrbench.study import config, record
 from fsrbench.study.run import RunOutcome, run_study
@@ -142,7 +143,7 @@ def go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch]:
             patch.setattr(atomic, "replacing", writing)
             patch.setattr(panels, "draw", drawing)
             patch.setattr(panels, "sheet", lambda *_: np.zeros((8, 8, 3), np.uint8))
-            patch.setattr(plots, "draw", lambda results: [token(results, "plots/plot.svg")])
+            patch.setattr(plots, "draw", lambda results, *_: [token(results, "plots/plot.svg")])
             patch.setattr(report, "build", lambda results, *_: token(results, "report/index.html"))
             publish.publish(replace(what, metrics=metrics), RunFolder(bench.out), machine, workers, execute.untracked)
         assert scorefile.read(bench.out / "scores.csv") == expected
@@ -597,7 +598,7 @@ def test_a_report_changes_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     changes = ["families.general.backend=bicubic", "metrics=psnr,ssim", "hr_size=96"]
     settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), ["rerun"])
     out = run_study(settings, MACHINE, tmp_path / "lr", tmp_path / "hr", tmp_path / "out").folder.root
-    monkeypatch.setattr(plots, "draw", lambda results: [token(results, "plots/plot.svg")])
+    monkeypatch.setattr(plots, "draw", lambda results, *_: [token(results, "plots/plot.svg")])
     monkeypatch.setattr(report, "build", lambda results, *_: token(results, "report/index.html"))
 
     def told() -> list[bytes]:

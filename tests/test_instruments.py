@@ -56,7 +56,9 @@ def faces(tmp_path: Path) -> Path:
 
 
 def run(faces: Path) -> None:
-    words = ["run", "--family", "general", "--lr", str(faces / "lr"), "--hr", str(faces), "--out", str(faces / "out")]
+    (faces / "none").mkdir(exist_ok=True)
+    words = ["run", "--family", "general", "--lr", str(faces / "lr"), "--hr", str(faces / "none")]
+    words += ["--out", str(faces / "out")]
     words += ["--set", "families.general.backend=bicubic", "--no-evaluate", "--arm", "s"]
     words += ["--set", "arms.s={auditor: scripted, replies: [{score: 95}]}"]
     done = CliRunner().invoke(app, words, catch_exceptions=False)

@@ -99,7 +99,7 @@ def test_pictures_are_neither_squeezed_nor_endless(tmp_path: Path, shape: tuple[
     own = subject(tmp_path, pure=flat(*shape))
     what = Evaluation([own], {})
     panel = panels.draw(own, scores(PURE_ONLY), what, summary(PURE_ONLY))
-    sheet = panels.sheet(what, scores(PURE_ONLY), summary(PURE_ONLY))
+    sheet = panels.sheet(what, scores(PURE_ONLY), summary(PURE_ONLY), {own.case: None})
     assert panel.shape[0] < 3 * panels.PANEL.width + 200
     for picture, style in ((panel, panels.PANEL), (sheet, panels.SHEET)):
         if shape[0] == shape[1]:
@@ -117,7 +117,7 @@ def test_patches_are_named_and_only_shown_where_a_face_is_aligned(
     assert {"left eye", "nose", "mouth", "skin", patches.CANONICAL} <= {t.words for t in written}
     written.clear()
     wide = panels.draw(tall, [], Evaluation([tall], {}), summary(PURE_ONLY))
-    panels.sheet(Evaluation([tall], {}), [], summary(PURE_ONLY))
+    panels.sheet(Evaluation([tall], {}), [], summary(PURE_ONLY), {tall.case: None})
     assert not {"left eye", "nose", "mouth", "skin", patches.CANONICAL} & {t.words for t in written}
     assert wide.shape[0] < shown.shape[0] + panels.PANEL.width
 
@@ -184,7 +184,8 @@ def test_a_missing_arm_costs_its_column_only(tmp_path: Path, written: list[drawi
     own.variants["gone"].unlink()
     own.variants["broken"].write_bytes(b"no picture")
     what = Evaluation([own], {})
-    for picture in (panels.draw(own, [], what, summary(PURE_ONLY)), panels.sheet(what, [], summary(PURE_ONLY))):
+    sheet = panels.sheet(what, [], summary(PURE_ONLY), {own.case: None})
+    for picture in (panels.draw(own, [], what, summary(PURE_ONLY)), sheet):
         assert picture.dtype == np.uint8
     said = words(written)
     assert "+here\n" in said
@@ -201,9 +202,16 @@ def test_without_pure_there_is_no_panel_but_a_sheet_of_the_rest(
     what = Evaluation([lost, there], {})
     with pytest.raises(FsrbenchError, match=r"one\.png"):
         panels.draw(lost, [], what, summary(PURE_ONLY))
-    panels.sheet(what, [], summary(PURE_ONLY, "blind", "general"))
+    panels.sheet(what, [], summary(PURE_ONLY, "blind", "general"), {there.case: None})
     assert "blind is not shown" in words(written)
     assert "general · Pure" in words(written)
+
+
+def test_a_case_is_shown_in_the_family_that_is_named_with_it(tmp_path: Path, written: list[drawing.DrawnText]) -> None:
+    both = [subject(tmp_path, family=family) for family in ("blind", "general")]
+    panels.sheet(Evaluation(both, {}), [], summary(PURE_ONLY, "blind", "general"), {both[0].case: "general"})
+    assert "general · Pure" in words(written)
+    assert "blind" not in words(written)
 
 
 def test_lr_and_reference_that_cannot_be_shown_are_said(tmp_path: Path, written: list[drawing.DrawnText]) -> None:
@@ -239,9 +247,11 @@ def test_the_sheet_names_cases_models_and_privileged_arms(tmp_path: Path, writte
     cases = [subject(tmp_path, f"case{i}", oracle=draw_face(64, 1)) for i in range(8)]
     what = Evaluation(cases, {}, {"general": ["embedded (tiny)"]}, {"oracle": "privileged: saw the reference"})
     found = [Score("case0", "general", arm, "psnr", v) for arm, v in {"pure": 30.0, "oracle": 30.5}.items()]
-    panels.sheet(what, found, summary(PURE_ONLY))
-    assert [t.words for t in written if t.bold] == [f"case{i}" for i in range(6)]
-    assert "The first 6 of 8 cases." in words(written)
+    chosen = [f"case{i}" for i in (7, 5, 4, 3, 1, 0)]
+    panels.sheet(what, found, summary(PURE_ONLY), dict.fromkeys(chosen), "The 6 of 8 cases that were asked for.")
+    assert [t.words for t in written if t.bold] == chosen
+    assert "The 6 of 8 cases that were asked for." in words(written)
+    assert words(written).count("difference ×") == 6
     assert words(written).count("embedded (tiny)") == 6
     assert all(t.colour == drawing.MARKED for t in written if t.words.startswith("privileged"))
     assert words(written).count("privileged: saw the reference") == 6
@@ -300,9 +310,9 @@ def test_equal_pictures_and_their_patches_are_scaled_once(tmp_path: Path, monkey
 
     monkeypatch.setattr(drawing, "_scaled", counted)
     page = panels.draw(own, [], Evaluation([own], {}), summary(PURE_ONLY))
-    assert len(scaled) == 2 * (1 + len(panels.PANEL.patches))
+    assert len(scaled) == 2 * (1 + len(panels.PANEL.patches)) + 1, "pure and one other, and how they differ"
     step = panels.PANEL.width + drawing.GAP
-    first, second, third = (page[90:800, drawing.GAP + n * step :][:, : panels.PANEL.width] for n in range(3))
+    first, second, third = (page[90:560, drawing.GAP + n * step :][:, : panels.PANEL.width] for n in range(3))
     assert np.array_equal(first[40:], second[40:])
     assert not np.array_equal(first[40:], third[40:])
 

@@ -29,9 +29,21 @@ from fsrbench.core.stored import KnobValue
 from fsrbench.core.values import PURE, Audit, Decision, Failure, Restoration, Round, Score, Trail, Verdict
 from fsrbench.measure import stats, summary
 from fsrbench.measure.results import Course, Numbers, Results
-from fsrbench.measure.subjects import Evaluation, Standing, Subject
+from fsrbench.measure.standings import Standing
+from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.show import plots, wording
-from fsrbench.show.plots import _data, _style, decisions, forest, knobs, knows, reliability, sorted_deltas, strength
+from fsrbench.show.plots import (
+    _data,
+    _style,
+    _text,
+    decisions,
+    forest,
+    knobs,
+    knows,
+    reliability,
+    sorted_deltas,
+    strength,
+)
 
 METRICS = {
     "psnr": Metric("PSNR", "higher", True, 3, lambda _: lambda *_: (), "dB"),
@@ -725,17 +737,17 @@ def test_labels_are_pushed_apart(places: list[float]) -> None:
 
 @given(st.text(max_size=80), st.floats(0.5, 4))
 def test_any_text_fits_and_can_be_drawn(text: str, room: float) -> None:
-    fitted = _style.fit(text, room)
-    assert _style.width(fitted) <= room
-    assert all(ord(c) in _style._glyphs() for c in fitted)
+    fitted = _text.fit(text, room)
+    assert _text.width(fitted) <= room
+    assert all(ord(c) in _text._glyphs() for c in fitted)
     assert "\n" not in fitted
 
 
 @given(st.lists(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30), max_size=20))
 def test_wrapped_lines_fit_and_lose_nothing_that_fits(parts: list[str]) -> None:
-    lines = _style.wrap(" ".join(parts), 3.0)
-    assert all(_style.width(line) <= 3.0 for line in lines)
-    if all(_style.width(part) <= 3.0 for part in parts) and not any("%" in part for part in parts):
+    lines = _text.wrap(" ".join(parts), 3.0)
+    assert all(_text.width(line) <= 3.0 for line in lines)
+    if all(_text.width(part) <= 3.0 for part in parts) and not any("%" in part for part in parts):
         assert " ".join(lines).split() == parts
 
 

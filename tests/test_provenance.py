@@ -17,7 +17,7 @@ from fsrbench.measure.results import Numbers, Results
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import Summary
 from fsrbench.show import imprint, tables
-from fsrbench.show.report import overview
+from fsrbench.show.report import overview, strip
 from fsrbench.study import config, record, schema
 from fsrbench.study.run import RunOutcome, run_study
 from support import draw_face
@@ -59,7 +59,7 @@ def test_it_stands_in_summary_report_and_panels(tmp_path: Path, monkeypatch: pyt
     assert f"- Arm lvlm: auditor openai, model tiny (it answers as vlm-7b-really) at {host}, policy paper" in text
     assert "- Arm rerun: way rerun, nobody was asked" in text
     what = subjects.of_run(outcome.folder, schema.Settings.model_validate(outcome.folder.study()["settings"]))
-    page = overview.page(Results(tmp_path / "out", what, Numbers([]), summary), [], [], [])
+    page = overview.page(Results(tmp_path / "out", what, Numbers([]), summary), [], strip.Strip("", ()), [], [])
     assert short in page
     assert page.index(short) < page.index('class="card"')  # on the first page, above everything found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,10 +44,13 @@ def test_the_commands_run_in_the_order_of_the_table(tmp_path: Path, monkeypatch:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "GFPGANv1.4.pth").write_bytes(b"present, so nothing is fetched")
     monkeypatch.setenv("FSRBENCH_WEIGHTS", str(tmp_path / "weights"))
-    assert len(EXAMPLES) == 14
+    assert len(EXAMPLES) == 18
     for example in EXAMPLES:
         if example.startswith("fsrbench log ") and not importlib.util.find_spec("mlflow"):
             continue  # an extra; test_tracking.py says that it was left out
+        if example.startswith("fsrbench compare "):
+            for name in ("one", "other"):
+                shutil.copytree(tmp_path / "outputs" / "demo", tmp_path / "outputs" / name)
         words = shlex.split(example)[1:]
         done = subprocess.run(
             [sys.executable, "-m", "fsrbench", *words], cwd=tmp_path, capture_output=True, text=True, timeout=300
@@ -54,7 +58,8 @@ def test_the_commands_run_in_the_order_of_the_table(tmp_path: Path, monkeypatch:
         assert done.returncode == 0, f"{example}\n{done.stderr}"
     demo = tmp_path / "outputs" / "demo"
     assert images.read(demo / "contact_sheet.png").shape[1] > 1000
-    assert len(list(demo.glob("*/panels/*.png"))) == 6
+    assert len(list(demo.glob("*/panels/*.png"))) == 18
+    assert (demo / "lvlm" / "report" / "index.html").is_file()
     assert "embedded" in (demo / "summary.md").read_text(encoding="utf-8")
 
 

@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsrbench.core.errors import FsrbenchError
-from fsrbench.core.values import PURE, Candidate, Failure, Ranking, Restoration, Round, Score
+from fsrbench.core.values import PURE, Candidate, Failure, Image, Ranking, Restoration, Round, Score
 from fsrbench.files import atomic
 from fsrbench.imaging import images
 from fsrbench.measure import subjects
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.show import report, wording
-from fsrbench.show.report import pictures, rounds
+from fsrbench.show.report import pictures, rounds, strip
 from fsrbench.study import config, inputs
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -67,12 +67,20 @@ def test_a_second_build_writes_and_decodes_nothing(small: Study, monkeypatch: py
 
 def test_pictures_are_links_and_equal_ones_are_one_file(small: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     results = small.results()
-    monkeypatch.setattr(images, "read_stored", lambda *_: pytest.fail("a restoration was decoded"))
+    decoded, read = [], images.read_stored
+
+    def counted(path: Path) -> Image:
+        decoded.append(path)
+        return read(path)
+
+    monkeypatch.setattr(images, "read_stored", counted)
     shown = report.build(results).parent / "pictures"
+    assert {path.parent for path in decoded} == {shown}, "a restoration was decoded that is only linked"
+    assert len(decoded) == 2 * strip.MOST, "those whose difference opens the first page"
     pictures_ = told(small.root, "one")["pictures"]
     assert (shown / pictures_["pure:"]["file"]).samefile(small.faces[0][0])
     assert pictures_["pure:"]["file"] == pictures_["rerun:"]["file"] == f"{small.faces[0][1][:24]}.png"
-    assert len(list(shown.iterdir())) == 6  # four restorations, the input, the reference
+    assert len(list(shown.iterdir())) == 6 + strip.MOST  # four restorations, the input, the reference, differences
 
 
 def test_copies_serve_where_links_cannot(small: Study, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +211,7 @@ def test_plain_folders_have_a_report(tmp_path: Path) -> None:
     page = report.build(results)
     (data,) = handed(page.parent / "data.js")
     assert data["case"] == ["a", "b"]
-    assert [arm["name"] for arm in data["arms"]] == ["mine", PURE]
+    assert [arm["name"] for arm in data["arms"]] == [PURE, "mine"]
     assert "no reference for this case" in page.read_text(encoding="utf-8")
     assert told(tmp_path / "out", "a")["arms"] == {"mine": []}
 

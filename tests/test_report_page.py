@@ -18,6 +18,7 @@ import pytest
 from fsrbench.core.values import Failure
 from fsrbench.imaging import images
 from fsrbench.show import report
+from fsrbench.show.report import single, strip
 from support import draw_face
 from support.reports import ARMS, EVIL, EVIL_CASE, Study
 
@@ -169,6 +170,7 @@ def test_sorting_and_filtering_are_quick_and_right(opened: Opened) -> None:
 def test_thousands_of_rows_are_a_few_in_the_document(opened: Opened) -> None:
     opened.go("#cases")
     page = opened.page
+    page.locator("[data-sort=case]").click()
     page.select_option("#f-arm", label="all")
     for share in (0, 0.25, 0.5, 0.75, 1):
         page.evaluate(
@@ -184,11 +186,23 @@ def test_thousands_of_rows_are_a_few_in_the_document(opened: Opened) -> None:
     page.wait_for_selector(".thumb img")
 
 
+def test_changed_cases_stand_first_until_they_are_sorted(opened: Opened) -> None:
+    opened.go("#cases")
+    ordered = "[...Array(fsr.list.count()).keys()].map((p) => fsr.data.deltas.psnr[fsr.list.at(p)])"
+    sizes = [abs(delta) for delta in opened.page.evaluate(ordered)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert opened.page.locator("#f-sort").input_value() == "change down"
+    opened.page.locator("[data-sort=case]").click()
+    assert opened.rows()[:2] == [EVIL_CASE, "face_0001"]
+    assert opened.page.evaluate(ordered) != sizes
+
+
 def test_keys_walk_through_list_and_cases(opened: Opened) -> None:
     from playwright.sync_api import expect
 
     opened.go("#cases")
     page, press = opened.page, opened.page.keyboard.press
+    page.locator("[data-sort=case]").click()
     press("/")
     assert page.evaluate("document.activeElement.id") == "f-name"
     page.keyboard.type("face_000")
@@ -381,3 +395,45 @@ def test_a_folder_that_is_not_whole_says_so(browser: Browser, many: Path, tmp_pa
     assert "data.js is missing" in page.get_by_role("alert").inner_text()
     assert page.locator("#summary h1").is_visible()
     page.close()
+
+
+def test_one_file_opens_alone(browser: Browser, tmp_path: Path) -> None:
+    """Sorts, shows cases with and without their pictures, runs nothing from outside, and asks for nothing."""
+    study = Study(tmp_path / "run", [EVIL_CASE, *(f"face_{number:04}" for number in range(1, 60))])
+    images.write(tmp_path / "run" / "plots" / "forest.png", draw_face(64))
+    built, file = report.build(study.results()).parent, tmp_path / "alone" / "one & only.html"
+    assert single.pack(built, file, limit=1) == 1
+    shutil.rmtree(tmp_path / "run")
+    context = browser.new_context()
+    page, asked, complaints = context.new_page(), list[str](), list[str]()
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(file.as_uri())
+    assert "the 1 of 60 cases that changed most" in page.locator("#summary").inner_text()
+    whole = "[...document.querySelectorAll('.shots img')].map((i) => i.complete && i.naturalWidth > 0)"
+    assert page.evaluate(whole) == [True] * 5 * strip.MOST
+    page.goto(f"{file.as_uri()}#plots")
+    page.wait_for_selector("#plots img", state="visible")
+    assert page.evaluate("document.querySelector('#plots img').naturalWidth") == 64
+    page.goto(f"{file.as_uri()}#cases")
+    page.select_option("#f-arm", label="all")
+    page.locator("[data-sort='delta:psnr']").click()
+    values = page.evaluate("[...Array(fsr.list.count()).keys()].map((p) => fsr.data.deltas.psnr[fsr.list.at(p)])")
+    assert values == sorted(values, reverse=True)
+    assert len(values) == 60 * len(ARMS)
+    page.select_option("#f-sort", "change down")
+    page.locator("#list a").first.click()
+    page.wait_for_selector("#case[open] .numbers")
+    shown = "[...document.querySelectorAll('.pane img')].every((i) => i.src.startsWith('data:image/webp'))"
+    assert page.evaluate(shown)
+    assert "They are copies" in page.locator(".viewer").inner_text()
+    missing = "fsr.data.rows.picture.findIndex((file) => !fsr.hasPicture(file))"
+    page.evaluate(f"location.hash = fsr.link({missing})")
+    page.wait_for_selector(".pane .why:visible")
+    assert "it is not in this file." in page.locator(".viewer").inner_text()
+    assert page.locator(".numbers tbody tr").count() == 1 + len(ARMS)
+    assert page.evaluate("window.ran") is None, "text from outside was run"
+    context.close()
+    assert not complaints
+    assert {url.partition("#")[0] for url in asked if not url.startswith("data:")} == {file.as_uri()}

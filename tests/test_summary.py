@@ -20,7 +20,8 @@ from fsrbench.core.values import Audit, Failure, Restoration, Round, Score, Trai
 from fsrbench.imaging import images
 from fsrbench.measure import case_tables, signs, stats, subjects, summary_file
 from fsrbench.measure.results import Numbers
-from fsrbench.measure.subjects import Evaluation, Standing, Subject
+from fsrbench.measure.standings import Standing
+from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import FamilyOutcome, InputFacts, RivalEffect, Summary
 from fsrbench.study import config

@@ -109,7 +109,7 @@ def test_rows_stand_in_the_order_of_what_they_are_for() -> None:
     arms = {name: {"psnr": spread(0.1, 0.1, 40)} for name in ("heuristic", "lvlm", "oracle", "rerun", "another")}
     roles = {"heuristic": "control", "oracle": "headroom", "rerun": "floor"}
     found = summary(arms, {"psnr": FLAT}, roles)
-    assert wording.arms(found, "general") == ["another", "lvlm", "heuristic", "rerun", "oracle"]
+    assert wording.arms(found, "general") == ["lvlm", "another", "heuristic", "rerun", "oracle"]
     rows = [line for line in tables.markdown(found).splitlines() if "compact (embedded) | FSR+" in line]
     assert "FSR+rerun (noise floor)" in rows[3]
     assert "FSR+oracle (privileged: saw the reference)" in rows[4]
@@ -259,9 +259,9 @@ def test_a_contender_beside_its_controls() -> None:
     assert text.count("beside the controls") == 1
     table = tables.markdown(found).partition("## Against the controls")[2].partition("## How sure")[0]
     rows = [line for line in table.splitlines() if line.startswith("| general | FSR+LVLM")]
-    assert [row.split(" | ")[2] for row in rows] == ["FSR+heuristic", "FSR+random", "FSR+rerun"]
-    assert "**+0." in rows[1]
-    assert "**" not in rows[0]
+    assert [row.split(" | ")[2] for row in rows] == ["FSR+random", "FSR+heuristic", "FSR+rerun"]
+    assert "**+0." in rows[0]
+    assert "**" not in rows[1]
 
 
 def test_a_mean_that_one_case_makes_is_marked_and_the_case_is_named() -> None:

@@ -27,9 +27,10 @@ from scipy import stats as reference
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Metric
 from fsrbench.core.values import PURE, Score
+from fsrbench.core.ways import Role
 from fsrbench.measure import signs, stats
 from fsrbench.measure.results import Numbers
-from fsrbench.measure.subjects import Evaluation, Role, Subject
+from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import Summary
 from fsrbench.show import findings

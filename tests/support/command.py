@@ -50,7 +50,7 @@ def typed(*words: object, cwd: Path | None = None) -> subprocess.CompletedProces
 def typed_in(command: str) -> list[str] | None:
     """The words after `fsrbench`, up to a pipe; None for another command."""
     words = shlex.split(command.replace("…", ""))
-    if "fsrbench" not in words:
+    if "fsrbench" not in words or words[:2] == ["docker", "build"]:
         return None
     after = words[words.index("fsrbench") + 1 :]
     ends = [place for place, word in enumerate(after) if word in ("|", ">", "&&", ";")]

@@ -68,7 +68,7 @@ class Internal:
     rehearses: int
     """Inputs that are made up."""
     restores: int
-    """Restorations of them, at most."""
+    """Restorations of them, at most; one takes several passes where a setting asks for several views."""
     levels: int
     """Steps into which the band of a number is divided."""
 

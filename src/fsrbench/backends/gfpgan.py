@@ -162,4 +162,5 @@ BACKEND = Backend(
     open=_GFPGAN,
     reentrant=True,
     backgrounds=True,
+    upright=True,
 )

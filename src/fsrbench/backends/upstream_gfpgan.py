@@ -125,6 +125,7 @@ class _Upstream:
 BACKEND = Backend(
     summary="GFPGAN as its own package runs it, its dead `weight` included (extra `upstream`).",
     family="prior",
+    upright=True,
     draws=True,
     consumes=("restore_weight", "only_center_face"),
     open=_Upstream,

@@ -70,7 +70,7 @@ class Making:
         self._openers = openers
         self._parts = parts
         self._spending = spending
-        self._passed = {pipeline.same_pass({}, pure.seed)}
+        self._passed = set(pipeline.passes_of({}, pure.seed))
         self._given: dict[str, list[tuple[Operation, ...]]] = {}
 
     def restore(
@@ -86,12 +86,12 @@ class Making:
     def rehearse(self, lr: Image, knobs: Knobs) -> Image:
         """What the family's own network makes of another input: it is counted, and no arm can end with it."""
         self._check(knobs)
-        self._spend(self._pass(knobs, None, "", None, lr))
+        self._spend(self._fresh(knobs, None, "", None, lr))
         return self._pipeline.restore(lr, knobs, self._seed).image
 
     def count(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
         """Count the passes that `restore` would take, and say how many they are."""
-        return self._spend(self._pass(knobs, seed, network, of))
+        return self._spend(self._fresh(knobs, seed, network, of))
 
     def treat(self, tool: str, of: Restored | None = None, *, seed: int | None = None) -> Restored:
         """Let a tool treat a picture, or the input."""
@@ -110,7 +110,7 @@ class Making:
         lr: Image | None = None,
     ) -> int:
         """Passes that `restore` would take; with `lr`, `rehearse`."""
-        return int(self._pass(knobs, seed, network, of, lr) not in self._passed)
+        return len(self._fresh(knobs, seed, network, of, lr))
 
     def mean(self, pictures: Sequence[Restored]) -> Restored:
         """The mean of several, pixel by pixel."""
@@ -155,20 +155,19 @@ class Making:
             return self._pipeline
         return self._openers.other(_declared("network", network, self._parts.networks))
 
-    def _spend(self, key: tuple[object, ...]) -> int:
-        """Count a pass that the arm has not made before."""
-        passes = int(key not in self._passed)
-        self._spending.passes += passes
-        self._passed.add(key)
-        return passes
+    def _spend(self, fresh: set[tuple[object, ...]]) -> int:
+        """Count passes that the arm has not made before."""
+        self._spending.passes += len(fresh)
+        self._passed |= fresh
+        return len(fresh)
 
-    def _pass(
+    def _fresh(
         self, knobs: Knobs, seed: int | None, network: str, of: Restored | None, lr: Image | None = None
-    ) -> tuple[object, ...]:
-        """What decides a network's output, of one case."""
-        key = self._chosen(network).same_pass(knobs, self._seed if seed is None else seed)
-        other = [] if lr is None else [images.exact_key(lr)]
-        return (*key, *([] if of is None else [of.sha256]), *other)
+    ) -> set[tuple[object, ...]]:
+        """The passes through networks that this restoration takes and that the arm has not made before."""
+        of_setting = self._chosen(network).passes_of(knobs, self._seed if seed is None else seed)
+        given = (*([] if of is None else [of.sha256]), *([] if lr is None else [images.exact_key(lr)]))
+        return {(*one, *given) for one in of_setting} - self._passed
 
 
 Part = TypeVar("Part")

@@ -13,16 +13,19 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsrbench.case import around
+from fsrbench.case.around import PassResult
+from fsrbench.core import passes
 from fsrbench.core.contracts import Batching, Knob, Output, Restorer
 from fsrbench.core.errors import BadOutput
 from fsrbench.core.execute import Clock
 from fsrbench.core.operations import Operation, Restore
 from fsrbench.core.stored import Knobs, KnobValue
-from fsrbench.core.values import Image
+from fsrbench.core.values import Image, derive_seed
 from fsrbench.core.ways import Restored
 from fsrbench.imaging import images
 
@@ -37,14 +40,12 @@ BATCH = 16
 BATCH_PIXELS = 1_000_000
 """Input pixels that it takes at once, at most: large pictures fill it alone."""
 
-PassResult: TypeAlias = tuple[Output, str, float]
-"""A network's output, the precision really used, and its share of the seconds."""
-
 
 @dataclass(eq=False, slots=True)
 class _WaitingPicture:
-    """One picture that waits for the network."""
+    """One picture that waits for a network."""
 
+    restorer: Restorer
     lr: Image
     knobs: Knobs
     seed: int
@@ -56,11 +57,11 @@ class _WaitingPicture:
         return self.answer is not None or self.error is not None
 
     def goes_with(self, other: _WaitingPicture) -> bool:
-        return self.lr.shape == other.lr.shape and self.knobs == other.knobs
+        return self.restorer is other.restorer and self.lr.shape == other.lr.shape and self.knobs == other.knobs
 
 
 class SharedNetwork:
-    """The one place where a backend's network runs. Many threads ask; it runs in so many `lanes` at a time.
+    """The one place where a family's networks run. Many threads ask; they run in so many `lanes` at a time.
 
     Whoever finds a free one takes along what waits and is alike, up to `batch` pictures (1: nobody else's). Each
     picture keeps its own seed, so company moves it by no more than the device's rounding.
@@ -70,14 +71,14 @@ class SharedNetwork:
         self.restorer = restorer
         self._scale = scale
         self._precision = precision
-        self._batch = batch if isinstance(restorer, Batching) else 1
+        self._batch = batch
         self._waiting: list[_WaitingPicture] = []
         self._free = lanes
         self._changed = threading.Condition()
 
-    def __call__(self, lr: Image, knobs: Knobs, seed: int) -> PassResult:
-        """Restore one picture, when it is its turn; BadOutput if the network cannot."""
-        asked = _WaitingPicture(lr, knobs, seed)
+    def __call__(self, lr: Image, knobs: Knobs, seed: int, restorer: Restorer | None = None) -> PassResult:
+        """Restore one picture, when it is its turn; BadOutput if the network cannot. `restorer`: another network."""
+        asked = _WaitingPicture(restorer or self.restorer, lr, knobs, seed)
         with self._changed:
             self._waiting.append(asked)
             self._changed.wait_for(lambda: asked.settled or (self._free and asked in self._waiting))
@@ -99,7 +100,8 @@ class SharedNetwork:
 
     def _take(self, asked: _WaitingPicture) -> list[_WaitingPicture]:
         """The picture and what goes with it, no longer waiting."""
-        room = min(self._batch, max(1, BATCH_PIXELS // (asked.lr.shape[0] * asked.lr.shape[1])))
+        batch = self._batch if isinstance(asked.restorer, Batching) else 1
+        room = min(batch, max(1, BATCH_PIXELS // (asked.lr.shape[0] * asked.lr.shape[1])))
         others = [other for other in self._waiting if other is not asked and other.goes_with(asked)]
         together = [asked, *others[: room - 1]]
         self._waiting = [other for other in self._waiting if other not in together]
@@ -126,10 +128,10 @@ class SharedNetwork:
 
     def _run(self, together: Sequence[_WaitingPicture]) -> Sequence[Output]:
         first = together[0]
-        if len(together) > 1 and isinstance(self.restorer, Batching):
+        if len(together) > 1 and isinstance(first.restorer, Batching):
             lrs, seeds = [asked.lr for asked in together], [asked.seed for asked in together]
-            return self.restorer.together(lrs, first.knobs, seeds, self._precision)
-        return [self.restorer(first.lr, first.knobs, first.seed, self._precision)]
+            return first.restorer.together(lrs, first.knobs, seeds, self._precision)
+        return [first.restorer(first.lr, first.knobs, first.seed, self._precision)]
 
     def _sane(self, asked: _WaitingPicture, output: Output, seconds: float) -> PassResult:
         """The output, if it can be a restoration; otherwise what comes out in fp32."""
@@ -137,10 +139,10 @@ class SharedNetwork:
         if not wrong:
             return output, self._precision, seconds
         started = time.perf_counter()
-        output = self.restorer(asked.lr, asked.knobs, asked.seed, "fp32")
+        output = asked.restorer(asked.lr, asked.knobs, asked.seed, "fp32")
         still = _what_is_wrong(output.image, asked.lr, self._scale)
         if still:
-            raise BadOutput(f"{self.restorer.model} answered with {still}, also when repeated in fp32")
+            raise BadOutput(f"{asked.restorer.model} answered with {still}, also when repeated in fp32")
         note = f"repeated in fp32: {self._precision} gave {wrong}"
         return Output(output.image, (*output.notes, note)), "fp32", seconds + time.perf_counter() - started
 
@@ -158,13 +160,15 @@ class Pipeline:
         lanes: int = 1,
         backend: str = "",
         checkpoint: str | None = None,
+        second: Restorer | None = None,
     ) -> None:
         """`backend` is the plugin's name; `checkpoint` its setting `model` (empty for the usual one) where it is not
-        the family's own network."""
+        the family's own network. `second` is whose opinion the knob `second_opinion` blends in."""
         self.restorer = restorer
         self.offered = offered
         self.backend = backend
         self.checkpoint = checkpoint
+        self.second = second
         self._weights = dict(restorer.weights)  # what a knob opens later is not in every picture
         self._network = SharedNetwork(restorer, scale, precision, batch, lanes)
         self._outputs: dict[tuple[object, ...], PassResult] = {}
@@ -181,36 +185,55 @@ class Pipeline:
         """Restore with the given knobs, all others at their defaults; TookTooLong if the case's time is up."""
         self.clock.check()
         knobs = {name: changes.get(name, knob.default) for name, knob in self.offered.items()}
-        moved = {name: value for name, value in knobs.items() if value != self.offered[name].default}
+        moved = passes.moved(self.offered, knobs)
         started = time.perf_counter()
         prepared = self._turn_knobs("before", lr, moved, lr)
         before = time.perf_counter() - started
-        inside = {name: value for name, value in moved.items() if self.offered[name].stage == "restore"}
-        output, precision, network = self._remembered(prepared, inside, seed)
+        output, precision, network = self._seen(prepared, moved, seed)
         started = time.perf_counter()
         finished = self._turn_knobs("after", output.image, moved, lr)
         pixels = images.to_8bit(images.check(finished, "restoration"))
         seconds = before + network + time.perf_counter() - started
-        step = Restore(self.backend, self.restorer.model, knobs, seed, self._weights, self.checkpoint)
+        model, weights = self._made_with(moved)
+        step = Restore(self.backend, model, knobs, seed, weights, self.checkpoint)
         return made(pixels, knobs, seed, seconds, precision, output.notes, (step,))
 
-    def same_pass(self, changes: Knobs, seed: int) -> tuple[object, ...]:
-        """What decides the network's output for one input: equal where a second restoration needs no second pass."""
-        moved = {n: changes.get(n, knob.default) for n, knob in self.offered.items() if knob.stage != "after"}
-        moved = {name: value for name, value in moved.items() if value != self.offered[name].default}
-        return self.backend, self.checkpoint, seed, tuple(sorted(moved.items()))
+    def passes_of(self, changes: Knobs, seed: int) -> frozenset[passes.Pass]:
+        """The passes behind a restoration of one input: those that another one had need not be made again."""
+        return frozenset((self.backend, self.checkpoint, seed, *one) for one in passes.of(self.offered, changes))
+
+    def _made_with(self, moved: Knobs) -> tuple[str, dict[str, str]]:
+        """What the networks of a picture were, and their files: the second one's where its opinion is in it."""
+        if self.second is None or not moved.get(passes.SECOND_OPINION):
+            return self.restorer.model, self._weights
+        return f"{self.restorer.model}, second {self.second.model}", self._weights | second_weights(self.second)
 
     def keep_only(self, lr: Image, seed: int) -> None:
         """Forget what knobs were tried: the plain output of this input stays, which whoever comes next begins with."""
-        kept = _key(lr, {}, seed)
+        kept = _key(self.restorer, lr, {}, seed)
         self._outputs = {key: answer for key, answer in self._outputs.items() if key == kept}
 
-    def _remembered(self, lr: Image, knobs: Knobs, seed: int) -> PassResult:
-        """The network's answer, from memory where it was asked the same for this case. The first stays longest."""
-        key = _key(lr, knobs, seed)
+    def _seen(self, lr: Image, moved: Knobs, seed: int) -> PassResult:
+        """What the network makes of a picture in as many views as are asked for, blended with the second opinion."""
+        inside = {name: value for name, value in moved.items() if self.offered[name].stage == "restore"}
+        views, share = passes.around(moved)
+
+        def own() -> PassResult:
+            return around.mean_of_views(lr, views, lambda view: self._remembered(self.restorer, view, inside, seed))
+
+        if share == 0:
+            return own()
+        if self.second is None:
+            raise TypeError(f"{passes.SECOND_OPINION} is turned, and there is no second network")
+        second = around.opinion(self._remembered(self.second, lr, {}, derive_seed(seed, "second")))
+        return second if share == 1 else around.blend(own(), second, share)
+
+    def _remembered(self, restorer: Restorer, lr: Image, knobs: Knobs, seed: int) -> PassResult:
+        """A network's answer, from memory where it was asked the same for this case. The first stays longest."""
+        key = _key(restorer, lr, knobs, seed)
         if key not in self._outputs:
             started = time.perf_counter()
-            answer = self._outputs[key] = self._network(lr, knobs, seed)
+            answer = self._outputs[key] = self._network(lr, knobs, seed, restorer)
             self.clock.excuse(time.perf_counter() - started - answer[2])
             if len(self._outputs) > max(2, REMEMBERED // answer[0].image.nbytes):
                 del self._outputs[list(self._outputs)[1]]
@@ -222,6 +245,11 @@ class Pipeline:
             if knob.stage == stage and knob.apply is not None:
                 image = knob.apply(image, value, lr)
         return image
+
+
+def second_weights(second: Restorer) -> dict[str, str]:
+    """Files of a second network beside the family's own: two files may have one name."""
+    return {f"{file} (second)": digest for file, digest in second.weights.items()}
 
 
 def made(
@@ -238,9 +266,9 @@ def made(
     return Restored(image, pixels, sha256, knobs, seed, seconds, precision, notes, operations)
 
 
-def _key(lr: Image, knobs: Knobs, seed: int) -> tuple[object, ...]:
+def _key(restorer: Restorer, lr: Image, knobs: Knobs, seed: int) -> tuple[object, ...]:
     """What decides a network's output."""
-    return images.exact_key(lr), tuple(sorted(knobs.items())), seed
+    return id(restorer), images.exact_key(lr), tuple(sorted(knobs.items())), seed
 
 
 def _what_is_wrong(image: Image, lr: Image, scale: int) -> str:

@@ -46,7 +46,7 @@ def demo(
     workers: options.Workers = options.WORKERS,
     device: options.Device = "auto",
 ) -> None:
-    """Everything once, small, with no download: two portraits, three families, one auditor.
+    """Everything once, small, with no download: two persons, three families, an auditor beside its controls.
 
     Example: fsrbench demo --out outputs/demo
     """
@@ -58,7 +58,9 @@ def demo(
     typer.echo(f"Writing to {out}", err=True)
     with console.interruptible(), console.progress() as track:
         outcome, summary = demonstration.run(out, machine, workers, track)
+        exchange = demonstration.recorded(out, machine, workers, track)
     console.show(summary, out, as_json=False)
+    typer.echo(f"What an LVLM is sent and answers, recorded: {exchange}")
     console.finish(outcome, settings)
 
 

@@ -5,6 +5,7 @@ Each takes the beginning of a word and returns the words that begin so. Where th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -112,11 +113,11 @@ def runs(incomplete: str) -> list[str]:
 
 
 def _is_run(folder: Path) -> bool:
-    """Does it hold a run, or an evaluation of plain folders?"""
+    """Does it hold a run, or an evaluation of plain folders? One that may not be looked into does not."""
     from fsrbench.study.paths import RunPaths
 
     paths = RunPaths(folder)
-    return paths.study_file.is_file() or paths.summary_file.is_file()
+    return os.path.isfile(paths.study_file) or os.path.isfile(paths.summary_file)
 
 
 def _beginning(incomplete: str, words: Iterable[str]) -> list[str]:

@@ -111,6 +111,9 @@ def _distinct(run: Path, baseline: Path | None, outputs: Mapping[str, Path | Non
 
 def report(
     run: options.Reported,
+    file: options.ReportFile = None,
+    single_file: options.SingleFile = False,
+    limit: options.PictureLimit = None,
     hr: options.MovedHigh = None,
     changes: options.Set = None,
     workers: options.Workers = options.WORKERS,
@@ -122,13 +125,21 @@ def report(
     What is measured already is not measured again; the metrics are those of the last evaluation. A number that would
     become another one is refused: that is fsrbench evaluate's. Copy or zip the folder: all it shows lies inside it.
 
+    With --single-file the report is one file as well, to be sent or put on the web: FILE, or report.html in the run's
+    folder. Its pictures are smaller copies, of the cases that changed most first, 25 MB of them at most.
+
     Example: fsrbench report outputs/demo
+
+    Example: fsrbench report outputs/demo --single-file demo.html --limit 20
     """
     from fsrbench.measure import reopen, subjects
     from fsrbench.show import publish
+    from fsrbench.show.report import single
     from fsrbench.study import machines
     from fsrbench.study.store import RunFolder
 
+    if not single_file and (file or limit):
+        raise SettingsError("A FILE and --limit are for a report in one file: add --single-file.")
     folder = RunFolder(run)
     settings = reopen.settings(folder, changes or ())
     what = subjects.of_run(folder, settings, hr)
@@ -136,6 +147,10 @@ def report(
     with console.interruptible(), console.progress() as track:
         publish.publish(what, folder, machine, workers, track, anew=True)
     typer.echo(folder.report_page)
+    if single_file:
+        target = file or folder.root / single.NAME
+        single.pack(folder.report, target, limit)
+        typer.echo(target)
 
 
 def log(run: options.Reported, experiment: options.Experiment = "fsrbench") -> None:

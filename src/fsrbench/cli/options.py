@@ -212,6 +212,16 @@ DemoOut: TypeAlias = Annotated[Path, Option("--out", help="Where to write.", met
 Reported: TypeAlias = Annotated[
     Path, Argument(help="A run's folder.", metavar="RUN", show_default=False, autocompletion=complete.runs)
 ]
+ReportFile: TypeAlias = Annotated[
+    Path | None, Argument(help="Where --single-file writes.", metavar="FILE", show_default=False)
+]
+SingleFile: TypeAlias = Annotated[
+    bool, Option("--single-file", help="Write the report as one file, too.", show_default=False)
+]
+PictureLimit: TypeAlias = Annotated[
+    int | None,
+    Option("--limit", min=1, help="Pictures of the N cases that changed most, in one file.", show_default=False),
+]
 Experiment: TypeAlias = Annotated[str, Option("--experiment", help="MLflow's experiment.", metavar="TEXT")]
 Checked: TypeAlias = Annotated[
     Path, Argument(help="A run's folder, or a summary.json.", metavar="RUN", autocompletion=complete.runs)

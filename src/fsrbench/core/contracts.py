@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -102,6 +102,8 @@ class Backend:
     """May many threads call a restorer of it at once? On a CPU each case then has a core to itself."""
     backgrounds: bool = False
     """Does it restore faces alone, so that the setting `background` may name a network for what is around them?"""
+    upright: bool = False
+    """Does it take upright faces alone? Then a picture may be mirrored for it, and not turned on its side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,8 @@ class Knob:
     """One sentence for the prompt and for people: what more of it does."""
     families: tuple[str, ...]
     """Families to which it is offered."""
-    stage: Literal["before", "restore", "after"]
-    """Acts on the LR, inside the network call, or on the SR."""
+    stage: Literal["before", "restore", "around", "after"]
+    """Acts on the LR, inside the network call, on what is made of several such calls, or on the SR."""
     default: KnobValue
     """No-op to the last bit."""
     low: float | None = None
@@ -122,12 +124,22 @@ class Knob:
     """Upper bound of a number."""
     choices: tuple[KnobValue, ...] = ()
     """For a choice: all values. A flag is the choice (False, True)."""
+    upright: tuple[KnobValue, ...] = ()
+    """For a choice: the values that are left where the network takes upright faces alone; empty where all are."""
     deep: bool = False
     """A deeper hook than the paper's: offered only when a config asks for it."""
     needs: Literal["", "several faces"] = ""
     """What a picture must show for it to act; a picture without that says nothing of whether it is dead."""
     apply: Callable[[Image, KnobValue, Image], Image] | None = None
-    """(picture, value, LR) → picture, for `before` and `after`; `restore` knobs are the backend's."""
+    """(picture, value, LR) → picture, for `before` and `after`; `restore` knobs are the backend's, and those that act
+    `around` it the pipeline's."""
+    line: bool = False
+    """Is the picture a straight line in its value, f(default) + (value − default) · d, but for clipping and rounding,
+    where nothing is turned after it?"""
+
+    def on(self, backend: Backend) -> Knob:
+        """The knob as this network can have it."""
+        return replace(self, choices=self.upright) if backend.upright and self.upright else self
 
     def clamp(self, value: Any) -> KnobValue:
         """The nearest allowed value. Raises ValueError for what is no value of this knob at all."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from fsrbench.core import order
 from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import InputError
 from fsrbench.core.stored import KnobValue
@@ -120,7 +121,7 @@ def caught(family: str, beside: Beside, what: Evaluation, numbers: Numbers, obje
             "inputs, networks or seed differ. Leave out --config and --set, so that the run's own settings are used."
         )
     caught = {}
-    for name in sorted({name for trail in trails for name in trail.arms}):
+    for name in order.arms({name for trail in trails for name in trail.arms}, beside.what.roles):
         own = beside.numbers.deltas(family, objective, name)
         both = sorted(own.keys() & best.keys() & alike)
         members = [persons[case] for case in both] if persons else None

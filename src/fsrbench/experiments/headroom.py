@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fsrbench.core import execute, plugins
+from fsrbench.core import execute, order, plugins
 from fsrbench.core.contracts import Machine, Metric
 from fsrbench.core.errors import FsrbenchError, InputError
 from fsrbench.core.stored import to_json
@@ -132,7 +132,9 @@ def _add(
             f"{beside.folder.root} has no scores for {lacking}. Measure them: "
             f"fsrbench evaluate {beside.folder.root} --set metrics={lacking}"
         )
-    for family in summary.families.keys() & settings.families.keys():  # the folder may hold others, from before
+    for family in order.families(
+        summary.families.keys() & settings.families.keys()
+    ):  # of a run before there may be others
         found = {}
         for objective in result["objectives"]:
             found[objective] = gains.bound(family, folder, what, numbers, summary, objective)

@@ -14,14 +14,14 @@ from typing import Any
 from fsrbench.asking import audit
 from fsrbench.case import evidence, liveness
 from fsrbench.case.restore import Pipeline
-from fsrbench.core import contracts, execute, plugins
+from fsrbench.core import contracts, execute, passes, plugins
 from fsrbench.core.contracts import Knob, Machine
 from fsrbench.core.errors import FsrbenchError, InputError
 from fsrbench.core.near import near
 from fsrbench.core.values import Case, Image, derive_seed
 from fsrbench.experiments.listener import Listener
 from fsrbench.imaging import images
-from fsrbench.study import config, families, inputs, schema
+from fsrbench.study import config, families, inputs, networks, schema
 from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 
@@ -65,7 +65,9 @@ def knobs(
 
 def known(settings: Settings, family: str) -> dict[str, Knob]:
     """All knobs of a family, the deeper hooks too, and those that the settings offer in it."""
-    every = {name: plugins.load("knobs", name) for name in plugins.names("knobs")}
+    every = {name: settings.knob(family, name) for name in plugins.names("knobs")}
+    if settings.families[family].second is None:
+        del every[passes.SECOND_OPINION]
     offered = settings.offered(family)
     return {name: knob for name, knob in every.items() if settings.kind(family) in knob.families or name in offered}
 
@@ -119,7 +121,8 @@ def open_pipeline(settings: Settings, family: str, own: Mapping[str, Knob], mach
     """A family's network with these knobs, for one picture after another."""
     backend: contracts.Backend = plugins.load("backends", settings.families[family].backend)
     restorer = backend.open(settings.backend_settings(family), machine)
-    return Pipeline(restorer, own, settings.scale, machine.precision)
+    second = networks.second(family, settings, machine)
+    return Pipeline(restorer, own, settings.scale, machine.precision, second=second)
 
 
 def _special(

@@ -95,6 +95,7 @@ class _Exchange(_Asked):
     comparisons: list[_Asked] = []
     canary: _Canary = _Canary()
     tried: list[_Tried] = []
+    patches: dict[str, tuple[int, int, int, int]] = {}
     current: float | None = None
 
 

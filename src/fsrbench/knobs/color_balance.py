@@ -42,4 +42,5 @@ KNOB = Knob(
     low=0.0,
     high=1.0,
     apply=apply,
+    line=True,
 )

@@ -39,4 +39,5 @@ KNOB = Knob(
     low=0.0,
     high=0.6,
     apply=apply,
+    line=True,
 )

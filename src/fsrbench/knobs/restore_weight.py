@@ -12,4 +12,5 @@ KNOB = Knob(
     default=1.0,
     low=0.5,
     high=1.0,
+    line=True,
 )

@@ -19,7 +19,7 @@ from fsrbench.core.errors import InputError
 from fsrbench.core.stored import to_json
 from fsrbench.core.values import PURE
 from fsrbench.files import atomic, jsonfile
-from fsrbench.measure.subjects import Standing
+from fsrbench.measure.standings import Standing
 from fsrbench.measure.summary_file import MAX_BYTES
 from fsrbench.measure.summary_values import FORMAT
 from fsrbench.study.store import RunFolder

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
+from fsrbench.core import order
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.near import near
 from fsrbench.core.values import PURE
@@ -94,7 +95,7 @@ def _made(paired: Paired) -> Iterator[tuple[str, str, list[str]]]:
     for run in paired.runs:
         for family, cases in paired.families.items():
             arms = dict.fromkeys(arm for case in cases for arm in paired.subjects[run.name, family, case].variants)
-            yield run.name, family, [PURE, *sorted(arms.keys() - {PURE})]
+            yield run.name, family, order.arms({PURE, *arms}, run.summary.roles)
 
 
 def _notes(paired: Paired, shared: Mapping[str, Mapping[str, Sequence[EvaluatedRun]]]) -> Iterator[str]:
@@ -112,7 +113,7 @@ def _notes(paired: Paired, shared: Mapping[str, Mapping[str, Sequence[EvaluatedR
         if len(having_it) == 1 or having_it[0] != paired.runs[0].name:
             yield f"{family}: the arm {arm} was run in {', '.join(having_it)} only."
     for one in paired.runs:
-        lone = sorted(set(one.summary.families) - set(shared))
+        lone = order.families(set(one.summary.families) - set(shared))
         if lone:
             yield f"{one.name}: nothing of {', '.join(lone)} is compared, which not all runs have."
 
@@ -289,8 +290,8 @@ def _largest(side: _Side, run: EvaluatedRun) -> list[StrikingCase]:
     for metric in side.paired.metrics:
         moved = {case: delta for case, delta in side.deltas(metric, run).items() if delta}
         if moved:
-            order = sorted(moved, key=lambda case: (-abs(moved[case]), case))[:STRIKING]
-            return [StrikingCase(side.family, side.arm, case, run.name, metric, moved[case]) for case in order]
+            striking = sorted(moved, key=lambda case: (-abs(moved[case]), case))[:STRIKING]
+            return [StrikingCase(side.family, side.arm, case, run.name, metric, moved[case]) for case in striking]
     return []
 
 

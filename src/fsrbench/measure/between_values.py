@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fsrbench.measure.subjects import Standing
+from fsrbench.measure.standings import Standing
 from fsrbench.measure.summary_values import MetricFacts, Outlier, RivalEffect, Statistics
 
 FORMAT = 1

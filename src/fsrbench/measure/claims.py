@@ -11,7 +11,7 @@ from typing import TypeAlias, TypeVar
 
 from fsrbench.core.values import PURE
 from fsrbench.measure import signs, stats
-from fsrbench.measure.subjects import Standing
+from fsrbench.measure.standings import Standing
 from fsrbench.measure.summary_values import ArmEffect, MetricResults, PairedComparison, RivalEffect, probability
 
 TESTED = ("contender", "control")

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from fsrbench.core import order
 from fsrbench.core.values import PURE
 from fsrbench.measure import stats
 from fsrbench.measure.claims import RIVALS, TESTED
@@ -22,7 +23,7 @@ def of_family(
 ) -> dict[str, MetricResults]:
     """Metric → what was found in a family. Nothing is tested of the arms that are void."""
     cases = sum(s.family == family for s in what.subjects)
-    arms = sorted({arm for s in what.subjects if s.family == family for arm in s.variants if arm != PURE})
+    arms = order.arms({arm for s in what.subjects if s.family == family for arm in s.variants} - {PURE}, what.roles)
     contenders, rivals = ([a for a in arms if what.roles.get(a) in roles] for roles in (("contender",), RIVALS))
     missing: dict[str, set[str]] = {}
     for s in numbers.scores:

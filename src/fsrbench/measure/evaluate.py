@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from fsrbench.case.degrade import CROPPING_CURE
-from fsrbench.core import execute
+from fsrbench.core import execute, order
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.values import PURE, Image, Score
@@ -73,7 +73,6 @@ def measure(
     """
     journal = journal or Journal(None)
     tools = Scorers.of(what, machine, journal)
-    order = {name: number for number, name in enumerate(what.metrics)}
     scores: list[Score] = []
     current: set[str] = set()
     to_do: list[int] = []
@@ -82,14 +81,14 @@ def measure(
         if any(map(case.missing, what.metrics)):
             to_do.append(number)
         else:
-            scores += _settled(case, order, current)
+            scores += _settled(case, what, current)
     if to_do:
         tools.share_cores()
     outcomes = execute.run(partial(measured, tools), (what.subjects[number] for number in to_do), workers)
     saved = time.monotonic()
     try:
         for case in track("evaluate", outcomes, len(to_do)) if to_do else ():
-            scores += _settled(case, order, current)
+            scores += _settled(case, what, current)
             tools.keep(case.new)
             if time.monotonic() - saved > SAVED:
                 journal.save()
@@ -99,14 +98,15 @@ def measure(
     finally:
         journal.save()
     scores.sort(key=attrgetter("case"))
-    scores.sort(key=attrgetter("family"))
+    scores.sort(key=lambda score: order.family(score.family))
     return scores
 
 
-def _settled(case: MeasuredCase, order: Mapping[str, int], current: set[str]) -> list[Score]:
-    """A case's scores, pure's first, metrics in their order; what its numbers belong to is current."""
+def _settled(case: MeasuredCase, what: Evaluation, current: set[str]) -> list[Score]:
+    """A case's scores, arms and metrics in their order; what its numbers belong to is current."""
     current.update(key for key in case.keys.values() if key is not None)
-    places = sorted(case.found, key=lambda place: (place[0] != PURE, place[0], order[place[1]]))
+    arms = order.arms((arm for arm, _ in case.found), what.roles)
+    places = [(arm, metric) for arm in arms for metric in what.metrics if (arm, metric) in case.found]
     return [_score(case.subject, *place, *case.found[place]) for place in places]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from fsrbench.core import order
 from fsrbench.core.errors import InputError
 from fsrbench.files.journal import Journal
 from fsrbench.measure.reopen import EvaluatedRun
@@ -51,7 +52,8 @@ def pair(runs: Sequence[EvaluatedRun]) -> Paired:
         for obstacle in _other_metrics(first, other):
             raise InputError(obstacle)
     subjects = {run.name: {(s.family, s.case): s for s in run.what.subjects} for run in runs}
-    both = sorted(set.intersection(*(set(own) for own in subjects.values())))
+    common = set.intersection(*(set(own) for own in subjects.values()))
+    both = sorted(common, key=lambda place: (order.family(place[0]), place[1]))
     if not both:
         raise InputError(_nothing(runs, subjects))
     journal = Journal(None)
@@ -74,7 +76,7 @@ def _left_out(own: Mapping[CasePlace, Subject], families: Mapping[str, list[str]
 
 def _nothing(runs: Sequence[EvaluatedRun], subjects: Mapping[str, Mapping[CasePlace, Subject]]) -> str:
     """Why there is no case that all runs have."""
-    families = [sorted({family for family, _ in subjects[run.name]}) for run in runs]
+    families = [order.families(family for family, _ in subjects[run.name]) for run in runs]
     told = "; ".join(f"{run.name}: {', '.join(own)}" for run, own in zip(runs, families, strict=True))
     if not set.intersection(*map(set, families)):
         return f"The runs have no family in common ({told}). Run one of them again with the other's --family."

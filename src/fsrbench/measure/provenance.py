@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from fsrbench.core import plugins
+from fsrbench.core import order, plugins
 from fsrbench.models import published, weights
 from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
@@ -116,7 +116,10 @@ def of_run(
         precision=str(study["machine"].get("precision", ""))[:40],
         arms={name: _asked(folder, settings, name) for name in settings.arms},
         prompts={str(family): str(digest) for family, digest in study["prompts"].items()},
-        families={f: _restored(settings, f, models.get(f, []), study["weights"].get(f, {})) for f in settings.families},
+        families={
+            family: _restored(settings, family, models.get(family, []), study["weights"].get(family, {}))
+            for family in order.families(settings.families)
+        },
         detector=_instrument(settings.faces.detector, detector, bool(tools.get("detector"))),
         recogniser=_instrument(settings.faces.recogniser, recogniser, bool(tools.get("identity"))),
         versions={str(name): str(version) for name, version in study["versions"].items() if version},

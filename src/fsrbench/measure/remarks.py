@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fsrbench.case import liveness
@@ -27,10 +27,12 @@ def of_canaries(canaries: Mapping[str, tuple[int, int]]) -> Iterator[str]:
         yield f"{arm} scored spoilt pictures clearly below the real one in {looked} of {shown} samples{verdict}."
 
 
-def of_budgets(ended: Mapping[tuple[str, str], int]) -> Iterator[str]:
-    """Arms whose budget ended them in some cases. `ended`: arm and bound (empty for none) → cases."""
-    for arm in sorted({arm for arm, bound in ended if bound}):
+def of_budgets(ended: Mapping[tuple[str, str], int], arms: Iterable[str]) -> Iterator[str]:
+    """Those of the arms whose budget ended them in some cases. `ended`: arm and bound (empty for none) → cases."""
+    for arm in arms:
         bounds = {bound: count for (of, bound), count in sorted(ended.items()) if of == arm}
+        if not any(bounds):
+            continue
         cases, free = sum(bounds.values()), bounds.pop("", 0)
         told = ", ".join(f"{bound} {count:,}" for bound, count in bounds.items())
         drift = " Time is not the same twice: neither is what this arm ends with." if "seconds" in bounds else ""

@@ -10,15 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias, overload
+from typing import TypeAlias, overload
 
-from fsrbench.core import plugins
+from fsrbench.core import order, plugins
 from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.values import PURE, Failure, Trail
-from fsrbench.core.ways import Role
 from fsrbench.imaging import images
-from fsrbench.measure import case_tables, provenance, remarks
+from fsrbench.measure import case_tables, provenance, remarks, standings
+from fsrbench.measure.standings import Standing
 from fsrbench.study import config, ledger, schema
 from fsrbench.study.ledger import Unfinished
 from fsrbench.study.schema import LimitSettings, Settings
@@ -27,12 +27,6 @@ from fsrbench.study.store import RunFolder
 log = logging.getLogger("fsrbench")
 FREE = ("metrics", "faces", "hr_size", "limits", "clusters")
 """Settings of a finished run that an evaluation may change: they decide what is measured, not what was made."""
-
-
-Standing: TypeAlias = Role | Literal["headroom"]
-"""What an arm is to a reader: its role, or that it saw the reference and so bounds what others can reach."""
-MARKS: dict[Standing, str] = {"floor": "noise floor", "headroom": "privileged: saw the reference"}
-"""What must be said of an arm wherever it shows."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,9 @@ _Names: TypeAlias = tuple[Path, Mapping[str, str]]
 class _Finished(Sequence[Subject]):
     """The finished cases of a run's folder, each put together when its turn comes: only names are held."""
 
-    def __init__(self, folder: RunFolder, settings: Settings, lr: _Names, hr: _Names) -> None:
+    def __init__(
+        self, folder: RunFolder, settings: Settings, roles: Mapping[str, Standing], lr: _Names, hr: _Names
+    ) -> None:
         self.labels: dict[str, list[str]] = {}
         self.bounds: Counter[tuple[str, str]] = Counter()
         self._folder = folder
@@ -78,7 +74,7 @@ class _Finished(Sequence[Subject]):
             if unknown := _unknown(settings, trail.family, trail.arms):
                 log.warning("%s is left out: %s.", folder.trail_file(trail.family, trail.case), unknown)
                 continue
-            arms = (PURE, *trail.arms)
+            arms = tuple(order.arms((PURE, *trail.arms), roles))
             inputs, reference = (names.get(trail.case) for _, names in (lr, hr))
             hashes = [trail.final(arm).sha256 for arm in arms]
             made = (hashes[hashes.index(one)] for one in hashes)  # one text for arms with one picture
@@ -141,7 +137,7 @@ class Evaluation:
     about_metrics: Mapping[str, str] = field(default_factory=dict)
     """Metric → what a reader of its numbers must know beside."""
     roles: dict[str, Standing] = field(default_factory=dict)
-    """Arm → what it is there for."""
+    """Arm → what it is there for, in the order of rows."""
     chosen_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Arm → metrics by which its pictures were chosen: a number that chose a picture is no evidence for it."""
     degraded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -171,21 +167,26 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
             raise SettingsError(f"{key} belongs to the finished run and cannot be changed now; {', '.join(FREE)} can.")
     lr = Path(study["inputs"]["lr"])
     inputs = _named(images.find(lr) if lr.is_dir() else {})
-    found = _Finished(folder, made_with, inputs, _named(references(study["inputs"]["hr"], hr)))
+    roles = standings.of_run(settings)
+    found = _Finished(folder, made_with, roles, inputs, _named(references(study["inputs"]["hr"], hr)))
     if not found:
         raise InputError(f"{folder.root} holds no finished case. Run fsrbench run --out {folder.root} again.")
     degraded, unknown = case_tables.degraded(lr, found.cases)
-    roles = {arm: _role(settings, arm) for arm in settings.arms}
-    canaries = dict(_canaries(folder, settings))
+    canaries = dict(_canaries(folder, settings, roles))
     return Evaluation(
         found,
         load_metrics(settings.metrics),
         found.labels,
-        marks={arm: _mark(settings, arm, role) for arm, role in roles.items() if role in MARKS},
-        notes=(*remarks.of_study(study), *remarks.of_canaries(canaries), *remarks.of_budgets(found.bounds), *unknown),
+        marks=standings.marks(settings, roles),
+        notes=(
+            *remarks.of_study(study),
+            *remarks.of_canaries(canaries),
+            *remarks.of_budgets(found.bounds, roles),
+            *unknown,
+        ),
         about_metrics=remarks.of_metrics(settings),
         roles=roles,
-        chosen_by={name: arm.chosen_by() for name, arm in settings.arms.items()},
+        chosen_by={arm: settings.arms[arm].chosen_by() for arm in roles},
         degraded=degraded,
         clusters=case_tables.clusters(settings.clusters, found.cases),
         hr_size=settings.hr_size,
@@ -226,12 +227,12 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
     references = images.find(hr, below=True) if hr else {}
     if not found[PURE]:
         raise InputError(f"{arms[PURE]} holds no pictures.")
-    order = [PURE, *(arm for arm in arms if arm != PURE)]
-    for arm in order[1:]:
+    roles: dict[str, Standing] = dict.fromkeys((arm for arm in arms if arm != PURE), "contender")
+    for arm in roles:
         if found[arm].keys().isdisjoint(found[PURE]):
             raise InputError(f"{arms[arm]} has no picture that is called like one in {arms[PURE]}: nothing is paired.")
     subjects = [
-        Subject(name, case, None, references.get(case), {a: found[a][case] for a in order if case in found[a]})
+        Subject(name, case, None, references.get(case), {a: found[a][case] for a in (PURE, *roles) if case in found[a]})
         for case in found[PURE]
     ]
     alone = [
@@ -250,7 +251,7 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
         metrics,
         notes=tuple(alone),
         about_metrics=remarks.of_metrics(settings),
-        roles=dict.fromkeys(order[1:], "contender"),
+        roles=roles,
         clusters=case_tables.clusters(settings.clusters, found[PURE]),
         hr_size=settings.hr_size,
         limits=settings.limits,
@@ -260,25 +261,6 @@ def of_folders(hr: Path | None, arms: Mapping[str, Path], name: str, settings: S
 def load_metrics(names: Sequence[str]) -> dict[str, Metric]:
     """Declared metrics by name."""
     return {name: plugins.load("metrics", name) for name in names}
-
-
-def _mark(settings: Settings, arm: str, role: Standing) -> str:
-    """What must be said of an arm; of an oracle also by which metric it chose, since it bounds no other."""
-    named = settings.arms[arm].chosen_by() if role == "headroom" else ()
-    labels = ", ".join(plugins.load("metrics", metric).label for metric in named)
-    return f"{MARKS[role]}, chose by {labels}" if labels else MARKS[role]
-
-
-def _role(settings: Settings, arm: str) -> Standing:
-    """What an arm is there for: by its way, and by whoever looks at pictures for it."""
-    way, lookers = settings.arms[arm].declared(), settings.arms[arm].lookers()
-    if way.role == "floor":
-        return "floor"
-    if settings.privileged(arm):
-        return "headroom"
-    if lookers:
-        return "control" if any(looker.control for looker in lookers) else "contender"
-    return way.role
 
 
 def references(recorded: str | None, given: Path | None) -> dict[str, Path]:
@@ -298,10 +280,10 @@ def _named(files: Mapping[str, Path]) -> _Names:
     return root, {case: sys.intern(path.relative_to(root).as_posix()) for case, path in files.items()}
 
 
-def _canaries(folder: RunFolder, settings: Settings) -> Iterator[tuple[str, tuple[int, int]]]:
+def _canaries(folder: RunFolder, settings: Settings, arms: Iterable[str]) -> Iterator[tuple[str, tuple[int, int]]]:
     """Of an LVLM that was shown spoilt pictures among the real ones: how often, and how often it noticed."""
-    for arm, chosen in settings.arms.items():
-        if not chosen.settings.get("canary"):
+    for arm in arms:
+        if not settings.arms[arm].settings.get("canary"):
             continue
         shown = [e["canary"] for e in folder.exchanges(arm) if e.get("canary", {}).get("looking") is not None]
         yield arm, (len(shown), sum(canary["looking"] for canary in shown))

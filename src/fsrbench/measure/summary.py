@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from fsrbench.core import order
 from fsrbench.core.values import Failure
 from fsrbench.measure import claims, effects, mishaps, signs, stats, tallies
 from fsrbench.measure.results import Numbers
@@ -21,7 +22,7 @@ from fsrbench.measure.summary_values import Canaries, FamilyOutcome, InputFacts,
 def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = ()) -> Summary:
     """Family means, paired effects and counts. An effect rests on the cases that have both numbers."""
     beside = {f.family for f in failures} | {one.family for one in what.unfinished}
-    names = sorted({s.family for s in what.subjects} | beside)
+    names = order.families({s.family for s in what.subjects} | beside)
     persons = persons_of(what)
     counts = {family: tallies.of_family(family, what, failures) for family in names}
     measured = {family: effects.of_family(family, what, numbers, persons, _void(counts[family])) for family in names}

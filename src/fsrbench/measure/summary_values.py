@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from fsrbench.measure.compute_values import Took
 from fsrbench.measure.provenance import Provenance
-from fsrbench.measure.subjects import Standing
+from fsrbench.measure.standings import Standing
 
 FORMAT = 3
 DIGITS = 6

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from fsrbench.core import order
 from fsrbench.core.values import PURE, Failure, Trail, Usage
 from fsrbench.measure import compute, mishaps
 from fsrbench.measure.compute import CaseCompute
@@ -32,7 +33,7 @@ def of_family(family: str, what: Evaluation, failures: Sequence[Failure]) -> Fam
                 if arm != PURE:
                     arms.setdefault(arm, _Tally()).add(arm, trail)
     share = what.limits.max_invalid
-    told = {arm: counted.told(share, failed[arm]) for arm, counted in sorted(arms.items())}
+    told = {arm: arms[arm].told(share, failed[arm]) for arm in order.arms(arms, what.roles)}
     return FamilyOutcome(cases, failed[PURE], told, compute.told(pure))
 
 

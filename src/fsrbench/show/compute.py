@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fsrbench.core import order
 from fsrbench.core.values import PURE
 from fsrbench.measure.compute_values import Spread, Took
 from fsrbench.measure.summary_values import Summary
@@ -26,7 +27,7 @@ def rows(summary: Summary) -> Iterator[tuple[str, str, list[str]]]:
     for family, counts in summary.counts.items():
         if counts.took is not None:
             yield family, PURE, _cells(counts.took, 0)
-        for arm in wording.ordered(counts.arms, summary.roles):
+        for arm in order.arms(counts.arms, summary.roles):
             outcome = counts.arms[arm]
             if outcome.took is not None:
                 yield family, arm, _cells(outcome.took, outcome.requests)

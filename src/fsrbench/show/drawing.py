@@ -63,6 +63,18 @@ class PlacedPicture:
     """Scaled without smoothing, to show that it is an input."""
 
 
+@dataclass(frozen=True, slots=True)
+class Captioned:
+    """One small picture of a grid."""
+
+    words: str
+    """What stands below it."""
+    image: Pixels | None = None
+    """The picture; None where words alone stand in its place."""
+    pixelated: bool = False
+    """Scaled without smoothing, to show that it is an input."""
+
+
 @dataclass(slots=True)
 class Page:
     """What is to be drawn; it is as large as what stands on it, and a margin."""
@@ -87,6 +99,21 @@ class Page:
     def place(self, at: tuple[int, int], cell: tuple[int, int], image: Pixels, *, pixelated: bool = False) -> None:
         """Place a picture, as large as its cell allows, in the middle of it."""
         self.pictures.append(PlacedPicture(at, cell, image, pixelated))
+
+    def grid(self, at: tuple[int, int], cells: Sequence[Captioned], width: int, across: int, size: int) -> int:
+        """Place small pictures, so many in a row, each with its words below it; returns where they end."""
+        gap, top = GAP // 2, at[1]
+        side = (width - (across - 1) * gap) // across
+        for first in range(0, len(cells), across):
+            row = cells[first : first + across]
+            tall = side if any(cell.image is not None for cell in row) else 0
+            for place, cell in enumerate(row):
+                x = at[0] + place * (side + gap)
+                if cell.image is not None:
+                    self.place((x, top), (side, side), cell.image, pixelated=cell.pixelated)
+                self.write(x, top + (tall + 2 if cell.image is not None else 0), cell.words, size, FAINT)
+            top += tall + size + 2 * gap
+        return top
 
     def render(self) -> Pixels:
         """The page as a picture."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from fsrbench.core import order
 from fsrbench.core.values import PURE
 from fsrbench.measure.summary_values import (
     MetricFacts,
@@ -137,7 +138,7 @@ def _against(summary: Summary, arm: str, found: Mapping[str, Mapping[str, RivalE
     """A contender beside the controls, pair by pair."""
     rivals = dict.fromkeys(rival for effects in found.values() for rival in effects)
     parts, open_ = [], []
-    for rival in wording.ordered(rivals, summary.roles):
+    for rival in order.arms(rivals, summary.roles):
         name = wording.arm_name(summary, rival, marked=False)
         tested = {
             m: effects[rival] for m, effects in found.items() if rival in effects and effects[rival].p is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from fsrbench.core import order
 from fsrbench.measure.provenance import AskedAuditor, File, Provenance
 from fsrbench.measure.summary_values import Summary
 
@@ -17,8 +18,8 @@ def lines(summary: Summary) -> Iterator[tuple[str, str]]:
     if run is None:
         return
     yield "Run", " · ".join(_run(run))
-    for arm, asked in run.arms.items():
-        yield f"Arm {arm}", _asked(asked)
+    for arm in order.arms(run.arms, summary.roles):
+        yield f"Arm {arm}", _asked(run.arms[arm])
     if run.prompts:
         yield "Prompts", ", ".join(f"{family} {_hash(digest)}" for family, digest in run.prompts.items())
     for family, restored in run.families.items():
@@ -36,11 +37,17 @@ def short(summary: Summary, arms: Collection[str] | None = None) -> str:
     run = summary.run
     if run is None:
         return ""
-    named = {arm: asked for arm, asked in run.arms.items() if not arms or arm in arms}
-    audited = [f"{arm}: {_who(asked)}" for arm, asked in named.items() if asked.auditor]
-    judged = [f"{arm}: judge {_judge(asked)}" for arm, asked in named.items() if asked.judge]
-    who = [*audited, *judged]
+    named = (arm for arm in order.arms(run.arms, summary.roles) if not arms or arm in arms)
+    who = [line for arm in named for line in _looked(arm, run.arms[arm])]
     return " · ".join([*who, *_run(run)[:3]])
+
+
+def _looked(arm: str, asked: AskedAuditor) -> Iterator[str]:
+    """Who audited and who judged under an arm."""
+    if asked.auditor:
+        yield f"{arm}: {_who(asked)}"
+    if asked.judge:
+        yield f"{arm}: judge {_judge(asked)}"
 
 
 def _run(run: Provenance) -> list[str]:

@@ -20,6 +20,11 @@ SETS = {"paper": "the paper's", "deep": "with the deeper hooks"}
 """What the sets of knobs are called."""
 MEASURED = {"detector": "landmarks of the face", "identity": "likeness to the input", "lpips": "LPIPS to the input"}
 """What is measured with each instrument that needs a file."""
+PLACES = {
+    "before": "before the network", "restore": "in the network", "around": "around the network",
+    "after": "after the network",
+}  # fmt: skip
+"""Where a knob acts."""
 NOTHING = "no headroom to speak of"
 """Said in place of a share of next to nothing."""
 _CAUGHT = (
@@ -170,7 +175,7 @@ def _band(knob: Mapping[str, Any]) -> str:
 
 
 def _where(knob: Mapping[str, Any]) -> str:
-    place = {"before": "before the network", "restore": "in the network", "after": "after the network"}[knob["stage"]]
+    place = PLACES[knob["stage"]]
     depth = " (a deeper hook)" if knob["deep"] else ""
     return f"{place}; {', '.join(knob['families'])}{depth}{'' if knob['offered'] else '; not offered'}"
 

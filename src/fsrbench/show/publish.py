@@ -23,13 +23,13 @@ from fsrbench.core.values import Failure, Score
 from fsrbench.files import atomic
 from fsrbench.files.journal import Journal
 from fsrbench.imaging import png
-from fsrbench.measure import evaluate, subjects, summary_file
+from fsrbench.measure import changes, evaluate, subjects, summary_file
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary_values import Summary
-from fsrbench.show import findings, imprint, panels, plots, report, tables
+from fsrbench.show import findings, highlights, imprint, panels, plots, report, tables, wording
 from fsrbench.show.patches import FaceFinder
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder, as_json
@@ -209,7 +209,7 @@ def _draw_panels(
     journal, about = folder.journal, _digest(_declared(what), what.hr_size, what.limits.of_pictures(), find.sha256)
 
     def inputs(subject: Subject) -> str:
-        marks = {arm: what.marks.get(arm) for arm in subject.variants}
+        marks = {arm: wording.standing(what, arm) for arm in subject.variants}
         content = cases.content[subject.family, subject.case]
         run = imprint.short(summary, subject.variants)
         return hashlib.sha256(repr((about, content, marks, what.labels.get(subject.family), run)).encode()).hexdigest()
@@ -240,14 +240,19 @@ def _draw_sheet(
     what: Evaluation, scores: Sequence[Score], cases: _Cases, summary: Summary, folder: RunFolder, find: FaceFinder
 ) -> None:
     """Draw the contact sheet, if a case on it has changed."""
-    sheet, first = folder.contact_sheet, sorted({s.case for s in what.subjects})[:SHOWN]
-    shown = [content for (_, case), content in cases.content.items() if case in first]
+    sheet, numbers = folder.contact_sheet, Numbers(scores)
+    found = changes.largest(what, numbers)
+    most = {change.case: change.family for change in changes.by_case(found)}
+    first = {case: most.get(case) for case in changes.cases(what, found)[:SHOWN]}
+    caption = highlights.sentence(what, numbers, found, SHOWN)
+    if most and len(summary.families) > 1:
+        caption += " Each is shown in the family in which it changed most."
+    shown = [first, *(content for (_, case), content in cases.content.items() if case in first)]
     measured = [any(metrics[name].n for metrics in summary.families.values()) for name in what.metrics]
-    cases_there = len({s.case for s in what.subjects})
-    made_of = _digest(shown, measured, cases_there, _declared(what), what.labels, what.marks, find.sha256)
+    made_of = _digest(shown, measured, caption, _declared(what), what.labels, what.marks, what.roles, find.sha256)
 
     def draw() -> list[Path]:
-        atomic.write_bytes(sheet, png.encode(panels.sheet(what, scores, summary, SHOWN, find)))
+        atomic.write_bytes(sheet, png.encode(panels.sheet(what, scores, summary, first, caption, find)))
         return [sheet]
 
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from fsrbench.core import order
 from fsrbench.measure.claims import TESTED
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, RivalEffect, Summary
 from fsrbench.show import caveats, compute, md, numbers, wording
@@ -108,7 +109,7 @@ def _took(summary: Summary) -> list[str]:
 def _counted(summary: Summary) -> Iterator[list[str]]:
     for family, counts in summary.counts.items():
         yield [md.escape(family), "pure", str(counts.cases), str(counts.failed), "", "", "", "", ""]
-        for arm in wording.ordered(counts.arms, summary.roles):
+        for arm in order.arms(counts.arms, summary.roles):
             c = counts.arms[arm]
             whole = (c.done, c.failed, c.invalid, c.changed, c.requests, c.tokens, wording.cost(c.requests, c.cost))
             yield [md.escape(family), md.escape(arm), *map(str, whole)]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from fsrbench.core.errors import SettingsError, first_line
+from fsrbench.core.errors import SettingsError, first_line, missing_package
 from fsrbench.core.values import PURE
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def log(run: Run, experiment: str) -> str:
     try:
         import mlflow
     except ImportError:
-        raise SettingsError("MLflow is not installed: pip install 'fsrbench[mlflow]'.") from None
+        raise missing_package("mlflow", "mlflow", "fsrbench log") from None
     numbers = dict(metrics(run))  # before anything is sent: a run that was not evaluated is refused
     stated = parameters(run.folder.study()["settings"], set(run.summary["family"]), set(run.summary["arm"]))
     try:
@@ -44,7 +44,9 @@ def log(run: Run, experiment: str) -> str:
             if run.folder.plots.is_dir():
                 mlflow.log_artifacts(str(run.folder.plots), run.folder.plots.name)
     except mlflow.MlflowException as error:
-        raise SettingsError(f"MLflow cannot take it: {first_line(error)} See MLFLOW_TRACKING_URI.") from error
+        raise SettingsError(
+            f"MLflow cannot take it: {first_line(error)}. Where it is sent is set by MLFLOW_TRACKING_URI."
+        ) from error
     return str(made.info.run_id)
 
 

@@ -1,7 +1,7 @@
 """How the numbers and names of a summary are told, wherever they show: tables, sentences, panels, plots, report.
 
-The rules are here and nowhere else: which differences stand out and what marks them, what an arm is called, what must
-be said of it, and the order in which arms stand. How a number is written is `numbers.py`'s.
+The rules are here and nowhere else: which differences stand out and what marks them, what an arm is called, and what
+must be said of it. How a number is written is `numbers.py`'s; in which order arms stand, `core/order.py`'s.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
+from fsrbench.core import order
 from fsrbench.core.values import Round
+from fsrbench.measure.subjects import Evaluation
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, PairedComparison, Statistics, Summary
 from fsrbench.show import numbers
 
 ARROWS = {"higher": "↑", "lower": "↓"}
-ORDER = ("contender", "control", "floor", "headroom")
-"""Roles of arms, in the order of rows."""
 STAND_INS = ("embedded", "stand-in")
 """Words of which a network's name holds one where it is not the real one: see `Restoration.model`."""
 OUTLIER = " ‡"
@@ -122,6 +122,23 @@ def choice(step: Round) -> str:
 def spent(step: Round) -> str:
     """`its limit of passes was reached`; empty where the budget had room."""
     return f"its limit of {step.bound} was reached" if step.bound else ""
+
+
+def round_told(step: Round) -> str:
+    """One round of an arm in words."""
+    audit, decision = step.audit, step.decision
+    if audit is None or decision is None:
+        told = [choice(step)] if step.ranking is not None else []
+        told += [spent(step)] if step.bound else []
+        return f"round {step.number}: {'; '.join(told)}" if told else ""
+    if audit.status == "invalid":
+        return f"round {step.number}: unusable reply ({audit.reason}); {decision.why}"
+    tags = f", sees {', '.join(audit.tags)}" if audit.tags else ""
+    verdict = f"; {step.verdict.why}" if step.verdict else ""
+    score, sure = map(numbers.short, (audit.score, audit.confidence))
+    said = f"score {score}, confidence {sure}{tags}"
+    bound = f"; {spent(step)}" if step.bound else ""
+    return f"round {step.number}: {said} → {decision.action}: {decision.why}{verdict}{bound}"
 
 
 # ------------------------------------------------------- what stands out, and what marks it
@@ -232,15 +249,15 @@ def arm_title(arm: str) -> str:
     return "+LVLM" if arm == "lvlm" else f"+{arm}"
 
 
+def standing(what: Evaluation, arm: str) -> str:
+    """What must be said of an arm wherever its picture shows: privileged, noise floor, control; empty otherwise."""
+    return what.marks.get(arm) or ("control" if what.roles.get(arm) == "control" else "")
+
+
 def arms(summary: Summary, family: str) -> list[str]:
     """A family's arms in the order of rows."""
     measured = next(iter(summary.families[family].values()), None)
-    return ordered(measured.arms if measured is not None else (), summary.roles)
-
-
-def ordered(names: Iterable[str], roles: Mapping[str, str]) -> list[str]:
-    """Contenders first, then what they are compared with."""
-    return sorted(names, key=lambda arm: (ORDER.index(roles[arm]), arm))
+    return order.arms(measured.arms if measured is not None else (), summary.roles)
 
 
 def standin(models: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from fsrbench.core import plugins
+from fsrbench.core import passes, plugins
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.near import among, near
 from fsrbench.files import yamlfile
@@ -18,11 +18,11 @@ from fsrbench.study.schema import (
     TAKEN,
     Arm,
     ArmPolicy,
-    Background,
     Faces,
     Family,
     GuardSettings,
     LimitSettings,
+    OtherNetwork,
     Policy,
     Settings,
 )
@@ -36,6 +36,7 @@ def validate(data: dict[str, Any], path: Path | None, lines: Mapping[yamlfile.Pl
             _known_plugin(kind, name, place, path, lines)
         for name, family in settings.families.items():
             _background(name, family, path, lines)
+            _second(name, family, path, lines)
         for name, arm in settings.arms.items():
             fitting(name, arm, path, lines)
     except ValidationError as error:
@@ -60,6 +61,8 @@ def _plugin_names(settings: Settings) -> Iterator[tuple[str, tuple[str, ...], st
         yield "backends", ("families", name, "backend"), family.backend
         if family.background is not None:
             yield "backends", ("families", name, "background"), family.background.backend
+        if family.second is not None:
+            yield "backends", ("families", name, "second"), family.second.backend
         for knob in family.knobs or ():
             yield "knobs", ("families", name, "knobs"), knob
     for name, arm in settings.arms.items():
@@ -90,6 +93,16 @@ def _background(name: str, family: Family, path: Path | None, lines: Mapping[yam
     other = family.background.backend
     if plugins.load("backends", other).family == "prior":
         raise SettingsError(f"{where}: {other} restores faces; name a network for whole pictures, e.g. realesrgan.")
+
+
+def _second(name: str, family: Family, path: Path | None, lines: Mapping[yamlfile.Place, int]) -> None:
+    """Refuse to offer a second network's opinion where no second network is named."""
+    if family.second is None and passes.SECOND_OPINION in (family.knobs or ()):
+        where = _where(("families", name, "knobs"), path, lines)
+        raise SettingsError(
+            f"{where}: {passes.SECOND_OPINION} needs a second network: name its backend, and a model where that is "
+            f"not the usual one, e.g. families.{name}.second={{backend: realesrgan, model: embedded}}."
+        )
 
 
 def fitting(name: str, arm: Arm, path: Path | None, lines: Mapping[yamlfile.Place, int]) -> None:
@@ -179,7 +192,8 @@ def _keys_at(place: tuple[str, ...]) -> list[str]:
     }  # fmt: skip
     model: type[BaseModel] = models.get(place[0], Settings) if place else Settings
     below: dict[tuple[type[BaseModel], str], type[BaseModel]] = {
-        (Arm, "limits"): ArmPolicy, (Family, "background"): Background,
+        (Arm, "limits"): ArmPolicy, (Family, "background"): OtherNetwork,
+        (Family, "second"): OtherNetwork,
     }  # fmt: skip
     fields = below.get((model, place[-1] if place else ""), model).model_fields
     return sorted(field.alias or name for name, field in fields.items())

@@ -60,7 +60,7 @@ def stored(data: Mapping[str, Any], file: Path) -> Settings:
 
 
 def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
-    """Keep only the named arms; a name that is no arm but an auditor or a way becomes an arm with its defaults."""
+    """Keep only the named arms, in their order; a name that is no arm but an auditor or a way becomes one."""
     chosen: dict[str, Arm] = {}
     auditors, ways = plugins.names("auditors"), plugins.names("ways")
     for name in names:
@@ -77,7 +77,7 @@ def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
         arm = Arm(auditor=name) if name in auditors else Arm(way=name)
         chosen[name] = settings.arms.get(name) or arm
         fitting(name, chosen[name], None, {})
-    return settings.model_copy(update={"arms": dict(sorted(chosen.items()))})
+    return settings.model_copy(update={"arms": chosen})
 
 
 def with_options(

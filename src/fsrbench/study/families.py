@@ -12,7 +12,7 @@ from threading import Lock
 from fsrbench.asking import comparison, prompts
 from fsrbench.case import liveness
 from fsrbench.case.making import OpenTool, Parts
-from fsrbench.case.restore import BATCH, Pipeline
+from fsrbench.case.restore import Pipeline, second_weights
 from fsrbench.core import auditing, coherence, contracts, plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, BadOutput, FsrbenchError, SettingsError, StoreError, WeightsError
@@ -21,8 +21,7 @@ from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits,
 from fsrbench.core.values import Case, Image, Ranking
 from fsrbench.core.ways import ArmSetup, Contest, Intervention, Judge, Network, ToolChoice
 from fsrbench.files import jsonfile
-from fsrbench.models import devices
-from fsrbench.study import ledger
+from fsrbench.study import ledger, networks
 from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 
@@ -73,7 +72,7 @@ class OpenFamily:
         """A network beside the family's own, opened when it is first asked for."""
         with self.turn:
             if network not in self.others:
-                self.others[network] = _pipeline(self.family, self.settings, self.machine, network)
+                self.others[network] = networks.pipeline(self.family, self.settings, self.machine, network)
             return self.others[network]
 
     def tool(self, choice: ToolChoice) -> OpenTool:
@@ -90,6 +89,8 @@ class OpenFamily:
         Those of a network beside the family's own stand as `FILE (BACKEND MODEL)`: two files may have one name.
         """
         found = dict(self.pipeline.restorer.weights)
+        if self.pipeline.second is not None:
+            found |= second_weights(self.pipeline.second)
         for network, pipeline in self.others.items():
             whose = " ".join(filter(None, (network.backend, network.model)))
             found |= {f"{file} ({whose})": digest for file, digest in pipeline.restorer.weights.items()}
@@ -172,8 +173,7 @@ def open_family(
     folder: RunFolder,
 ) -> OpenFamily:
     """Load a family's networks and put its arms beside them; `look` is what auditors look through."""
-    backend: contracts.Backend = plugins.load("backends", settings.families[family].backend)
-    pipeline = _pipeline(family, settings, machine)
+    pipeline = networks.pipeline(family, settings, machine)
     setups = {name: _setup(family, settings, machine, name, auditors.get(name), look) for name in settings.arms}
     arms, demands, parts = dict[str, Intervention](), dict[str, Demand | None](), dict[str, Parts]()
     for name, setup in setups.items():
@@ -181,7 +181,9 @@ def open_family(
         arms[name] = way.open(setup)
         demands[name] = way.demand(setup) if way.demand is not None else None
         parts[name] = Parts(way.networks(setup.settings), way.tools(setup.settings))
-    opened = OpenFamily(family, pipeline, arms, demands, parts, settings, folder, backend.reentrant, machine)
+    opened = OpenFamily(
+        family, pipeline, arms, demands, parts, settings, folder, networks.reentrant(family, settings), machine
+    )
     for name, used in parts.items():
         try:  # what cannot be opened is said before any work is done
             for network in used.networks.values():
@@ -207,24 +209,6 @@ def _tool(choice: ToolChoice, machine: Machine) -> OpenTool:
             return use(picture, seed)
 
     return one_at_a_time
-
-
-def _pipeline(family: str, settings: Settings, machine: Machine, other: Network | None = None) -> Pipeline:
-    """The family's network with its knobs, or another one in its place."""
-    own = settings.families[family]
-    name = own.backend if other is None else other.backend
-    backend: contracts.Backend = plugins.load("backends", name)
-    chosen = settings.backend_settings(family) | ({} if other is None else {"backend": name, "model": other.model})
-    restorer = backend.open(chosen, machine)
-    offered = {
-        knob: declared
-        for knob, declared in settings.offered(family).items()
-        if other is None or declared.stage != "restore" or knob in backend.consumes
-    }
-    lanes = devices.share_cores(machine, backend.reentrant) if other is None else 1
-    batch = 1 if machine.device.startswith("cpu") else BATCH
-    model = None if other is None else other.model or ""
-    return Pipeline(restorer, offered, settings.scale, machine.precision, batch, lanes, name, model)
 
 
 def _setup(

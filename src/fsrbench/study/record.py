@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fsrbench import __version__
-from fsrbench.core import plugins
+from fsrbench.core import order, plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import StoreError
 from fsrbench.core.questions import MAX_REPLY
@@ -72,11 +72,12 @@ def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> d
         )
     started = new["started"] if old is None else old.get("started", "")  # an older version's run is not begun today
     joined = {**new, "started": started, "settings": dict(new["settings"])}
-    for part in PARTS:  # sorted: in whatever order they were added
+    for part in PARTS:  # families in the order of rows, whenever they were added; arms in that of the study
         whole, one, other = (joined, before, new)
         if part in new["settings"]:
             whole, one, other = joined["settings"], before["settings"], new["settings"]
-        whole[part] = dict(sorted({**one.get(part, {}), **other[part]}.items()))
+        names = {**one.get(part, {}), **other[part]}
+        whole[part] = {name: names[name] for name in (names if part == "arms" else order.families(names))}
     joined["weights"] = {f: {**before["weights"].get(f, {}), **files} for f, files in joined["weights"].items()}
     joined["inputs"] = {**new["inputs"], "hr": new["inputs"]["hr"] or before["inputs"]["hr"]}
     portable = {key: value for key, value in _decisive(joined).items() if key != "inputs"}

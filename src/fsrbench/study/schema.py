@@ -78,8 +78,8 @@ class ArmPolicy(_Model):
         return Budget(self.passes, self.calls, self.seconds, self.cost)
 
 
-class Background(_Model):
-    """The network for what is around restored faces. A config may give the backend's name alone."""
+class OtherNetwork(_Model):
+    """A network beside a family's own. A config may give the backend's name alone."""
 
     backend: str
     model: Annotated[str, AfterValidator(names.possible)] | None = None
@@ -100,7 +100,10 @@ class Family(_Model):
     knobs: tuple[str, ...] | None = None
     max_changes: int | None = Field(default=None, ge=1)
     prompt: OwnFile | None = None
-    background: Background | None = None
+    background: OtherNetwork | None = None
+    """The network for what is around restored faces."""
+    second: OtherNetwork | None = None
+    """The network whose opinion the knob second_opinion blends in. Its model may be `embedded`, too."""
     variant_of: str | None = None
     """Another family whose prompt, knobs and seeds it takes: the same pipeline, set differently."""
 
@@ -108,7 +111,7 @@ class Family(_Model):
     def _as_in_a_config(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """What an earlier version did not know is left out where it says nothing."""
         family: dict[str, Any] = dump(self)
-        return family if self.background else {key: value for key, value in family.items() if key != "background"}
+        return {key: value for key, value in family.items() if value or key not in ("background", "second")}
 
 
 class Arm(BaseModel):
@@ -254,18 +257,32 @@ class Settings(_Model):
         """Knobs that an auditor may turn in a family: those named, or the paper's that its backend can act on."""
         chosen = self.families[family].knobs
         if chosen is not None:
-            return {name: plugins.load("knobs", name) for name in chosen}
+            return {name: self.knob(family, name) for name in chosen}
         consumed = plugins.load("backends", self.families[family].backend).consumes
-        known = {name: plugins.load("knobs", name) for name in plugins.names("knobs")}
+        known = {name: self.knob(family, name) for name in plugins.names("knobs")}
         return {
             name: knob
             for name, knob in known.items()
             if self.kind(family) in knob.families and not knob.deep and (knob.stage != "restore" or name in consumed)
         }
 
+    def knob(self, family: str, name: str) -> contracts.Knob:
+        """A knob, as the family's network can have it."""
+        backend: contracts.Backend = plugins.load("backends", self.families[family].backend)
+        knob: contracts.Knob = plugins.load("knobs", name)
+        return knob.on(backend)
+
     def backend_settings(self, family: str) -> dict[str, Any]:
         """What a family's backend is opened with."""
         return {**self.families[family].model_dump(), "models": self.models, "scale": self.scale}
+
+    def second_settings(self, family: str) -> dict[str, Any] | None:
+        """What a family's second network is opened with; None where it has none."""
+        second = self.families[family].second
+        if second is None:
+            return None
+        own = {"models": "embedded", "model": None} if second.model == "embedded" else {"model": second.model}
+        return {**self.backend_settings(family), "background": None, "backend": second.backend, **own}
 
     def privileged(self, arm: str) -> bool:
         """May this arm look at the reference?"""

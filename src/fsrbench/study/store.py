@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from fsrbench.core import foreign
+from fsrbench.core import foreign, order
 from fsrbench.core.errors import StoreError
 from fsrbench.core.stored import to_json
 from fsrbench.core.values import Failure, Image, Restoration, Trail
@@ -185,8 +185,9 @@ class RunFolder(RunPaths):
                 yield path, str(error)
 
     def stored(self) -> Iterator[Path]:
-        """Files of all trails."""
-        for folder in sorted(p for p in (self.root / "trails").glob("*") if p.is_dir()):
+        """Files of all trails, families in the order of rows, cases by name."""
+        folders = (path for path in (self.root / "trails").glob("*") if path.is_dir())
+        for folder in sorted(folders, key=lambda path: order.family(path.name)):
             yield from sorted(folder.glob("*.json"), key=lambda path: path.stem)
 
     def write_trail(self, trail: Trail) -> None:
@@ -233,7 +234,7 @@ class RunFolder(RunPaths):
         """Rewrite `failures.csv`: what failed now, and what stood there before but for what is settled."""
         path, before = self.failures_file, self.failures()
         kept = [failure for failure in before if not settled(failure)]
-        merged = sorted({*kept, *failures}, key=lambda f: (f.family, f.case, f.arm))
+        merged = sorted({*kept, *failures}, key=lambda f: (order.family(f.family), f.case, f.arm))
         if merged != before or not path.is_file():
             csvfile.write(path, FAILURES, [[f.family, f.case, f.arm, f.why] for f in merged])
 

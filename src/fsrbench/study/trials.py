@@ -7,7 +7,7 @@ from itertools import islice
 
 from fsrbench.case import liveness
 from fsrbench.case.liveness import Trial
-from fsrbench.core import execute, plugins
+from fsrbench.core import execute, passes, plugins
 from fsrbench.core.errors import sentence
 from fsrbench.core.values import Case, derive_seed
 from fsrbench.imaging import images
@@ -46,7 +46,11 @@ def most_passes(opened: OpenFamily, cases: int) -> int:
     """Passes that trying takes at most, beyond the pure ones of so many cases."""
     offered = opened.pipeline.offered
     special = liveness.choosy(offered, plugins.load("backends", opened.settings.families[opened.family].backend))
-    inside = {name: len(liveness.ends(knob)) for name, knob in offered.items() if knob.stage != "after"}
+    plain = passes.of(offered, {})
+    inside = {
+        name: sum(len(passes.of(offered, {name: end}) - plain) for end in liveness.ends(knob))
+        for name, knob in offered.items()
+    }
     usual = sum(ends for name, ends in inside.items() if name not in special)
     crowd = 1 + sum(inside.get(name, 0) for name in special) if special and opened.machine.detector else 0
     return min(cases, liveness.PICTURES) * usual + crowd

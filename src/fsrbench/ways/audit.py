@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fsrbench.asking import prompts
 from fsrbench.case import policy
-from fsrbench.core import auditing
+from fsrbench.core import auditing, passes
 from fsrbench.core.auditing import Comparer, Paid, Remote, Scope
 from fsrbench.core.errors import AuditorUnreachable, SettingsError, TookTooLong
 from fsrbench.core.forecasts import Demand
@@ -88,7 +89,14 @@ class Supervisor:
             tried = case.spending.passes - before
             over = cut[0] if cut else ""
             steps.append(
-                RoundDraft(current, answer.audit, decision, exchange=answer.exchange, passes=tried, bound=over)
+                RoundDraft(
+                    current,
+                    answer.audit,
+                    decision,
+                    exchange={**answer.exchange, **_found(seen)},
+                    passes=tried,
+                    bound=over,
+                )
             )
             if decision.action != "retry":
                 return
@@ -166,6 +174,11 @@ class Supervisor:
         )
 
 
+def _found(seen: Evidence) -> dict[str, Any]:
+    """Where landmarks put the patches that were shown; those at the usual places need no record."""
+    return {"patches": {one.name: list(one.box) for one in seen.patches}} if seen.places == "landmarks" else {}
+
+
 def _insight(case: CaseContext, cut: list[str]) -> PrivilegedAccess | None:
     reference = case.reference
     if reference is None:
@@ -200,19 +213,22 @@ def _most(limits: PolicyLimits, guards: GuardLimits | None) -> tuple[int, int]:
 
 
 def _demand(setup: ArmSetup) -> Demand:
-    """One audit, and what retries may add; they take a pass where a knob acts before or in the network.
+    """One audit, and what retries may add; they take passes where a knob acts before, in or around the network.
 
-    An input that an auditor makes up takes one in any case.
+    Each input that an auditor makes up takes a pass as it is, and what its settings take.
     """
     if setup.limits is None:
         raise TypeError(f"arm {setup.arm} is set up without limits")
     audits, comparisons = _most(setup.limits, setup.guards)
     if auditing.takes_back(setup.ask):
         comparisons = max(comparisons, setup.limits.retries)
-    inside = any(knob.stage != "after" for knob in setup.offered.values())
-    rehearsed = auditing.rehearses(setup.ask)
-    passes = setup.limits.retries + auditing.restores(setup.ask) if inside else rehearsed
-    return Demand((rehearsed, passes), (1, audits), (0, comparisons))
+    restored, made_up = auditing.restores(setup.ask), auditing.rehearses(setup.ask)
+    if made_up:
+        each = 1 + passes.most(setup.offered, restored // made_up - 1)
+        most = made_up * each + passes.most(setup.offered, setup.limits.retries)
+    else:
+        most = passes.most(setup.offered, setup.limits.retries + restored)
+    return Demand((made_up, most), (1, audits), (0, comparisons))
 
 
 def open_audit(setup: ArmSetup) -> Intervention:

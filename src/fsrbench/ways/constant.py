@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from fsrbench.core import passes
 from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.forecasts import Demand
@@ -81,12 +82,10 @@ def _misfit(settings: Constant, offered: Mapping[str, Knob]) -> str:
 
 
 def _demand(setup: ArmSetup) -> Demand:
-    """One pass for all settings that differ only in knobs that act after the network; none for those like pure."""
-    inside = {name: knob for name, knob in setup.offered.items() if knob.stage != "after"}
-    plain = {name: knob.default for name, knob in inside.items()}
-    asked = [{**plain, **{name: knobs[name] for name in inside if name in knobs}} for knobs in setup.settings.knobs]
-    passes = len({tuple(values.values()) for values in asked if values != plain})
-    return Demand(passes=(passes, passes))
+    """Each pass that pure did not take, once: settings that differ only after the network share theirs."""
+    asked = [passes.of(setup.offered, knobs) for knobs in setup.settings.knobs]
+    fresh = len(frozenset().union(*asked) - passes.of(setup.offered, {}))
+    return Demand(passes=(fresh, fresh))
 
 
 WAY = Way(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fsrbench.core import order
 from fsrbench.core.values import PURE
 from fsrbench.measure.between_values import ComparedArm, RunComparison
 from fsrbench.measure.claims import TESTED
@@ -71,7 +72,7 @@ def ordered(found: RunComparison, family: str) -> list[str]:
     """Pure, then a family's arms in the order of rows."""
     arms = found.families[family]
     roles = {arm: side.role for arm, side in arms.items() if side.role is not None}
-    return [*(arm for arm in arms if arm == PURE), *wording.ordered(roles, roles)]
+    return order.arms({*roles, *({PURE} & arms.keys())}, roles)
 
 
 def name(found: RunComparison, arm: str, *, marked: bool = True) -> str:

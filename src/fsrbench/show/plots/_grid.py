@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fsrbench.show.plots import _style
+from fsrbench.show.plots import _style, _text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,14 +37,12 @@ class PlotGrid:
         left, top, wide, _ = self.panels[row, column]
         for number, line in enumerate(lines):
             y = top - 0.1 - 0.155 * (len(lines) - 1 - number)
-            self.sheet.text(
-                left, y, _style.fit(line, wide + 0.3, _style.SMALL), fontsize=_style.SMALL, color=_style.INK
-            )
+            self.sheet.text(left, y, _text.fit(line, wide + 0.3, _style.SMALL), fontsize=_style.SMALL, color=_style.INK)
 
     def empty(self, row: int, column: int, why: str) -> None:
         """What stands where a panel has nothing to show."""
         left, top, wide, high = self.panels[row, column]
-        words = _style.fit(why, wide + 0.2, _style.SMALL)
+        words = _text.fit(why, wide + 0.2, _style.SMALL)
         self.sheet.text(left + wide / 2, top + high / 2, words, ha="center", fontsize=_style.SMALL, color=_style.FAINT)
 
 
@@ -67,7 +65,7 @@ def grid(
     for number, shown in enumerate(blocks):
         top, first = number * block, _style.MARGIN + GUTTER + TICKS_LEFT
         for place, c in enumerate(shown):
-            title = _style.fit(columns[c], step - 0.2, weight="bold")
+            title = _text.fit(columns[c], step - 0.2, weight="bold")
             made.text(first + place * step, top + HEADING / 2, title, weight="bold")
         tops = _rows(made, groups, top + HEADING, high)
         for r, panel_top in enumerate(tops):
@@ -82,7 +80,7 @@ def _rows(made: _style.Sheet, groups: Sequence[tuple[str, Sequence[str]]], top: 
     """Write the headings and names of one block of rows; where the panels of each row begin."""
     for name, rows in groups:
         made.rule(top + 0.03)
-        title = _style.fit(name, _style.WIDTH - 2 * _style.MARGIN, weight="bold")
+        title = _text.fit(name, _style.WIDTH - 2 * _style.MARGIN, weight="bold")
         made.text(_style.MARGIN, top + HEADING / 2 + 0.03, title, weight="bold")
         top += HEADING
         for label in rows:
@@ -97,4 +95,4 @@ def _label(made: _style.Sheet, label: str, middle: float) -> None:
     lines = [name, rest] if rest else [name]
     for number, line in enumerate(lines):
         y = middle + _style.LINE * (number - (len(lines) - 1) / 2)
-        made.text(_style.MARGIN, y, _style.fit(line, GUTTER - 0.1), color=_style.FAINT if number else _style.INK)
+        made.text(_style.MARGIN, y, _text.fit(line, GUTTER - 0.1), color=_style.FAINT if number else _style.INK)

@@ -1,4 +1,4 @@
-"""How plots look: colours, sizes, a sheet laid out in inches, text that fits, and how a figure is written.
+"""How plots look: colours, sizes, a sheet laid out in inches, and how a figure is written.
 
 Everything that colour says is also said by lightness, marker, hatch or place, so that a plot can be read in
 grey. Text from outside is never taken for markup, and characters without a glyph become an empty box.
@@ -12,12 +12,12 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench.files import atomic
 from fsrbench.show import drawing, numbers
+from fsrbench.show.plots import _text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 WIDTH, MARGIN = 13.33, 0.35
 """Of a sheet, in inches: the width of a slide."""
 DPI = 150
-SMALL, TEXT, TITLE = 9.0, 10.0, 16.0
+SMALL, TEXT, TITLE = 9.0, _text.TEXT, 16.0
 """Sizes of text, in points."""
 LINE = 0.19
 """Height of a line of TEXT, in inches."""
 INK, FAINT, RULE, BAND = drawing.INK, drawing.FAINT, "#c9ced3", "#e3e7eb"
 ROLES = {
-    "contender": "#12335e", "headroom": "#8e3a94", "control": "#d07a1f", "floor": "#a9aeb3", "pure": "#2c7a5b",
+    "contender": "#12335e", "headroom": "#8e3a94", "control": "#d17b20", "floor": "#a9aeb3", "pure": "#2e8464",
 }  # fmt: skip
 MARKERS = {"contender": "o", "control": "s", "floor": "D", "headroom": "^", "pure": "P"}
 LEGEND = {
@@ -45,10 +45,8 @@ LEGEND = {
 OUTCOMES = {"better": drawing.BETTER, "worse": "#e39a55", "same": "#d3d8dc", "unknown": "#ffffff"}
 HATCHES = {"better": "", "worse": "////", "same": "", "unknown": "..."}
 HATCH_INK = "#7a3e06"
-FONT = "DejaVu Sans"
-"""It comes with Matplotlib: the same glyphs on every machine."""
 SETTINGS: dict[str, Any] = {
-    "font.family": FONT,
+    "font.family": _text.FONT,
     "font.size": TEXT,
     "text.color": INK,
     "text.parse_math": False,
@@ -95,64 +93,6 @@ def write(figure: Figure, folder: Path, name: str, title: str) -> list[Path]:
     atomic.write_bytes(paths[0], png.getvalue())
     atomic.write_bytes(paths[1], markup.encode())
     return paths
-
-
-# ----------------------------------------------------------------------- text
-
-
-@cache
-def _glyphs() -> frozenset[int]:
-    from matplotlib import font_manager
-
-    return frozenset(font_manager.get_font(font_manager.findfont(FONT)).get_charmap())
-
-
-def plain(words: str) -> str:
-    """One line that the font can draw."""
-    line = "".join(c if c.isprintable() else " " for c in words)
-    return "".join(c if ord(c) in _glyphs() else "□" for c in line)
-
-
-def width(words: str, size: float = TEXT, weight: str = "normal") -> float:
-    """How long a line is, in inches; a little more, since hinting moves glyphs apart."""
-    return sum(_advance(letter, weight) for letter in words) * size / 72 * 1.04
-
-
-@cache
-def _advance(letter: str, weight: str) -> float:
-    """How much room a letter takes in a line of size 1, in points."""
-    from matplotlib import font_manager
-
-    font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties(family=FONT, weight=weight)))
-    font.set_size(100, 72)
-    return float(font.load_char(ord(letter)).linearHoriAdvance) / 65536 / 100
-
-
-def fit(words: str, room: float, size: float = TEXT, weight: str = "normal") -> str:
-    """One line that fits into so many inches; what is left out is left out of the middle, where names differ least."""
-    words = plain(words)
-    if width(words, size, weight) <= room:
-        return words
-    kept = len(words) - 1
-    while kept > 2 and width(_cut(words, kept), size, weight) > room:
-        kept -= max(1, kept // 20)
-    return _cut(words, kept)
-
-
-def _cut(words: str, kept: int) -> str:
-    return words[: kept - kept // 2] + "…" + words[len(words) - kept // 2 :]
-
-
-def wrap(words: str, room: float, size: float = TEXT, weight: str = "normal") -> list[str]:
-    """Lines that fit into so many inches, broken between words, but not before a per cent sign."""
-    lines = [""]
-    for word in re.split(" +(?!%)", plain(words).strip()):
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and width(longer, size, weight) > room:
-            lines.append(fit(word, room, size, weight))
-        else:
-            lines[-1] = fit(longer, room, size, weight) if not lines[-1] else longer
-    return lines
 
 
 def apart(middles: Sequence[float], least: float, end: float) -> list[float]:
@@ -233,7 +173,7 @@ def sheet(question: str, caption: Sequence[str], body: float) -> Sheet:
     from matplotlib.figure import Figure
 
     room = WIDTH - 2 * MARGIN
-    title, below = wrap(question, room, TITLE, "bold"), wrap(" ".join(caption), room)
+    title, below = _text.wrap(question, room, TITLE, "bold"), _text.wrap(" ".join(caption), room)
     head = 0.3 + 0.32 * len(title)
     height = head + body + 0.3 + LINE * len(below)
     figure = Figure(figsize=(WIDTH, height), facecolor="white")

@@ -12,7 +12,7 @@ from fsrbench.measure.between_values import ComparedArm, ComparedMetric, RunComp
 from fsrbench.show import numbers, wording
 from fsrbench.show.between import rows as paired
 from fsrbench.show.between import words
-from fsrbench.show.plots import _data, _style
+from fsrbench.show.plots import _data, _style, _text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,10 +115,10 @@ def _names(sheet: _style.Sheet, found: RunComparison, lines: Sequence[BetweenRow
         if isinstance(line, str):
             if number:
                 sheet.rule(top + PITCH * number)
-            heading = _style.fit(paired.heading(found, line), _style.WIDTH - 2 * _style.MARGIN, weight="bold")
+            heading = _text.fit(paired.heading(found, line), _style.WIDTH - 2 * _style.MARGIN, weight="bold")
             sheet.text(_style.MARGIN, middle, heading, weight="bold")
         else:
-            sheet.text(_style.MARGIN + 0.15, middle, _style.fit(line.name, GUTTER - 0.3))
+            sheet.text(_style.MARGIN + 0.15, middle, _text.fit(line.name, GUTTER - 0.3))
 
 
 def _panel(
@@ -136,7 +136,7 @@ def _panel(
     _style.bare(ax, len(lines))
     _style.delta_axis(ax, _reach(entries), about.digits, better=about.better, vertical=False)
     unit = f" ({about.unit})" if about.unit else ""
-    title = _style.fit(f"Δ {about.label}{unit}", wide - 0.2, weight="bold")
+    title = _text.fit(f"Δ {about.label}{unit}", wide - 0.2, weight="bold")
     sheet.text((left + right) / 2, top - 0.15, title, ha="center", weight="bold")
     sheet.text(right + 0.08, top - 0.15, "p", fontsize=_style.SMALL, color=_style.FAINT)
     sheet.directions(left, right, top + high + 0.38)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsrbench.measure.results import LED_TO, Results
-from fsrbench.show.plots import _data, _style
+from fsrbench.show.plots import _data, _style, _text
 from fsrbench.show.plots._data import Row
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def figure(results: Results) -> Figure | None:
     for (name, rows), high in zip(groups, heights, strict=True):
         sheet.rule(top + 0.03)
         room = _style.WIDTH - 2 * _style.MARGIN
-        sheet.text(_style.MARGIN, top + 0.2, _style.fit(name, room, weight="bold"), weight="bold")
+        sheet.text(_style.MARGIN, top + 0.2, _text.fit(name, room, weight="bold"), weight="bold")
         for number in range(len(rows)):
             row = left_over.pop(0)
             x = _style.MARGIN + wide * (number % across)
@@ -103,10 +103,10 @@ def _panel(
     left, top, wide = place
     word = _data.WORDS[row.role]
     tail = f" ({word})" if word else ""
-    sheet.text(left, top + 0.12, _style.fit(row.name, wide - _style.width(tail)) + tail)
+    sheet.text(left, top + 0.12, _text.fit(row.name, wide - _text.width(tail)) + tail)
     starts = [share * wide for share in PLACES]
     for stage, title in enumerate((*TITLES, label)):
-        words = _style.fit(title, starts[stage + 1] - starts[stage] - 0.1, _style.SMALL)
+        words = _text.fit(title, starts[stage + 1] - starts[stage] - 0.1, _style.SMALL)
         sheet.text(left + starts[stage], top + 0.35, words, fontsize=_style.SMALL, color=_style.FAINT)
     ax = sheet.axes(left, top + 0.47, wide, HIGH, gid=f"flow:{row.family}:{row.arm}")
     ax.set_xlim(0, wide)
@@ -177,7 +177,7 @@ def _bars(ax: Axes, x: float, standing: Mapping[str, tuple[float, float, int]], 
         look |= {"linewidth": 0.4, "zorder": 2, "clip_on": False, "gid": f"{name}:{cases}"}
         ax.add_patch(Rectangle((x, y), BAR, max(height, THINNEST), **look))
         count = f" {cases:,}"
-        words = _style.fit(NAMES.get(name, name), room - _style.width(count, _style.SMALL, "bold"), _style.SMALL)
+        words = _text.fit(NAMES.get(name, name), room - _text.width(count, _style.SMALL, "bold"), _style.SMALL)
         ax.text(x + BAR + 0.06, middle, words, va="center", fontsize=_style.SMALL, zorder=3)
-        ax.text(x + BAR + 0.06 + _style.width(words, _style.SMALL), middle, count, va="center", fontsize=_style.SMALL,
+        ax.text(x + BAR + 0.06 + _text.width(words, _style.SMALL), middle, count, va="center", fontsize=_style.SMALL,
                 weight="bold", zorder=3)  # fmt: skip

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fsrbench.core import order
 from fsrbench.measure.claims import TESTED
 from fsrbench.measure.results import Results
 from fsrbench.measure.summary_values import ArmEffect
 from fsrbench.show import wording
-from fsrbench.show.plots import _data, _style
+from fsrbench.show.plots import _data, _style, _text
 from fsrbench.show.plots._data import Row
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ BEYOND = 4.0
 
 def figure(results: Results) -> Figure | None:
     """The plot; None without arms."""
-    shown = _data.rows(results, wording.ORDER)
+    shown = _data.rows(results, order.STANDINGS)
     metrics = list(_data.metrics(results))
     if not shown or not metrics:
         return None
@@ -93,12 +94,12 @@ def _names(sheet: _style.Sheet, results: Results, lines: Sequence[Row | str], to
         if isinstance(line, str):
             if number:
                 sheet.rule(top + PITCH * number)
-            name = _style.fit(headings[line], _style.WIDTH - 2 * _style.MARGIN, weight="bold")
+            name = _text.fit(headings[line], _style.WIDTH - 2 * _style.MARGIN, weight="bold")
             sheet.text(_style.MARGIN, middle, name, weight="bold")
             continue
         word = _data.WORDS[line.role]
         tail = f" ({word})" if word else ""
-        name = _style.fit(line.name, GUTTER - 0.3 - _style.width(tail)) + tail
+        name = _text.fit(line.name, GUTTER - 0.3 - _text.width(tail)) + tail
         sheet.text(_style.MARGIN + 0.15, middle, name)
 
 
@@ -117,7 +118,7 @@ def _panel(
     ax = sheet.axes(left, top, right - left, high, gid=f"forest:{metric}")
     _style.bare(ax, len(lines))
     _style.delta_axis(ax, _reach(entries), about.digits, better=about.better, vertical=False)
-    name = _style.fit(_data.heading(results, metric), wide - 0.2, weight="bold")
+    name = _text.fit(_data.heading(results, metric), wide - 0.2, weight="bold")
     sheet.text((left + right) / 2, top - 0.15, name, ha="center", weight="bold")
     sheet.text(right + 0.08, top - 0.15, "p", fontsize=_style.SMALL, color=_style.FAINT)
     sheet.directions(left, right, top + high + 0.38)

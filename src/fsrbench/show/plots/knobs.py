@@ -14,7 +14,7 @@ from fsrbench.measure import stats
 from fsrbench.measure.results import Results
 from fsrbench.measure.summary import persons_of
 from fsrbench.show import numbers, wording
-from fsrbench.show.plots import _data, _style
+from fsrbench.show.plots import _data, _style, _text
 from fsrbench.show.plots._data import Row
 
 if TYPE_CHECKING:
@@ -129,17 +129,17 @@ def _names(sheet: _style.Sheet, results: Results, lines: Sequence[Use | str]) ->
         middle = TOP + PITCH * (number + 0.5)
         if isinstance(line, str):
             sheet.rule(TOP + PITCH * number + 0.02)
-            name = _style.fit(headings[line], GUTTER - 0.1, weight="bold")
+            name = _text.fit(headings[line], GUTTER - 0.1, weight="bold")
             sheet.text(_style.MARGIN, middle, name, weight="bold")
             continue
         if (line.row.family, line.knob) != last:
             low, high = _range(line)[:2]
             ends = f" ({numbers.short(low, 4)}–{numbers.short(high, 4)})"
-            sheet.text(_style.MARGIN + 0.12, middle, _style.fit(line.knob, 2.2 - _style.width(ends)) + ends)
+            sheet.text(_style.MARGIN + 0.12, middle, _text.fit(line.knob, 2.2 - _text.width(ends)) + ends)
         last = (line.row.family, line.knob)
         word = _data.WORDS[line.row.role]
         tail = f" ({word})" if word == "privileged" else ""
-        name = _style.fit(line.row.name, GUTTER - 2.5 - _style.width(tail)) + tail
+        name = _text.fit(line.row.name, GUTTER - 2.5 - _text.width(tail)) + tail
         sheet.text(_style.MARGIN + 2.4, middle, name)
 
 
@@ -188,7 +188,7 @@ def _effects(
     _style.delta_axis(ax, reach, about.digits, better=about.better, vertical=False)
     ax.axvline(0, color=_style.INK, linewidth=0.9, zorder=0)
     left, right = place[0], sum(place)
-    title = _style.fit(_data.heading(results, metric), place[1] + 0.6, weight="bold")
+    title = _text.fit(_data.heading(results, metric), place[1] + 0.6, weight="bold")
     sheet.text((left + right) / 2, TOP - 0.2, title, weight="bold", ha="center")
     sheet.directions(left, right, TOP + PITCH * len(lines) + 0.4)
     for number, line in enumerate(lines):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fsrbench.experiments.sweep import PointEffect
 from fsrbench.files import atomic
 from fsrbench.show import sweep_views, wording
-from fsrbench.show.plots import SWEEP, _style
+from fsrbench.show.plots import SWEEP, _style, _text
 from fsrbench.study.store import RunFolder
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _lines(found: Found, varied: Sequence[_Varied]) -> _style.Sheet:
         for names in blocks:
             for place, metric in enumerate(names):
                 left = _style.MARGIN + place * wide
-                heading = _style.fit(wording.heading(found["metrics"][metric]), wide - LEFT, weight="bold")
+                heading = _text.fit(wording.heading(found["metrics"][metric]), wide - LEFT, weight="bold")
                 made.text(left + LEFT, top + GUTTER / 2, heading, weight="bold")
                 ax = made.axes(left + LEFT, top + GUTTER, min(wide, 6.0) - LEFT - 0.25, HIGH, gid=f"sweep:{metric}")
                 _panel(ax, found, rows, metric, across, series)
@@ -134,7 +134,7 @@ def _title(found: Found, family: str) -> str:
     """The family and the models that made its pictures, of all its variants."""
     variants = dict.fromkeys(row["family"] for row in found["points"] if row["family_of"] == family)
     models = dict.fromkeys(model for name in variants for model in found["models"].get(name, ()))
-    return _style.fit(" · ".join([family, *([", ".join(models)] if models else [])]), _style.WIDTH - 1, weight="bold")
+    return _text.fit(" · ".join([family, *([", ".join(models)] if models else [])]), _style.WIDTH - 1, weight="bold")
 
 
 def _legend(series: _Varied) -> list[Any]:
@@ -142,7 +142,7 @@ def _legend(series: _Varied) -> list[Any]:
 
     return [
         Line2D((), (), color=colour, marker=marker, linestyle=line, markersize=7,
-               label=_style.fit(f"{_words(series.name)} {value}", 2.2))
+               label=_text.fit(f"{_words(series.name)} {value}", 2.2))
         for value, (colour, marker, line) in _looks(series)
     ]  # fmt: skip
 
@@ -224,13 +224,13 @@ def _mean(ax: Axes, x: float, y: float, look: tuple[str, str], *, filled: bool) 
 
 
 def _ticks(ax: Axes, at: Sequence[float], across: _Varied) -> None:
-    labels = [_style.fit(value, 1.1, _style.SMALL) for value in across.values]
+    labels = [_text.fit(value, 1.1, _style.SMALL) for value in across.values]
     ax.set_xticks(list(at), labels)
-    if sum(_style.width(text, _style.SMALL) + 0.1 for text in labels) > 1.6:
+    if sum(_text.width(text, _style.SMALL) + 0.1 for text in labels) > 1.6:
         ax.tick_params(axis="x", labelrotation=30)
         for text in ax.get_xticklabels():
             text.set_horizontalalignment("right")
-    ax.set_xlabel(_style.plain(_words(across.name)), labelpad=2)
+    ax.set_xlabel(_text.plain(_words(across.name)), labelpad=2)
 
 
 # ------------------------------------------------------------------------- list
@@ -249,18 +249,18 @@ def _list(found: Found) -> _style.Sheet:
     if len(_measured(found)) > ACROSS:
         more.append(f"Only the first {ACROSS} metrics are drawn; all of them stand in sweep.md.")
     made = _style.sheet(QUESTION, _caption(found, *more), high + 0.75)
-    longest = max(_style.width(_style.plain(sweep_views.label(found, row))) for row in found["points"])
+    longest = max(_text.width(_text.plain(sweep_views.label(found, row))) for row in found["points"])
     names = min(max(longest + 0.3, 2.5), NAMES)
     wide = (_style.WIDTH - 2 * _style.MARGIN - names) / len(metrics)
     for number, line in enumerate(lines):
         name = wording.family_name(found["models"], line) if isinstance(line, str) else sweep_views.label(found, line)
         bold = "bold" if isinstance(line, str) else "normal"
         inset = 0 if isinstance(line, str) else 0.15
-        words = _style.fit(name, names - 0.1 - inset, weight=bold)
+        words = _text.fit(name, names - 0.1 - inset, weight=bold)
         made.text(_style.MARGIN + inset, 0.35 + PITCH * (number + 0.5), words, weight=bold)
     for place, metric in enumerate(metrics):
         left = _style.MARGIN + names + place * wide
-        heading = _style.fit(wording.heading(found["metrics"][metric]), wide - 0.2, weight="bold")
+        heading = _text.fit(wording.heading(found["metrics"][metric]), wide - 0.2, weight="bold")
         made.text(left + 0.1, 0.18, heading, weight="bold")
         ax = made.axes(left + 0.1, 0.35, wide - 0.25, high, gid=f"sweep:{metric}")
         _column(ax, found, lines, metric)

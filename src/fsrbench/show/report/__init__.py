@@ -1,8 +1,9 @@
 """The report: one folder, `report/`, that opens from disk with no network and stands alone when it is copied.
 
 `build` lays it out. What a case says is `cases.py`'s, the list of all cases `table.py`'s, the tables on the first
-page `overview.py`'s, the pictures `pictures.py`'s; `page/` holds what the browser runs, as it is. Nothing is
-measured here, and no restoration is decoded. A second build writes only what has changed.
+page `overview.py`'s, the strip of pictures above them `strip.py`'s, the pictures `pictures.py`'s; `page/` holds what
+the browser runs, as it is. Nothing is measured here, and no restoration is decoded but those few whose difference from
+pure opens the first page. A second build writes only what has changed.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from fsrbench.core import execute
+from fsrbench.core import execute, order
 from fsrbench.core.execute import Track, untracked
+from fsrbench.core.values import PURE
 from fsrbench.files import atomic
 from fsrbench.measure.results import Results
-from fsrbench.show.report import cases, overview, pictures, places, table
+from fsrbench.show.report import cases, overview, pictures, places, strip, table
 from fsrbench.show.report.cases import Entry, Told
 from fsrbench.study.store import RunFolder
 
@@ -37,12 +39,14 @@ def build(results: Results, stale: Collection[str] = (), track: Track = untracke
     root = folder.report
     entries = cases.entries(results)
     gallery = pictures.Gallery(root / places.PICTURES)
-    rows = _write_cases(root / places.CASES, entries, cases.Teller(results, gallery), track)
+    teller = cases.Teller(results, gallery)
+    rows = _write_cases(root / places.CASES, entries, teller, track)
+    opening = strip.tell(results, entries, teller)
     plots = pictures.plots(folder.plots, root / places.PLOTS, stale)
     _write(root / places.DATA, _script("fsr.setData", _json(table.data(results, entries, rows, CHUNK))))
     for name in (places.STYLE, *SCRIPTS):
         _write(root / name, resources.files(__package__).joinpath("page", name).read_text(encoding="utf-8"))
-    _write(folder.report_page, overview.page(results, entries, plots, SCRIPTS))
+    _write(folder.report_page, overview.page(results, entries, opening, plots, SCRIPTS))
     gallery.sweep()
     return folder.report_page
 
@@ -52,7 +56,9 @@ def _write_cases(folder: Path, entries: Sequence[Entry], teller: cases.Teller, t
 
     One file is told at a time: what is told of a case takes many times the room of its row.
     """
-    rows, names = table.Rows(teller.results.what.metrics), set()
+    what = teller.results.what
+    shown = order.arms((arm for entry in entries for arm in entry.arms or (PURE,)), what.roles)
+    rows, names = table.Rows(what.metrics, shown), set()
     starts = range(0, len(entries), CHUNK)
     for number, start in enumerate(track("report", starts, len(starts))):
         told = _tell(teller, entries[start : start + CHUNK])

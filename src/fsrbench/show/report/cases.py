@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fsrbench.core import order
 from fsrbench.core.errors import StoreError
 from fsrbench.core.values import PURE, Round, Score, Trail
 from fsrbench.imaging import faces, images
 from fsrbench.measure import subjects
 from fsrbench.measure.results import Results
-from fsrbench.measure.subjects import Subject
-from fsrbench.show import numbers, wording
+from fsrbench.measure.subjects import Evaluation, Subject
+from fsrbench.show import numbers, patches, regions, wording
+from fsrbench.show.patches import PatchPlaces
 from fsrbench.show.report import rounds
 from fsrbench.show.report.pictures import Gallery, Shown
 from fsrbench.study import inputs
@@ -73,9 +74,9 @@ def entries(results: Results) -> list[Entry]:
     done = {(s.family, s.case): (place, tuple(s.variants)) for place, s in enumerate(results.what.subjects)}
     found, nothing = [], dict[str, str]()
     alike: dict[tuple[str, ...], tuple[str, ...]] = {}
-    for key in sorted({*done, *failed}):
+    for key in sorted({*done, *failed}, key=lambda place: (order.family(place[0]), place[1])):
         (place, variants), why = done.get(key, (None, ())), failed.get(key, nothing)
-        arms = tuple(wording.ordered({*variants, *why} - {PURE}, results.what.roles))
+        arms = tuple(order.arms({*variants, *why} - {PURE}, results.what.roles))
         found.append(Entry(*key, place, why, alike.setdefault(arms, arms)))
     return found
 
@@ -107,6 +108,7 @@ class Teller:
         subject = what.subjects[entry.place] if entry.place is not None else None
         trail = subject.trail if subject is not None else None
         pictures, size = self._pictures(subject, trail) if subject is not None else ({}, (0, 0))
+        places = _places(subject, trail, what, size[::-1]) if subject is not None else None
         details = {
             "family": entry.family,
             "case": entry.case,
@@ -115,7 +117,8 @@ class Teller:
             "degraded": {name: _written(text) for name, text in what.degraded.get(entry.case, {}).items()},
             "pictures": pictures,
             "size": size,
-            "patches": _places(*size) if size[0] == size[1] > 0 else None,
+            "patches": dict(places.boxes) if places is not None else None,
+            "where": places.said if places is not None else "",
             "numbers": self._numbers(entry),
             "failed": entry.failed,
             "pure": self._round(entry, trail.rounds[0]) if trail is not None else None,
@@ -218,7 +221,8 @@ def _written(text: str) -> str:
     return numbers.short(float(text)) if LONG.fullmatch(text) else text
 
 
-@cache
-def _places(width: int, height: int) -> dict[str, tuple[int, int, int, int]]:
-    """Where an aligned face of this size has its regions."""
-    return faces.regions((height, width), None)
+def _places(subject: Subject, trail: Trail | None, what: Evaluation, size: tuple[int, int]) -> PatchPlaces | None:
+    """Where face patches are cut: as auditors were shown them, or at the usual places of a square picture."""
+    if (found := regions.shown(subject, trail, what, size)) is not None:
+        return found
+    return PatchPlaces(size, faces.regions(size, None), patches.CANONICAL) if size[0] == size[1] > 0 else None

@@ -11,6 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from fsrbench import __version__
+from fsrbench.core import order
 from fsrbench.core.values import PURE
 from fsrbench.measure.results import Results
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, MetricResults, Summary
@@ -18,6 +19,7 @@ from fsrbench.show import compute, imprint, numbers, tables, wording
 from fsrbench.show.report import places
 from fsrbench.show.report.cases import Entry, title
 from fsrbench.show.report.pictures import Plot
+from fsrbench.show.report.strip import Strip
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -33,13 +35,16 @@ FEW = 5
 """Cases from which on the interval of a pure mean is shown."""
 
 
-def page(results: Results, entries: Sequence[Entry], plots: Sequence[Plot], scripts: Sequence[str]) -> str:
+def page(
+    results: Results, entries: Sequence[Entry], strip: Strip, plots: Sequence[Plot], scripts: Sequence[str]
+) -> str:
     """`index.html`."""
     summary = results.summary
     return _template().render(
         name=results.root.resolve().name,
         version=__version__,
         scripts=scripts,
+        strip=strip,
         plots=plots,
         places=places,
         cases=len(entries),
@@ -185,7 +190,7 @@ def _counts(summary: Summary) -> Iterator[dict[str, Any]]:
     for family, counts in summary.counts.items():
         blank = [""] * 5
         yield {"family": family, "arm": "Pure FSR", "mark": "", "numbers": [counts.cases, counts.failed, *blank]}
-        for arm in wording.ordered(counts.arms, summary.roles):
+        for arm in order.arms(counts.arms, summary.roles):
             c = counts.arms[arm]
             whole = (c.done, c.failed, c.invalid, c.changed, c.requests, c.tokens)
             yield {

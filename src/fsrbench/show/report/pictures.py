@@ -15,13 +15,17 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fsrbench.core.errors import FsrbenchError, StoreError
 from fsrbench.core.values import Image
 from fsrbench.files import atomic, opening
-from fsrbench.imaging import images
+from fsrbench.imaging import images, png
 from fsrbench.show import plots as drawing
 from fsrbench.show.report import places
+
+if TYPE_CHECKING:
+    from fsrbench.show.drawing import Pixels
 
 NAME = re.compile(r"[0-9a-f]{24}\.png")
 """What pictures of a report are called; nothing else is ever removed."""
@@ -78,7 +82,7 @@ class Gallery:
             exact = size is not None and fit in (None, size)
             stamp = repr((str(source), about.st_size, about.st_mtime_ns, None if exact else fit))
             digest = content if exact and content else hashlib.sha256(stamp.encode()).hexdigest()
-            target = self.folder / f"{digest[:24]}.png"
+            target = self.folder / _name(digest)
             if exact:
                 link(source, target)
             elif plain(target) is None:
@@ -92,12 +96,35 @@ class Gallery:
         except FsrbenchError as error:
             return Shown(why=str(error))
 
+    def drawn(self, made_of: str) -> str:
+        """The name of a picture that an earlier report drew of the same; empty where none did."""
+        name = _named(made_of)
+        if plain(self.folder / name) is None:
+            return ""
+        self.used.add(name)
+        return name
+
+    def draw(self, made_of: str, pixels: Pixels) -> str:
+        """Take in a picture of the report's own; `made_of` says all that it shows. Returns its name."""
+        name = _named(made_of)
+        atomic.write_bytes(self.folder / name, png.encode(pixels))
+        self.used.add(name)
+        return name
+
     def sweep(self) -> None:
         """Remove pictures that an earlier report showed and this one does not."""
         if self.folder.is_dir():
             for path in self.folder.iterdir():
                 if NAME.fullmatch(path.name) and path.name not in self.used:
                     atomic.remove(path)
+
+
+def _named(made_of: str) -> str:
+    return _name(hashlib.sha256(made_of.encode()).hexdigest())
+
+
+def _name(digest: str) -> str:
+    return f"{digest[:24]}.png"
 
 
 def link(source: Path, target: Path) -> None:

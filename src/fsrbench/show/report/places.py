@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 
+PAGE = "index.html"
 DATA = "data.js"
 STYLE = "style.css"
 CASES = "cases"
 PICTURES = "pictures"
 PLOTS = "plots"
+ALONE = "This folder stands alone: copy or zip it, it needs no network."
+"""Said of a report that is a folder; one that is a file says what it is instead."""
 CHUNK = re.compile(r"\d{3,}\.js")
 """What a file of CASES is called; nothing else there is ever removed."""
 

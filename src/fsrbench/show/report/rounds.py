@@ -16,7 +16,7 @@ from fsrbench.show import numbers, wording
 
 MEASURED = re.compile(r"^## Measure.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 """The part of a prompt that tells the auditor what was measured."""
-APART = ("format", "auditor", "prompt", "pictures", "replies", "reply", "comparisons")
+APART = ("format", "auditor", "prompt", "pictures", "replies", "reply", "comparisons", "patches")
 """Parts of an exchange that have a place of their own; the rest is shown as it was kept."""
 
 
@@ -79,8 +79,9 @@ def _spent(usage: Usage) -> str:
     if not usage.requests:
         return ""
     cost = "cost unknown" if usage.cost is None else f"cost {numbers.short(usage.cost)}"
-    tokens = f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"
-    return f"{usage.requests} requests, {tokens}, {cost}, {numbers.fixed(usage.seconds, 1)} s"
+    counted = usage.prompt_tokens or usage.completion_tokens
+    tokens = f"{usage.prompt_tokens} + {usage.completion_tokens} tokens" if counted else "tokens not counted"
+    return f"{numbers.count(usage.requests, 'request')}, {tokens}, {cost}, {numbers.fixed(usage.seconds, 1)} s"
 
 
 def exchanged(exchange: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -94,6 +95,9 @@ def exchanged(exchange: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "pictures" in exchange:
         lines = [f"{one.get('label', '?')}: {one.get('sha256', '?')}" for one in exchange["pictures"]]
         yield "Pictures that it was shown, with the hash of their pixels", "\n".join(lines)
+    if "patches" in exchange:
+        boxes = (f"{name}: {x0}, {y0}, {x1}, {y1}" for name, (x0, y0, x1, y1) in exchange["patches"].items())
+        yield "Where its face patches were cut: left, top, right and bottom, in pixels", "\n".join(boxes)
     if "reply" in exchange:
         yield "Reply, as it came", str(exchange["reply"])
     for number, one in enumerate(exchange.get("replies", ()), start=1):

@@ -5,10 +5,11 @@ A row is one arm of one case in one family; a case without any arm has one row, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fsrbench.core.values import PURE, Audit
+from fsrbench.measure import changes
 from fsrbench.measure.results import Results
 from fsrbench.measure.summary_values import MetricFacts, Summary
 from fsrbench.show import numbers, wording
@@ -22,11 +23,11 @@ NOTHING = "—"
 
 
 class _Codes:
-    """Values as small numbers: each stands once in a list."""
+    """Values as small numbers: each stands once in a list, those of `first` at its beginning."""
 
-    def __init__(self) -> None:
-        self.values: list[Any] = []
-        self._places: dict[Any, int] = {}
+    def __init__(self, first: Iterable[Any] = ()) -> None:
+        self.values: list[Any] = list(first)
+        self._places: dict[Any, int] = {value: place for place, value in enumerate(self.values)}
 
     def __call__(self, value: Any) -> int:
         if value not in self._places:
@@ -38,8 +39,8 @@ class _Codes:
 class Rows:
     """The rows, added case by case."""
 
-    def __init__(self, metrics: Mapping[str, wording.MetricLike]) -> None:
-        self.arms, self.outcomes, self.tags = _Codes(), _Codes(), _Codes()
+    def __init__(self, metrics: Mapping[str, wording.MetricLike], arms: Iterable[str]) -> None:
+        self.arms, self.outcomes, self.tags = _Codes(arms), _Codes(), _Codes()
         self.texts = _Codes()
         names = ("entry", "arm", "outcome", "tags", "score", "scored", "picture")
         self.columns: dict[str, list[Any]] = {name: [] for name in names}
@@ -76,6 +77,7 @@ def data(results: Results, entries: Sequence[Entry], rows: Rows, chunk: int) -> 
         "pictures": f"{places.PICTURES}/",
         "metrics": [_metric(name, about) for name, about in summary.metrics.items()],
         "floors": _floors(summary),
+        "by": changes.metric(results.what, results.numbers) or "",
         "family": [families(entry.family) for entry in entries],
         "case": [entry.case for entry in entries],
         "families": families.values,

@@ -2,7 +2,7 @@
    Text from outside reaches the page through textContent alone. */
 "use strict";
 
-const fsr = { data: null, chunks: new Map(), waiting: new Map() };
+const fsr = { data: null, pictures: null, copies: "", chunks: new Map(), waiting: new Map() };
 
 /** An element: tag with classes ("td.delta"), attributes or properties, then children (elements or text). */
 fsr.make = (what, about, ...children) => {
@@ -26,8 +26,10 @@ fsr.badge = (text, marked = false) => fsr.make(marked ? "span.badge.marked" : "s
 
 fsr.title = (arm) => fsr.data.titles[arm];
 
-/** Where a picture lies. */
-fsr.picture = (file) => fsr.data.pictures + file;
+/** Where a picture lies: beside the page, or in it. */
+fsr.picture = (file) => (fsr.pictures ? fsr.pictures[file] : fsr.data.pictures + file);
+
+fsr.hasPicture = (file) => Boolean(file) && (!fsr.pictures || file in fsr.pictures);
 
 /** What must be said of an arm wherever it shows: privileged, noise floor, control; empty for a contender. */
 fsr.mark = (arm) => {
@@ -47,6 +49,12 @@ fsr.setData = (data) => {
   fsr.data = data;
 };
 
+/** Called where the report is one file: its pictures, and what is to be known of them. */
+fsr.setPictures = (pictures, about) => {
+  fsr.pictures = pictures;
+  fsr.copies = about;
+};
+
 /** Called by a file of details: long texts are numbers of lines. */
 fsr.setCases = (number, lines, cases) => {
   fsr.chunks.set(number, { lines, cases });
@@ -57,7 +65,10 @@ fsr.details = (entry) => {
   const number = Math.floor(entry / fsr.data.chunk);
   const found = () => {
     const chunk = fsr.chunks.get(number);
-    return chunk ? { ...chunk.cases[entry % fsr.data.chunk], lines: chunk.lines } : null;
+    if (!chunk) return null;
+    const told = chunk.cases[entry % fsr.data.chunk];
+    const there = ([key, one]) => [key, one.file && !fsr.hasPicture(one.file) ? { ...one, file: "", why: "it is not in this file." } : one];
+    return { ...told, pictures: Object.fromEntries(Object.entries(told.pictures).map(there)), lines: chunk.lines };
   };
   if (fsr.chunks.has(number)) return Promise.resolve(found());
   if (!fsr.waiting.has(number)) {

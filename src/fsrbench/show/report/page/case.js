@@ -52,11 +52,11 @@ fsr.case = (() => {
   /* ------------------------------------------------------------ patches */
 
   const patches = (arm) => {
-    if (!told.patches) {
-      const why = told.size[0] ? "Only a square picture can be an aligned face, so no places are known in this one." : "No picture of this case can be shown.";
+    const keys = ["lr", "pure:", `${arm}:`, "reference"].filter((key, place, all) => told.pictures[key] && told.pictures[key].file && all.indexOf(key) === place);
+    if (!told.patches || !keys.length) {
+      const why = told.size[0] && keys.length ? "Only a square picture can be an aligned face, so no places are known in this one." : "No picture of this case can be shown.";
       return section("Face patches", m("p.faint", null, why));
     }
-    const keys = ["lr", "pure:", `${arm}:`, "reference"].filter((key, place, all) => told.pictures[key] && told.pictures[key].file && all.indexOf(key) === place);
     const [w, h] = told.size;
     const cut = (key, [x0, y0, x1, y1]) => {
       const image = m("img", { src: fsr.picture(told.pictures[key].file), alt: "", decoding: "async" });
@@ -79,7 +79,7 @@ fsr.case = (() => {
     return section(
       "Face patches",
       m("table.patches", null, m("thead", null, m("tr", null, m("td"), keys.map((key) => m("th", { scope: "col" }, named(key), fsr.marked(key.split(":")[0]))))), m("tbody", null, lines)),
-      m("p.faint", null, "Cut where an aligned (FFHQ) face has them, not where a detector found them. Choose one to zoom there."),
+      m("p.faint", null, `${told.where} Choose one to zoom there.`),
     );
   };
 

@@ -16,7 +16,7 @@ fsr.list = (() => {
   };
   const SPARE = 8; // rows kept above and below what is in sight
   let shown = new Int32Array(0); // rows that are wanted, in order
-  let sort = { key: "case", down: false };
+  let sort = { key: "change", down: true }; // change: how much, whichever way, in the first metric that has a difference
   let current = -1; // the row that was opened or walked to last
   let names = []; // case names in lower case, for the search
   let ranks = new Int32Array(0); // entry → place of its name in the alphabet
@@ -81,6 +81,7 @@ fsr.list = (() => {
     const { data } = fsr;
     const { rows } = data;
     if (sort.key.startsWith("delta:")) return (row) => data.deltas[sort.key.slice(6)][row];
+    if (sort.key === "change") return (row) => (data.deltas[data.by][row] === null ? null : Math.abs(data.deltas[data.by][row]));
     if (sort.key === "case") return (row) => ranks[rows.entry[row]];
     if (sort.key === "family") return (row) => data.family[rows.entry[row]];
     return (row) => rows[sort.key][row];
@@ -161,7 +162,7 @@ fsr.list = (() => {
       fsr.make(
         "th.name",
         { scope: "row" },
-        fsr.make("span.thumb", { "data-file": file || null, "aria-hidden": "true" }),
+        fsr.make("span.thumb", { "data-file": fsr.hasPicture(file) ? file : null, "aria-hidden": "true" }),
         fsr.make("a", { href: fsr.link(row), title: data.case[entry] }, data.case[entry]),
       ),
       fsr.make("td.family", null, fsr.make("span", null, data.families[data.family[entry]]), data.standins[data.family[entry]] ? fsr.badge(data.standins[data.family[entry]], true) : null),
@@ -247,6 +248,7 @@ fsr.list = (() => {
   const start = (opener) => {
     opened = opener;
     const { data } = fsr;
+    if (!data.by) sort = { key: "case", down: false };
     names = data.case.map((name) => name.toLowerCase());
     const sorted = [...data.case.keys()].sort((a, b) => (names[a] < names[b] ? -1 : names[a] > names[b] ? 1 : a - b));
     ranks = new Int32Array(sorted.length);
@@ -263,11 +265,14 @@ fsr.list = (() => {
     fill("f-test", Object.entries(TESTS), "any");
     fill(
       "f-sort",
-      columns().flatMap(({ key, text }) => [
-        [key, `${text}, rising`],
-        [`${key} down`, `${text}, falling`],
-      ]),
-      "case",
+      [
+        ...(data.by ? [["change down", `Largest change in ${data.metrics.find((one) => one.name === data.by).label}`]] : []),
+        ...columns().flatMap(({ key, text }) => [
+          [key, `${text}, rising`],
+          [`${key} down`, `${text}, falling`],
+        ]),
+      ],
+      "",
     );
     for (const id of ["f-name", "f-limit"]) by(id).addEventListener("input", refresh);
     for (const id of ["f-family", "f-arm", "f-outcome", "f-tag", "f-metric", "f-test"]) {

@@ -234,6 +234,7 @@ fsr.viewer = (() => {
       ),
       parts.stage,
       parts.same,
+      fsr.pictures ? m("p.same", null, fsr.copies) : null,
     );
     listen();
     return parts.root;
