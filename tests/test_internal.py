@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from fsrbench.core.contracts import Machine, Output
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.questions import Answer, Question, Rehearsal
 from fsrbench.core.stored import Knobs
-from fsrbench.core.values import Audit, Image
+from fsrbench.core.values import Image
+from fsrbench.experiments.listener import Listener
 from fsrbench.imaging import images
 from fsrbench.recipes import paper
-from fsrbench.study import config
-from fsrbench.study.families import open_auditors, open_family
+from fsrbench.study import config, families
 from fsrbench.study.run import run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -50,6 +50,12 @@ def asked(restore: Callable[[Image, Knobs], Image | None], **changes: Any) -> Qu
     )
 
 
+def noisy(level: float) -> Image:
+    """The known face, so far from itself."""
+    known = images.as_stored(draw_face(128))
+    return np.asarray(known + level * np.random.default_rng(0).standard_normal(known.shape), np.float32)
+
+
 class Pretender:
     """A pipeline whose pictures are the known face with noise: as much as the setting says, and some by chance."""
 
@@ -61,8 +67,7 @@ class Pretender:
         self.seen.append(key)
         rng = np.random.default_rng(list(key[0][:64]) + list(key[1].encode()))
         level = self.level(knobs) * (1 + self.luck * rng.standard_normal())
-        known = images.as_stored(draw_face(128))
-        return np.asarray(known + level * np.random.default_rng(0).standard_normal(known.shape), np.float32)
+        return noisy(level)
 
 
 def test_it_asks_for_what_helped_on_inputs_like_this() -> None:
@@ -88,13 +93,13 @@ def test_where_nothing_helps_pure_stands() -> None:
 def test_a_gain_that_is_not_clear_is_none() -> None:
     """One setting gains much on one made-up input and loses a little on the other: its mean does not count."""
 
-    def restore(lr: Image, knobs: Knobs, order: list[bytes] = []) -> Image:  # noqa: B006
-        if lr.tobytes() not in order:
-            order.append(lr.tobytes())
-        lucky = order.index(lr.tobytes()) == 0
-        level = 0.05 if knobs["dehalo"] != 1.0 else 0.03 if lucky else 0.052
-        known = images.as_stored(draw_face(128))
-        return np.asarray(known + level * np.random.default_rng(0).standard_normal(known.shape), np.float32)
+    made_up = list[bytes]()
+
+    def restore(lr: Image, knobs: Knobs) -> Image:
+        if lr.tobytes() not in made_up:
+            made_up.append(lr.tobytes())
+        lucky = lr.tobytes() == made_up[0]
+        return noisy(0.05 if knobs["dehalo"] != 1.0 else 0.03 if lucky else 0.052)
 
     answer = opened()(asked(restore))
     gains = next(one["gains"] for one in answer.exchange["rehearsed"] if one["knobs"] == {"dehalo": 1.0})
@@ -202,31 +207,18 @@ def test_a_rehearsal_is_a_pass_and_no_picture_to_end_with() -> None:
 
 
 def test_only_who_rehearses_is_given_the_pipeline(faces: tuple[Path, Path], tmp_path: Path) -> None:
-    heard: dict[str, Question] = {}
-
-    def hears(name: str, rehearses: int) -> Any:
-        class Hearing:
-            def __call__(self, question: Question) -> Answer:
-                heard[name] = question
-                return Answer(Audit("ok", score=100, confidence=100))
-
-        Hearing.rehearses = rehearses  # type: ignore[attr-defined]
-        return Hearing()
-
+    """And no reference with it, though the cases have one."""
     settings = config.with_arms(settings_of(), ["internal", "heuristic"])
-    asks = {"internal": hears("internal", 2), "heuristic": hears("heuristic", 0)}
-    run_with(asks, settings, faces, tmp_path)
-    assert heard["internal"].rehearsal is not None
-    assert heard["heuristic"].rehearsal is None
-    assert heard["internal"].insight is None, "the case has a reference, and it must not be here"
-
-
-def run_with(asks: dict[str, Any], settings: Any, faces: tuple[Path, Path], out: Path) -> None:
-    from fsrbench.study import families
-
+    rehearsing, looking = Listener(opened()), Listener()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(families, "open_auditors", lambda *_: asks)
-        assert run_study(settings, MACHINE, *faces, out).failures == []
+        patch.setattr(families, "open_auditors", lambda *_: {"internal": rehearsing, "heuristic": looking})
+        assert run_study(settings, MACHINE, *faces, tmp_path).failures == []
+    assert rehearsing.question is not None
+    assert looking.question is not None
+    assert rehearsing.question.rehearsal is not None
+    assert {field.name for field in fields(Rehearsal)} == {"lr", "restore"}
+    assert looking.question.rehearsal is None
+    assert rehearsing.question.insight is None
 
 
 # ----------------------------------------------------------------- whole runs
@@ -311,12 +303,12 @@ def test_any_number_of_workers_and_a_second_start_give_the_same(
 
 def test_what_it_will_take_is_said_before(faces: tuple[Path, Path], tmp_path: Path) -> None:
     settings = config.with_arms(settings_of(), ["internal"])
-    asks = open_auditors(settings, MACHINE)
-    demand = open_family("general", settings, MACHINE, asks, LOOK, RunFolder(tmp_path)).demands["internal"]
+    asks = families.open_auditors(settings, MACHINE)
+    demand = families.open_family("general", settings, MACHINE, asks, LOOK, RunFolder(tmp_path)).demands["internal"]
     assert demand is not None
     assert demand.passes == (2, 2), "knobs of the general family act after the network"
     inside = config.load(None, [*PLAIN, "families.general.knobs=detail_damping,denoise", "policy.retries=1"])[0]
     inside = config.with_arms(config.with_families(inside, ("general",)), ["internal"])
-    demand = open_family("general", inside, MACHINE, asks, LOOK, RunFolder(tmp_path)).demands["internal"]
+    demand = families.open_family("general", inside, MACHINE, asks, LOOK, RunFolder(tmp_path)).demands["internal"]
     assert demand is not None
     assert demand.passes == (2, 33)

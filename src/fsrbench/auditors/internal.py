@@ -74,8 +74,10 @@ class Internal:
 
     def __call__(self, question: Question) -> Answer:
         """The best change in the first round; later, what stands is what was asked for, and is accepted."""
-        if question.round > 1 or question.rehearsal is None:
-            return self._answer(None, (), "What it asked for stands." if question.round > 1 else "It cannot rehearse.")
+        if question.round > 1:
+            return self._answer(None, (), "What it asked for stands.")
+        if question.rehearsal is None:
+            return self._answer(None, (), "It cannot rehearse: it was not given the pipeline.")
         found = damage.estimate(question.rehearsal.lr)
         if found is None:
             return self._answer(None, (), "The input is too small to show how it was degraded.")

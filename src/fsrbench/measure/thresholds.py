@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsrbench.measure.stats import LEVEL
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -31,9 +33,7 @@ def permitted(losses: Array, alpha: float, delta: float) -> int:
     `losses` has a row for each threshold and a column for each person: the share of their draws that it would harm.
     """
     if not ((losses >= 0) & (losses <= 1)).all():
-        raise ValueError(
-            "A person's loss is the share of their draws that were harmed, from 0 to 1, and never missing."
-        )
+        raise ValueError("A person's loss is a share of their draws, from 0 to 1, and never missing: leave them out.")
     p = p_values(losses, alpha)
     return int((p <= delta).cumprod().sum())
 
@@ -70,16 +70,17 @@ def person_means(harmed: Sequence[bool], persons: Sequence[str]) -> Array:
     return np.bincount(member, weights=np.asarray(harmed, np.float64)) / np.bincount(member)
 
 
-def mean_bounds(losses: Array, level: float = 0.95) -> tuple[float, float]:
+def mean_bounds(losses: Array, level: float = LEVEL) -> tuple[float, float]:
     """An interval of the mean loss of persons, from the same bound on either side: valid for any number of them."""
 
     def upper(total: float) -> float:
         low, high = total / losses.size, 1.0
         while high - low > PRECISION:
             middle = (low + high) / 2
-            low, high = (
-                (middle, high) if hoeffding_bentkus(total, losses.size, middle) > (1 - level) / 2 else (low, middle)
-            )
+            if hoeffding_bentkus(total, losses.size, middle) > (1 - level) / 2:
+                low = middle
+            else:
+                high = middle
         return high
 
     total = float(losses.sum())
