@@ -35,8 +35,8 @@ from fsrbench.measure import crossfit, stats
 from fsrbench.study import record
 from fsrbench.study.store import as_json
 
-LEAST = 4
-"""Persons, at least: with fewer, who chose and who is measured can hardly be told apart."""
+LEAST, FEW = 2, 8
+"""Persons, at least; and below which it is said that they are few."""
 SAVED = 20.0
 """Seconds after which what was measured is stored."""
 DIGITS = 6
@@ -54,7 +54,8 @@ def run(
         raise SettingsError(f"--draws is {plan.draws}; it must be at least 1.")
     notes: list[str] = []
     bench = tunebench.open_bench(plan, machine, notes)
-    offered, objective = bench.pipeline.offered, bench.metrics[plan.objective]
+    offered = {name: knob for name, knob in bench.pipeline.offered.items() if not knob.needs}
+    objective = bench.metrics[plan.objective]
     steps = tunegrid.steps(offered, plan.steps)
     grid = tunegrid.settings(offered, steps)
     weights = bench.pipeline.weights
@@ -69,6 +70,8 @@ def run(
             f"A constant is tuned on {LEAST} persons at least, and {plan.hr} has {len(gains)} that could be measured"
             f"{': ' + '; '.join(notes[:3]) if notes else ''}. Name a folder with more faces: --hr."
         )
+    if len(gains) < FEW:
+        notes.append(f"{len(gains)} persons are few: another {len(gains)} may choose another setting.")
     best, chosen = crossfit.best(gains), crossfit.without(gains)
     own = {face: grid[chosen[face.person]] for face in known}
     every = work.measured("measure", [Job(face, [{}, setting], [*bench.metrics]) for face, setting in own.items()])
