@@ -33,8 +33,8 @@ _CAUGHT = (
     f"print, stays within the noise floor or has an interval with zero in it, there is {NOTHING}."
 )
 _CONSTANT = (
-    "The same setting for every picture: nobody looks. Of the settings that the oracle tried on every case, each person "
-    "is measured with the one that all others together like best. Whoever looks at a picture must beat it."
+    "The same setting for every picture: nobody looks. Of the settings that the oracle tried on every case, each "
+    "person is measured with the one that all others together like best. Whoever looks at a picture must beat it."
 )
 
 
@@ -99,7 +99,8 @@ def headroom_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"{family} (knobs: {kind}): {knob} in {share} of the cases ({cases}); gain {gain} {label}, alone {alone}"
     for family, kind, label, n, settings, best, delta, share in _constants(found):
         part = f"; {share}" if share == NOTHING else f": {share} of the oracle's"
-        yield f"{family} (knobs: {kind}): the best constant of {settings}, {best}, gains {delta} {label}{part} ({n} cases)"
+        told = f"the best constant of {settings}, {best}, gains {delta} {label}{part}"
+        yield f"{family} (knobs: {kind}): {told} ({n} cases)"
     for family, kind, label, arm, n, delta, upper, share in _caught(found):
         if share == NOTHING:
             yield f"{family} (knobs: {kind}): {NOTHING} in {label} beside {arm} (the oracle's is {upper}, {n} cases)"
