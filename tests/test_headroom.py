@@ -106,7 +106,8 @@ def test_gains_are_those_of_the_scores(found: dict[str, Any]) -> None:
     assert "lpips" not in entry["objectives"]  # it cannot be computed here, which is said
     assert any("LPIPS" in note for note in found["notes"])
     assert entry["knobs"] == ["color_balance", "dehalo", "detail_damping"]
-    assert found["families"]["general"]["deep"]["knobs"] == [*entry["knobs"][:2], "denoise_strength", "detail_damping"]
+    deep = [*entry["knobs"][:2], "denoise_strength", "detail_damping", "self_ensemble"]
+    assert found["families"]["general"]["deep"]["knobs"] == deep
 
 
 def test_the_knobs_that_carry_it(found: dict[str, Any]) -> None:
@@ -119,6 +120,21 @@ def test_the_knobs_that_carry_it(found: dict[str, Any]) -> None:
         assert all(0 < about["cases"] <= 3 for about in carriers.values())
         assert entry["changed"] == 3
         assert 0 < carriers["detail_damping"]["alone"] <= carriers["detail_damping"]["gain"]
+
+
+def test_the_best_constant_stands_beside_the_oracle(found: dict[str, Any]) -> None:
+    """Against noise the same damping helps everywhere: looking adds little. It is told from what the oracle tried."""
+    bound = found["families"]["general"]["paper"]["objectives"]["psnr"]
+    constant = bound["constant"]
+    assert constant["knobs"].keys() == {"detail_damping"}
+    assert constant["settings"] >= 10  # pure, and each knob on three levels
+    assert 0 < constant["delta"] <= bound["gain"]["delta"]
+    assert constant["low"] < constant["delta"] < constant["high"]
+    assert constant["share"] == pytest.approx(constant["delta"] / bound["gain"]["delta"], abs=1e-3)
+    assert constant["share"] > 0.5
+    told = overviews.headroom_markdown(to_json({key: found[key] for key in found if key != "out"}))
+    assert "## What takes no looking" in told
+    assert any("the best constant of" in line for line in overviews.headroom_lines(found))
 
 
 def test_what_arms_caught(found: dict[str, Any]) -> None:

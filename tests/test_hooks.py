@@ -1,4 +1,4 @@
-"""Knobs around the network: several views of an input, a second network's opinion; and knobs that are straight lines."""
+"""Knobs around the network: views of an input, a second network's opinion; and knobs that are straight lines."""
 
 from __future__ import annotations
 

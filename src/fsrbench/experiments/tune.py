@@ -60,7 +60,7 @@ def run(
     grid = tunegrid.settings(offered, steps)
     weights = bench.pipeline.weights
     parts = out.with_name(f"{out.name}.parts")
-    work = _Work(bench, Journal(parts), _identity(plan, machine, weights), workers, track, notes)
+    work = _Work(bench, Journal(parts), _identity(plan, machine, weights), workers, track)
     faces = tunebench.faces(plan)
     found = work.measured("tune", [Job(face, grid, (plan.objective,)) for face in faces])[plan.objective]
     known = [face for face in faces if all(face.key(setting) in found for setting in grid)]
@@ -68,7 +68,7 @@ def run(
     if len(gains) < LEAST:
         raise InputError(
             f"A constant is tuned on {LEAST} persons at least, and {plan.hr} has {len(gains)} that could be measured"
-            f"{': ' + '; '.join(notes[:3]) if notes else ''}. Name a folder with more faces: --hr."
+            f"{'. '.join(['', *work.notes()])}. Name a folder with more faces: --hr."
         )
     if len(gains) < FEW:
         notes.append(f"{len(gains)} persons are few: another {len(gains)} may choose another setting.")
@@ -92,7 +92,7 @@ def run(
         agreed=round(fmean(place == best for place in chosen.values()), 4),
         persons=tuple(sorted({face.sha256 for face in known})),
         versions={"fsrbench": __version__, **{name: record.version(name) for name in record.PACKAGES}},
-        notes=tuple(dict.fromkeys(notes)),
+        notes=(*notes, *work.notes()),
     )
     atomic.write_named(out, as_json(to_json(result)))
     shutil.rmtree(parts, ignore_errors=True)
@@ -113,8 +113,8 @@ class _Work:
     """Inputs in flight."""
     track: execute.Track
     """Shows progress."""
-    notes: list[str] = field(default_factory=list)
-    """Why some could not be measured."""
+    lacking: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """What could not be had → of whom, and why."""
 
     def measured(self, title: str, jobs: Sequence[Job]) -> dict[str, Numbers]:
         """Metric → all numbers of these jobs that can be had. A job is done whole where any of its numbers is new."""
@@ -124,7 +124,8 @@ class _Work:
         try:
             outcomes = execute.run(self.bench.measure, waiting, self.workers)
             for found, lacking in self.track(title, outcomes, len(waiting)) if waiting else ():
-                self.notes.extend(lacking)
+                for what, why in lacking.items():
+                    self.lacking[what].append(why)
                 for name, values in found.items():
                     self.journal.keep(name, self.identity, values)
                 if time.monotonic() - saved > SAVED:
@@ -133,6 +134,10 @@ class _Work:
         finally:
             self.journal.save()
         return known
+
+    def notes(self) -> list[str]:
+        """What could not be had, and of how many inputs; missing is not zero, so they stand in no mean of it."""
+        return [f"{what} could not be had of {len(why)} inputs, {min(why)}" for what, why in self.lacking.items()]
 
 
 def _identity(plan: Plan, machine: Machine, weights: Mapping[str, str]) -> str:

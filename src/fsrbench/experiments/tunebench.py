@@ -101,10 +101,10 @@ class Bench:
     scorers: Mapping[str, Scorer]
     """The same, opened."""
 
-    def measure(self, job: Job) -> tuple[dict[str, dict[str, float]], list[str]]:
-        """Metric → key → number, and why some cannot be had. What is not finite is no number."""
+    def measure(self, job: Job) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+        """Metric → key → number; and what could not be had → why. What is not finite is no number."""
         found: dict[str, dict[str, float]] = {name: {} for name in job.metrics}
-        lacking: list[str] = []
+        lacking: dict[str, str] = {}
         try:
             reference, lr, seed = self._made(job.face)
             pipeline = self.pipeline.for_case()
@@ -116,11 +116,11 @@ class Bench:
                     try:
                         values = self.scorers[name](pictures, reference if self.metrics[name].reference else None)
                     except FsrbenchError as error:  # of this face it cannot be had
-                        lacking.append(f"{self.metrics[name].label} of {job.face.path.name}: {error}")
+                        lacking[self.metrics[name].label] = f"{job.face.path.name} among them: {error}"
                         continue
                     found[name] |= {k: float(v) for k, v in zip(keys, values, strict=True) if math.isfinite(v)}
         except FsrbenchError as error:
-            lacking.append(f"{job.face.path.name} is left out: {error}")
+            lacking["A number"] = f"{job.face.path.name} among them: {error}"
         return found, lacking
 
     def _made(self, face: FaceDraw) -> tuple[Image, Image, int]:
