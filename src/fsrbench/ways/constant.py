@@ -39,9 +39,7 @@ class Constant(BaseModel):
     @model_validator(mode="after")
     def _one_of_the_two(self) -> Self:
         if bool(self.knobs) == bool(self.file):
-            raise ValueError(
-                "name the knobs (knobs: {dehalo: 0.2}), or the file that has them (from: FILE): one of them"
-            )
+            raise ValueError("name one of the two: knobs, or a file that has them (from: FILE)")
         return self
 
     def settings(self, family: str) -> tuple[dict[str, KnobValue], ...]:
