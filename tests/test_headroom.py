@@ -132,7 +132,7 @@ def test_the_best_constant_stands_beside_the_oracle(found: dict[str, Any]) -> No
     assert constant["low"] < constant["delta"] < constant["high"]
     assert constant["share"] == pytest.approx(constant["delta"] / bound["gain"]["delta"], abs=1e-3)
     assert constant["share"] > 0.5
-    told = overviews.headroom_markdown(to_json({key: found[key] for key in found if key != "out"}))
+    told = overviews.headroom_markdown(found)
     assert "## What takes no looking" in told
     assert any("the best constant of" in line for line in overviews.headroom_lines(found))
 
@@ -254,15 +254,16 @@ def test_again_changes_nothing_and_restores_nothing(
             assert mine == {key: value for key, value in bound.items() if key != "caught"}
 
 
-def test_a_family_without_deeper_hooks_and_an_objective_that_falls(tmp_path: Path) -> None:
+def test_an_objective_that_falls(tmp_path: Path) -> None:
     hr = draw_face(192)
     lr = images.resize(hr, 48, 48) + np.random.default_rng(3).normal(0, 0.04, (48, 48, 3))
     images.write(tmp_path / "hr" / "a.png", hr)
     images.write(tmp_path / "lr" / "a.png", np.clip(lr, 0, 1).astype(np.float32))
     settings = settings_of("arms.oracle.objective=niqe", families=("blind",))
     found = headroom.run(headroom.Plan(settings, tmp_path / "lr", tmp_path / "hr"), MACHINE, tmp_path / "out")
-    assert list(found["families"]["blind"]) == ["paper"]
+    assert list(found["families"]["blind"]) == ["paper", "deep"]
     entry = found["families"]["blind"]["paper"]["objectives"]["niqe"]
+    assert entry["constant"] is None  # there is one person alone
     assert entry["gain"]["delta"] < 0  # NIQE fell, which is better, and the knob's gain is a gain
     assert [about["gain"] for about in entry["carriers"].values()] == [-entry["gain"]["delta"]]
     assert entry["gain"]["low"] is None

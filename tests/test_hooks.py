@@ -22,6 +22,7 @@ from fsrbench.core.errors import SettingsError
 from fsrbench.core.operations import Restore
 from fsrbench.core.stored import Knobs
 from fsrbench.core.values import Image
+from fsrbench.core.ways import ArmSetup
 from fsrbench.experiments import preview
 from fsrbench.imaging import images
 from fsrbench.study import config
@@ -140,6 +141,20 @@ def test_every_view_and_every_opinion_counts_once() -> None:
     assert passes.most(pipeline.offered, settings=5) == 8
 
 
+def test_a_constant_foretells_its_passes() -> None:
+    way = plugins.load("ways", "constant")
+
+    def foretold(*settings: dict[str, float]) -> int:
+        chosen = way.settings.model_validate({"knobs": list(settings)})
+        return int(way.demand(ArmSetup("same", "general", chosen, DEEP)).passes[1])
+
+    both = {passes.SELF_ENSEMBLE: 8, passes.SECOND_OPINION: 0.5}
+    assert foretold({"dehalo": 0.5}) == 0
+    assert foretold(both) == 8
+    assert foretold(both, {passes.SELF_ENSEMBLE: 2}, {passes.SECOND_OPINION: 0.3}) == 8
+    assert foretold({passes.SECOND_OPINION: 1.0}) == 1
+
+
 def test_with_a_knob_in_the_network_every_setting_has_its_own_views() -> None:
     offered = {**DEEP, "denoise_strength": plugins.load("knobs", "denoise_strength")}
     assert passes.most(offered, settings=3) == 3 * 8 + 1
@@ -226,6 +241,15 @@ def test_faces_are_not_turned_on_their_side() -> None:
 def test_a_second_network_that_cannot_be_is_refused(changes: list[str], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         config.load(None, changes)
+
+
+def test_a_picture_is_restored_with_it_or_the_cure_is_said() -> None:
+    turned = {"knobs": {"second_opinion": 1.0}, "device": "cpu"}
+    with pytest.raises(SettingsError, match="second_opinion needs a second network"):
+        fsrbench.restore(LR, family="general", **turned)
+    own = ["families.general.second=bicubic"]
+    made = fsrbench.restore(LR, family="general", settings=own, **turned)
+    assert np.abs(np.asarray(made.image) - enlarged(LR)).max() <= 0.5 / 255 + 1e-6
 
 
 def test_an_embedded_second_stands_beside_official_ones() -> None:

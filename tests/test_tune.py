@@ -150,7 +150,7 @@ def test_a_planted_blend_is_found_and_what_it_gains_is_told(planted: object, fac
     assert not (tmp_path / "c.json.parts").exists()
     told = "\n".join(tuning.lines(found))
     assert "recipe bicubic, 1 draws of each of 6 faces" in told
-    assert "without 100 % of the persons" in told
+    assert "the choice stays the same for 100 % of them" in told
     assert ("Averaging smooths" in told) == (found.gains["niqe"].delta is not None and found.gains["niqe"].delta > 0)
 
 

@@ -50,10 +50,10 @@ def lines(found: TunedConstant) -> Iterator[str]:
     tried = ", ".join(f"{name} ({len(values)} values)" for name, values in found.searched.items())
     yield (
         f"Tried: {tried or 'nothing'}; recipe {found.recipe}, {found.draws} draws of each of {len(found.persons)} "
-        f"faces. The same setting was chosen without {numbers.spaced(found.agreed)} of the persons."
+        f"faces. Leaving out one person, the choice stays the same for {numbers.spaced(found.agreed)} of them."
     )
     if not found.knobs:
-        yield "No setting is better than pure for all together: whoever turns a knob must look."
+        yield "No setting of these is better than pure for all together: whoever turns a knob must look."
     if _worse(found.gains.get("niqe")):
         yield SMOOTHING
     yield from found.notes
