@@ -220,8 +220,9 @@ def test_they_are_offered_only_where_they_are_asked_for() -> None:
     for family in settings.families:
         assert not set(settings.offered(family)) & {passes.SELF_ENSEMBLE, passes.SECOND_OPINION}
         assert "second" not in settings.model_dump(mode="json")["families"][family]
-        assert passes.SELF_ENSEMBLE in preview.known(settings, family)
-        assert passes.SECOND_OPINION not in preview.known(settings, family)  # there is no second network
+        assert {passes.SELF_ENSEMBLE, passes.SECOND_OPINION} <= preview.known(settings, family).keys()
+        assert passes.SELF_ENSEMBLE in preview.able(settings, family)
+        assert passes.SECOND_OPINION not in preview.able(settings, family)  # there is no second network
 
 
 def test_faces_are_not_turned_on_their_side() -> None:

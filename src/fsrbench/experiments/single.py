@@ -80,7 +80,7 @@ class PictureRestorer:
         """`knobs` are turned in every picture; an `arm` turns them itself, as it does in a run."""
         if family not in settings.families:
             raise SettingsError(f"There is no family {family!r}.{among(family, settings.families)}")
-        own = preview.known(settings, family)
+        own = preview.able(settings, family)
         backend = plugins.load("backends", settings.families[family].backend)
         self.family = family
         self.arm = arm
