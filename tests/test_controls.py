@@ -53,10 +53,11 @@ def ask_about(
     insight: PrivilegedAccess | None = None,
 ) -> Question:
     offered = {name: plugins.load("knobs", name) for name in plugins.names("knobs")}
-    offered = {name: knob for name, knob in offered.items() if family in knob.families}
+    around = ("self_ensemble", "second_opinion")  # the networks' own knobs will do here
+    offered = {name: knob for name, knob in offered.items() if family in knob.families and name not in around}
     seen = NOTHING(lr, sr)
     current = {name: knob.default for name, knob in offered.items()}
-    return Question("case", family, number, seed, seen, current, offered, "", insight, most)
+    return Question("case", family, number, seed, seen, current, offered, "", insight=insight, max_changes=most)
 
 
 @pytest.fixture(scope="module")
