@@ -15,7 +15,7 @@ from pathlib import Path
 from fsrbench.case import tuned
 from fsrbench.core.values import FAMILIES
 from fsrbench.experiments import tune
-from fsrbench.experiments.tunebench import Plan
+from fsrbench.experiments.tunebench import TuningPlan
 from fsrbench.show import tuning
 from fsrbench.study import config, machines
 
@@ -35,7 +35,7 @@ def main() -> None:
         own = [f"families.{family}.knobs=[{KNOBS}]", *given.set]
         settings = config.with_families(config.load(ROOT / "configs" / "hooks.yaml", own)[0], [family])
         machine = machines.machine(settings, "cpu", offline=True)
-        plan = Plan(settings, family, given.hr, draws=given.draws)
+        plan = TuningPlan(settings, family, given.hr, draws=given.draws)
         found = tune.run(plan, machine, tuned.place(tuned.SHIPPED, family), workers=given.workers)
         print(f"{family}: {tuning.setting(found)}", *tuning.lines(found), sep="\n  ", flush=True)
 

@@ -19,7 +19,7 @@ from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.stored import Knobs, to_json
 from fsrbench.core.values import Image
 from fsrbench.experiments import tune, tunegrid
-from fsrbench.experiments.tunebench import Plan
+from fsrbench.experiments.tunebench import TuningPlan
 from fsrbench.imaging import images
 from fsrbench.measure import crossfit
 from fsrbench.models import weights
@@ -64,9 +64,9 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> dict[str, Knob]:
     return offered
 
 
-def plan(hr: Path, **given: Any) -> Plan:
+def plan(hr: Path, **given: Any) -> TuningPlan:
     settings = config.with_families(config.load(None, GENERAL)[0], ["general"])
-    return Plan(settings, "general", hr, **{"recipe": "bicubic", "draws": 1, "steps": 4, **given})
+    return TuningPlan(settings, "general", hr, **{"recipe": "bicubic", "draws": 1, "steps": 4, **given})
 
 
 # ------------------------------------------------------------------- cross-fitting

@@ -47,7 +47,7 @@ def tune(
     own = [f"families.{family}.knobs=[{','.join(knob)}]"] if knob else []
     settings = configuring.load(config, [*console.changes(changes, seed, models), *own])[0]
     settings = configuring.with_families(settings, [family])
-    plan = tunebench.Plan(settings, family, hr, recipe, draws, objective, steps, limit)
+    plan = tunebench.TuningPlan(settings, family, hr, recipe, draws, objective, steps, limit)
     machine = machines.machine(settings, device, precision.value, offline)
     out = out or Path(options.OUTPUTS, f"constant-{family}.json")
     typer.echo(f"Writing to {out}", err=True)

@@ -27,11 +27,12 @@ from fsrbench.core.contracts import Machine, Metric
 from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.stored import to_json
 from fsrbench.experiments import tunebench, tunegrid
-from fsrbench.experiments.tunebench import Bench, FaceDraw, Job, Plan
+from fsrbench.experiments.tunebench import Bench, FaceDraw, TuningJob, TuningPlan
 from fsrbench.experiments.tunegrid import Setting
 from fsrbench.files import atomic
 from fsrbench.files.journal import Journal
 from fsrbench.measure import crossfit, stats
+from fsrbench.measure.summary_values import rounded
 from fsrbench.study import record
 from fsrbench.study.store import as_json
 
@@ -39,15 +40,13 @@ LEAST, FEW = 2, 8
 """Persons, at least; and below which it is said that they are few."""
 SAVED = 20.0
 """Seconds after which what was measured is stored."""
-DIGITS = 6
-"""Digits that are kept of a gain."""
 
-Numbers: TypeAlias = Mapping[str, float]
+PictureNumbers: TypeAlias = Mapping[str, float]
 """Key of a picture → what a metric makes of it."""
 
 
 def run(
-    plan: Plan, machine: Machine, out: Path, *, workers: int = 1, track: execute.Track = execute.untracked
+    plan: TuningPlan, machine: Machine, out: Path, *, workers: int = 1, track: execute.Track = execute.untracked
 ) -> TunedConstant:
     """Find the constant and write it to `out`; what was measured before an interrupt is taken over."""
     if plan.draws < 1:
@@ -62,7 +61,7 @@ def run(
     parts = out.with_name(f"{out.name}.parts")
     work = _Work(bench, Journal(parts), _identity(plan, machine, weights), workers, track)
     faces = tunebench.faces(plan)
-    found = work.measured("tune", [Job(face, grid, (plan.objective,)) for face in faces])[plan.objective]
+    found = work.measured("tune", [TuningJob(face, grid, (plan.objective,)) for face in faces])[plan.objective]
     known = [face for face in faces if all(face.key(setting) in found for setting in grid)]
     gains = _gains(objective, found, known, grid)
     if len(gains) < LEAST:
@@ -74,7 +73,9 @@ def run(
         notes.append(f"{len(gains)} persons are few: another {len(gains)} may choose another setting.")
     best, chosen = crossfit.best(gains), crossfit.without(gains)
     own = {face: grid[chosen[face.person]] for face in known}
-    every = work.measured("measure", [Job(face, [{}, setting], [*bench.metrics]) for face, setting in own.items()])
+    every = work.measured(
+        "measure", [TuningJob(face, [{}, setting], [*bench.metrics]) for face, setting in own.items()]
+    )
     result = TunedConstant(
         format=FORMAT,
         family=plan.settings.kind(plan.family),
@@ -116,7 +117,7 @@ class _Work:
     lacking: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """What could not be had → of whom, and why."""
 
-    def measured(self, title: str, jobs: Sequence[Job]) -> dict[str, Numbers]:
+    def measured(self, title: str, jobs: Sequence[TuningJob]) -> dict[str, PictureNumbers]:
         """Metric → all numbers of these jobs that can be had. A job is done whole where any of its numbers is new."""
         known = {name: self.journal.values(name, self.identity) for job in jobs for name in job.metrics}
         waiting = [job for job in jobs if any(key not in known[name] for name, key in job.numbers())]
@@ -140,7 +141,7 @@ class _Work:
         return [f"{what} could not be had of {len(why)} inputs, {min(why)}" for what, why in self.lacking.items()]
 
 
-def _identity(plan: Plan, machine: Machine, weights: Mapping[str, str]) -> str:
+def _identity(plan: TuningPlan, machine: Machine, weights: Mapping[str, str]) -> str:
     """What decides every number beside the face, the draw and the setting."""
     chosen = plan.settings.model_dump(mode="json", include={"seed", "scale", "hr_size", "models", "faces"})
     family = plan.settings.families[plan.family].model_dump(mode="json", exclude={"knobs"})
@@ -150,7 +151,7 @@ def _identity(plan: Plan, machine: Machine, weights: Mapping[str, str]) -> str:
 
 
 def _gains(
-    metric: Metric, found: Numbers, faces: Sequence[FaceDraw], grid: Sequence[Setting]
+    metric: Metric, found: PictureNumbers, faces: Sequence[FaceDraw], grid: Sequence[Setting]
 ) -> dict[str, list[float]]:
     """Person → how much better than pure each setting is, in the mean over the person's inputs."""
     sign = 1 if metric.better == "higher" else -1
@@ -161,11 +162,11 @@ def _gains(
     return {person: [fmean(column) for column in zip(*own, strict=True)] for person, own in rows.items()}
 
 
-def _gained(metric: Metric, found: Numbers, own: Mapping[FaceDraw, Setting]) -> TunedGain:
+def _gained(metric: Metric, found: PictureNumbers, own: Mapping[FaceDraw, Setting]) -> TunedGain:
     """What one metric says of each input under the setting that was chosen without its person."""
     both = [face for face, setting in own.items() if face.key({}) in found and face.key(setting) in found]
     deltas = [found[face.key(own[face])] - found[face.key({})] for face in both]
     effect = stats.paired(deltas, metric.better, clusters=[face.person for face in both])
-    delta, low, high = (None if end is None else round(end, DIGITS) for end in (effect.delta, effect.low, effect.high))
+    delta, low, high = map(rounded, (effect.delta, effect.low, effect.high))
     harmed = round((effect.changed - effect.improved) / effect.units, 4) if effect.units else None
     return TunedGain(metric.better, effect.units, delta, low, high, harmed)

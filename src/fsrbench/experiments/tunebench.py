@@ -31,7 +31,7 @@ TOGETHER = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TuningPlan:
     """What is tuned, and on what."""
 
     settings: Settings
@@ -71,7 +71,7 @@ class FaceDraw:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class TuningJob:
     """What is to be measured of one input."""
 
     face: FaceDraw
@@ -90,7 +90,7 @@ class Job:
 class Bench:
     """Everything that is opened. Many threads may measure."""
 
-    plan: Plan
+    plan: TuningPlan
     """What is tuned."""
     pipeline: Pipeline
     """The family's networks, with the knobs that are tuned."""
@@ -101,7 +101,7 @@ class Bench:
     scorers: Mapping[str, Scorer]
     """The same, opened."""
 
-    def measure(self, job: Job) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+    def measure(self, job: TuningJob) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
         """Metric → key → number; and what could not be had → why. What is not finite is no number."""
         found: dict[str, dict[str, float]] = {name: {} for name in job.metrics}
         lacking: dict[str, str] = {}
@@ -133,7 +133,7 @@ class Bench:
         return reference, images.as_stored(images.check(lr, face.path.name)), seed
 
 
-def open_bench(plan: Plan, machine: Machine, notes: list[str]) -> Bench:
+def open_bench(plan: TuningPlan, machine: Machine, notes: list[str]) -> Bench:
     """Load the networks and the metrics; which metric cannot be had here, and why, is noted."""
     degrade.check_sizes(plan.settings.scale, plan.settings.hr_size)
     metrics: dict[str, Metric] = {}
@@ -152,7 +152,7 @@ def open_bench(plan: Plan, machine: Machine, notes: list[str]) -> Bench:
     return Bench(plan, networks.pipeline(plan.family, plan.settings, machine), recipe, metrics, scorers)
 
 
-def faces(plan: Plan) -> list[FaceDraw]:
+def faces(plan: TuningPlan) -> list[FaceDraw]:
     """Every input: each face in each draw. A person is whom the table of clusters names so, or one picture's bytes."""
     found = dict(list(images.find(plan.hr, below=True).items())[: plan.limit])
     if not found:
