@@ -40,6 +40,7 @@ def test_help_of_every_command() -> None:
         "evaluate",
         "restore",
         "headroom",
+        "tune",
         "knobs",
         "plugins",
         "prompt",

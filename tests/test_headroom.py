@@ -106,7 +106,8 @@ def test_gains_are_those_of_the_scores(found: dict[str, Any]) -> None:
     assert "lpips" not in entry["objectives"]  # it cannot be computed here, which is said
     assert any("LPIPS" in note for note in found["notes"])
     assert entry["knobs"] == ["color_balance", "dehalo", "detail_damping"]
-    assert found["families"]["general"]["deep"]["knobs"] == [*entry["knobs"][:2], "denoise_strength", "detail_damping"]
+    deep = [*entry["knobs"][:2], "denoise_strength", "detail_damping", "self_ensemble"]
+    assert found["families"]["general"]["deep"]["knobs"] == deep
 
 
 def test_the_knobs_that_carry_it(found: dict[str, Any]) -> None:
@@ -119,6 +120,21 @@ def test_the_knobs_that_carry_it(found: dict[str, Any]) -> None:
         assert all(0 < about["cases"] <= 3 for about in carriers.values())
         assert entry["changed"] == 3
         assert 0 < carriers["detail_damping"]["alone"] <= carriers["detail_damping"]["gain"]
+
+
+def test_the_best_constant_stands_beside_the_oracle(found: dict[str, Any]) -> None:
+    """Against noise the same damping helps everywhere: looking adds little. It is told from what the oracle tried."""
+    bound = found["families"]["general"]["paper"]["objectives"]["psnr"]
+    constant = bound["constant"]
+    assert constant["knobs"].keys() == {"detail_damping"}
+    assert constant["settings"] >= 10  # pure, and each knob on three levels
+    assert 0 < constant["delta"] <= bound["gain"]["delta"]
+    assert constant["low"] < constant["delta"] < constant["high"]
+    assert constant["share"] == pytest.approx(constant["delta"] / bound["gain"]["delta"], abs=1e-3)
+    assert constant["share"] > 0.5
+    told = overviews.headroom_markdown(found)
+    assert "## What takes no looking" in told
+    assert any("the best constant of" in line for line in overviews.headroom_lines(found))
 
 
 def test_what_arms_caught(found: dict[str, Any]) -> None:
@@ -238,15 +254,16 @@ def test_again_changes_nothing_and_restores_nothing(
             assert mine == {key: value for key, value in bound.items() if key != "caught"}
 
 
-def test_a_family_without_deeper_hooks_and_an_objective_that_falls(tmp_path: Path) -> None:
+def test_an_objective_that_falls(tmp_path: Path) -> None:
     hr = draw_face(192)
     lr = images.resize(hr, 48, 48) + np.random.default_rng(3).normal(0, 0.04, (48, 48, 3))
     images.write(tmp_path / "hr" / "a.png", hr)
     images.write(tmp_path / "lr" / "a.png", np.clip(lr, 0, 1).astype(np.float32))
     settings = settings_of("arms.oracle.objective=niqe", families=("blind",))
     found = headroom.run(headroom.Plan(settings, tmp_path / "lr", tmp_path / "hr"), MACHINE, tmp_path / "out")
-    assert list(found["families"]["blind"]) == ["paper"]
+    assert list(found["families"]["blind"]) == ["paper", "deep"]
     entry = found["families"]["blind"]["paper"]["objectives"]["niqe"]
+    assert entry["constant"] is None  # there is one person alone
     assert entry["gain"]["delta"] < 0  # NIQE fell, which is better, and the knob's gain is a gain
     assert [about["gain"] for about in entry["carriers"].values()] == [-entry["gain"]["delta"]]
     assert entry["gain"]["low"] is None

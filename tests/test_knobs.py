@@ -19,7 +19,7 @@ from fsrbench.recipes import _stages as stages
 from support import draw_face
 
 KNOBS: dict[str, Knob] = {name: plugins.load("knobs", name) for name in plugins.names("knobs")}
-ACTING = sorted(name for name, knob in KNOBS.items() if knob.stage != "restore")
+ACTING = sorted(name for name, knob in KNOBS.items() if knob.stage in ("before", "after"))
 PAPER = {
     "general": {"color_balance", "dehalo", "detail_damping"},
     "blind": {"scale", "denoise", "deblock"},
@@ -55,7 +55,7 @@ def test_declared_whole(name: str) -> None:
     assert knob.meaning.endswith(".")
     assert set(knob.families) <= set(FAMILIES)
     assert knob.families
-    assert (knob.apply is None) == (knob.stage == "restore")
+    assert (knob.apply is None) == (knob.stage in ("restore", "around"))
     if knob.choices:
         assert knob.default in knob.choices
         assert knob.low is None

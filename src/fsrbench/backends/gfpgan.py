@@ -32,6 +32,8 @@ ASSUMPTION = (
     "Square pictures are taken for one aligned face each, since no face detector is set: several faces, or one that "
     "does not fill the picture, would be smeared. With the setting faces.detector, faces are looked for."
 )
+MADE = 8
+"""Faces that are remembered as the network made them: another restore_weight is another blend of the same face."""
 SEEN = 64
 """Pictures whose faces are remembered: a case is restored several times."""
 OFFICIAL = {"v1.4": "GFPGANv1.4.pth", "v1.3": "GFPGANv1.3.pth"}
@@ -50,6 +52,7 @@ class _GFPGAN:
         self._turn = Lock()
         self._detector: faces.Detector | None = None
         self._seen: dict[object, tuple[faces.Face, ...]] = {}
+        self._made: dict[object, Image] = {}
         self.assumption = ASSUMPTION if self._aligned == "auto" and machine.detector is None else ""
         choice = _choice.choose("prior", settings, OFFICIAL, "v1.4", machine)
         self._net = FaceNet(choice.path, machine.device)
@@ -138,9 +141,21 @@ class _GFPGAN:
         return Output(image, (", ".join(notes),))
 
     def _restore(self, faces: Sequence[Image], knobs: Knobs, seeds: Sequence[int], precision: str) -> list[Image]:
+        """What the network makes of each face. One alone is made once for all weights of its blend."""
         sft = float(knobs.get("sft_strength", 1.0))
         noise = float(knobs.get("noise_strength", 1.0))
-        return self._net(faces, seeds, sft=sft, noise=noise, precision=precision)
+        if len(faces) > 1:
+            return self._net(faces, seeds, sft=sft, noise=noise, precision=precision)
+        key = (images.exact_key(faces[0]), seeds[0], sft, noise, precision)
+        with self._turn:
+            known = self._made.get(key)
+        if known is None:
+            [known] = self._net(faces, seeds, sft=sft, noise=noise, precision=precision)
+            with self._turn:
+                self._made[key] = known
+                if len(self._made) > MADE:
+                    del self._made[next(iter(self._made))]
+        return [known]
 
 
 def _centre(face: faces.Face) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -206,7 +206,12 @@ class Pipeline:
         """What the networks of a picture were, and their files: the second one's where its opinion is in it."""
         if self.second is None or not moved.get(passes.SECOND_OPINION):
             return self.restorer.model, self._weights
-        return f"{self.restorer.model}, second {self.second.model}", self._weights | second_weights(self.second)
+        return f"{self.restorer.model}, second {self.second.model}", self._weights | _second_weights(self.second)
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """Files of its networks that were opened, the second one's too, with their hashes."""
+        return {**self.restorer.weights, **(_second_weights(self.second) if self.second is not None else {})}
 
     def keep_only(self, lr: Image, seed: int) -> None:
         """Forget what knobs were tried: the plain output of this input stays, which whoever comes next begins with."""
@@ -247,7 +252,7 @@ class Pipeline:
         return image
 
 
-def second_weights(second: Restorer) -> dict[str, str]:
+def _second_weights(second: Restorer) -> dict[str, str]:
     """Files of a second network beside the family's own: two files may have one name."""
     return {f"{file} (second)": digest for file, digest in second.weights.items()}
 

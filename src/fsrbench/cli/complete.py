@@ -58,6 +58,16 @@ def recipes(incomplete: str) -> list[str]:
     return _beginning(incomplete, _plugins("recipes"))
 
 
+def metrics(incomplete: str) -> list[str]:
+    """Names of metrics."""
+    return _beginning(incomplete, _plugins("metrics"))
+
+
+def knobs(incomplete: str) -> list[str]:
+    """Names of knobs."""
+    return _beginning(incomplete, _plugins("knobs"))
+
+
 def presets(incomplete: str) -> list[str]:
     """Well-known sets of faces."""
     from fsrbench.case.presets import PRESETS

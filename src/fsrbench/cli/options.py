@@ -197,6 +197,24 @@ HrSize: TypeAlias = Annotated[
     Option("--hr-size", min=16, help="HR is cropped square and brought to this size (default: 512, or the preset's).",
            show_default=False),
 ]  # fmt: skip
+TuningFaces: TypeAlias = Annotated[
+    Path, Option("--hr", help="Folder of other people's faces, high-resolution.", metavar="DIR")
+]
+TunedOut: TypeAlias = Annotated[
+    Path | None, _more("--out", "The file to write (default: outputs/constant-FAMILY.json).", "FILE")
+]
+Draws: TypeAlias = Annotated[int, Option("--draws", min=1, max=1000, help="Degraded inputs made of each face.")]
+Objective: TypeAlias = Annotated[
+    str, Option("--objective", help="The metric that decides.", metavar="NAME", autocompletion=complete.metrics)
+]
+Tuned: TypeAlias = Annotated[
+    list[str] | None,
+    _more("--knob", "Tune exactly these (default: those that the family offers). Repeatable.", "NAME", complete.knobs),
+]
+Steps: TypeAlias = Annotated[
+    int | None,
+    Option("--steps", min=1, max=100, help="Steps of a knob's band (default: as many as fit).", show_default=False),
+]
 Preset: TypeAlias = Annotated[
     str | None,
     _more("--preset", "--hr is a well-known set: celeba-test, ffhq, lfw or wider.", "NAME", complete.presets),

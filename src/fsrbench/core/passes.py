@@ -18,6 +18,14 @@ Pass: TypeAlias = tuple[object, ...]
 """What decides a network's output for one input, beside its seed: which network, which view, which knobs."""
 
 
+def no_second(family: str) -> str:
+    """Said where a second network's opinion is asked for, and the family names none."""
+    return (
+        f"{SECOND_OPINION} needs a second network: name its backend, and a model where that is not the usual one, e.g. "
+        f"families.{family}.second={{backend: realesrgan, model: embedded}}."
+    )
+
+
 def moved(offered: Mapping[str, Knob], changes: Knobs) -> Knobs:
     """The knobs that do not stand at their defaults, in the order in which they are offered."""
     return {name: changes[name] for name, knob in offered.items() if changes.get(name, knob.default) != knob.default}

@@ -224,6 +224,24 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """What an arm's settings were fitted on: on anything else, what was found of them need not hold."""
+
+    file: Path
+    """The file that says so."""
+    sha256: str
+    """What is in it."""
+    recipe: str
+    """How inputs were degraded."""
+    scale: int
+    """HR size / LR size."""
+    weights: Mapping[str, str]
+    """File name → sha256 of the networks' files."""
+    persons: frozenset[str]
+    """sha256 of the HR pictures' files."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolChoice:
     """A tool, and what it is opened with."""
 
@@ -288,6 +306,9 @@ class Way:
     asked for every family of a run before any work is done."""
     demand: Callable[[ArmSetup], Demand] | None = None
     """What an arm that is set up so asks for about a case; None where nothing can be said before."""
+    basis: Callable[[Any, str], Basis | None] = lambda _settings, _family: None
+    """From its checked settings and a family to what they were fitted on there; None where they were not. SettingsError
+    where the file that says so cannot be used."""
     networks: Callable[[Any], Mapping[str, Network]] = lambda _settings: {}
     """From its checked settings to the other networks that it restores with, by the names it calls them."""
     tools: Callable[[Any], Mapping[str, ToolChoice]] = lambda _settings: {}

@@ -1,7 +1,10 @@
-"""What each oracle gained in its own metric, which knobs carry it, and how much of it a run's arms caught."""
+"""What each oracle gained in its own metric, which knobs carry it, and how much of it others take.
+
+Those others are the best constant, and the arms of a finished run."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -12,8 +15,8 @@ from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import InputError
 from fsrbench.core.stored import KnobValue
 from fsrbench.core.values import Trail
+from fsrbench.measure import crossfit, stats, subjects
 from fsrbench.measure import scores as scorefile
-from fsrbench.measure import stats, subjects
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation
@@ -85,7 +88,53 @@ def bound(
         "changed": sum(bool(knobs) for knobs in chosen.values()),
         "gain": {"n": effect.n if effect is not None else 0, **{end: getattr(effect, end, None) for end in GAIN}},
         "carriers": dict(sorted(carriers.items(), key=lambda item: -int(item[1]["cases"]))),
+        "constant": constant(family, folder, what, numbers, objective),
     }
+
+
+def constant(
+    family: str, folder: RunFolder, what: Evaluation, numbers: Numbers, objective: str
+) -> dict[str, Any] | None:
+    """What the best unchanging setting gains, of those that the oracle tried on every case; None for one person alone.
+
+    Each person is measured with the setting that all others chose. No picture is made for it: it is told from what the
+    oracle measured.
+    """
+    own, metric = arm(objective), what.metrics[objective]
+    best = numbers.deltas(family, objective, own)
+    tables = {case: table for case in sorted(best) if (table := _tried(folder, family, own, case))}
+    persons = summarising.persons_of(what) or {case: case for case in tables}
+    shared = [setting for setting in next(iter(tables.values()), {}) if all(setting in t for t in tables.values())]
+    sign = 1 if metric.better == "higher" else -1
+    rows: dict[str, list[list[float]]] = {}
+    for case, table in tables.items():
+        rows.setdefault(persons[case], []).append([sign * table[setting] for setting in shared])
+    if len(rows) < 2:
+        return None
+    gains = {person: [fmean(column) for column in zip(*own_rows, strict=True)] for person, own_rows in rows.items()}
+    chosen = crossfit.without(gains)
+    members = [persons[case] for case in tables]
+    deltas = [table[shared[chosen[persons[case]]]] for case, table in tables.items()]
+    effect = stats.paired(deltas, metric.better, clusters=members)
+    upper = stats.paired([best[case] for case in tables], metric.better, clusters=members)
+    worth = upper.delta is not None and worth_a_share(upper.delta, upper.low, upper.high, metric, 0.0)
+    return {
+        "settings": len(shared),
+        "knobs": json.loads(shared[crossfit.best(gains)]),
+        "n": effect.n,
+        **{end: None if (value := getattr(effect, end)) is None else round(value, 6) for end in GAIN},
+        "share": round(effect.delta / upper.delta, 4) if worth and effect.delta is not None and upper.delta else None,
+    }
+
+
+def _tried(folder: RunFolder, family: str, oracle: str, case: str) -> dict[str, float]:
+    """Setting, as JSON → by how much the objective differed from pure under it; pure is the first."""
+    record = folder.exchange(family, oracle, case, 1) or {}
+    current = record.get("current")
+    if current is None:
+        return {}
+    trials = {json.dumps(one["knobs"], sort_keys=True): one["value"] for one in record.get("tried", ())}
+    return {"{}": 0.0, **{setting: value - current for setting, value in trials.items() if value is not None}}
 
 
 def _applied(trail: Trail, oracle: str) -> dict[str, KnobValue]:

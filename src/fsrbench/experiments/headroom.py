@@ -178,7 +178,7 @@ def _settings(settings: Settings, name: str, objectives: Sequence[str]) -> Setti
     }
     kept = {}
     for family in settings.families:
-        every = preview.known(settings, family)
+        every = preview.able(settings, family)
         plain = [knob for knob, declared in every.items() if not declared.deep]
         if name == "paper" and plain:
             kept[family] = config.with_knobs(settings, family, plain).families[family]

@@ -52,11 +52,13 @@ def knobs(
         told: dict[str, Any] = {"backend": settings.families[family].backend, "cases": [case.id for case in cases]}
         moved: dict[str, liveness.Movement] = {}
         if cases:
-            pipeline = open_pipeline(settings, family, own, machine)
+            acting = able(settings, family)
+            pipeline = open_pipeline(settings, family, acting, machine)
             told["model"] = pipeline.restorer.model
             specimens = [_specimen(settings, family, case) for case in cases]
-            special = _special(settings, family, machine, own, every)
-            moved = liveness.probe(pipeline, specimens, measures, special)
+            special = _special(settings, family, machine, acting, every)
+            untried = liveness.Movement((), liveness.Trial(0, 0, passes.no_second(family).removesuffix(".")))
+            moved = {**dict.fromkeys(own, untried), **liveness.probe(pipeline, specimens, measures, special)}
         told["knobs"] = {name: _told(knob, name in offered, moved.get(name)) for name, knob in own.items()}
         families[family] = told
     labels = {name: plugins.load("metrics", name).label for name in measures}
@@ -66,10 +68,14 @@ def knobs(
 def known(settings: Settings, family: str) -> dict[str, Knob]:
     """All knobs of a family, the deeper hooks too, and those that the settings offer in it."""
     every = {name: settings.knob(family, name) for name in plugins.names("knobs")}
-    if settings.families[family].second is None:
-        del every[passes.SECOND_OPINION]
     offered = settings.offered(family)
     return {name: knob for name, knob in every.items() if settings.kind(family) in knob.families or name in offered}
+
+
+def able(settings: Settings, family: str) -> dict[str, Knob]:
+    """Those of them that can be offered: without a second network, nobody has an opinion."""
+    lacking = {passes.SECOND_OPINION} if settings.families[family].second is None else set()
+    return {name: knob for name, knob in known(settings, family).items() if name not in lacking}
 
 
 def _told(knob: Knob, offered: bool, movement: liveness.Movement | None) -> dict[str, Any]:

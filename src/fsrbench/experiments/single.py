@@ -16,7 +16,7 @@ import numpy as np
 from fsrbench.case import drafts, evidence, making
 from fsrbench.case.making import Making, OpenTool
 from fsrbench.case.restore import Pipeline
-from fsrbench.core import plugins
+from fsrbench.core import passes, plugins
 from fsrbench.core.auditing import Paid
 from fsrbench.core.budget import Spending
 from fsrbench.core.contracts import Knob, Machine, Restorer
@@ -80,7 +80,7 @@ class PictureRestorer:
         """`knobs` are turned in every picture; an `arm` turns them itself, as it does in a run."""
         if family not in settings.families:
             raise SettingsError(f"There is no family {family!r}.{among(family, settings.families)}")
-        own = preview.known(settings, family)
+        own = preview.able(settings, family)
         backend = plugins.load("backends", settings.families[family].backend)
         self.family = family
         self.arm = arm
@@ -167,6 +167,8 @@ def restore(
 def _value(name: str, value: Any, family: str, known: Mapping[str, Knob], consumed: tuple[str, ...]) -> KnobValue:
     """A knob's value, if it has such a knob and the knob such a value."""
     able = [one for one, knob in known.items() if knob.stage != "restore" or one in consumed]
+    if name == passes.SECOND_OPINION and name not in able:
+        raise SettingsError(passes.no_second(family))
     if name not in able:
         raise SettingsError(f"Family {family} has no knob {name!r}.{among(name, able)}")
     knob = known[name]

@@ -32,6 +32,10 @@ _CAUGHT = (
     "where its interval holds zero, nothing is known to have been caught. Where the oracle's own gain does not show in "
     f"print, stays within the noise floor or has an interval with zero in it, there is {NOTHING}."
 )
+_CONSTANT = (
+    "The same setting for every picture: nobody looks. Of the settings that the oracle tried on every case, each "
+    "person is measured with the one that all others together like best. Whoever looks at a picture must beat it."
+)
 
 
 # ------------------------------------------------------------------- headroom
@@ -57,6 +61,10 @@ def headroom_markdown(found: Mapping[str, Any]) -> str:
         "Share of the cases in which a metric's oracle turned the knob, its mean gain there, and what it gained alone.",
         _table([["Family", "Knobs", "Metric", "Knob", "cases", "share", "gain", "alone"], *_carriers(found)], left=4),
     ]
+    constants = list(_constants(found))
+    if constants:
+        head = ["Family", "Knobs", "Metric", "n", "Settings", "Best", "Δ of the constant", "share of the oracle's"]
+        parts += ["## What takes no looking", _table([head, *constants], left=3), _CONSTANT]
     caught = list(_caught(found))
     if caught:
         head = ["Family", "Knobs", "Metric", "Arm", "n", "Δ of the arm", "Δ of its oracle", "caught"]
@@ -89,6 +97,10 @@ def headroom_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """What stands below the table: knobs that carry the gain, and what arms caught of it."""
     for family, kind, label, knob, cases, share, gain, alone in _carriers(found):
         yield f"{family} (knobs: {kind}): {knob} in {share} of the cases ({cases}); gain {gain} {label}, alone {alone}"
+    for family, kind, label, n, settings, best, delta, share in _constants(found):
+        part = f"; {share}" if share == NOTHING else f": {share} of the oracle's"
+        told = f"the best constant of {settings}, {best}, gains {delta} {label}{part}"
+        yield f"{family} (knobs: {kind}): {told} ({n} cases)"
     for family, kind, label, arm, n, delta, upper, share in _caught(found):
         if share == NOTHING:
             yield f"{family} (knobs: {kind}): {NOTHING} in {label} beside {arm} (the oracle's is {upper}, {n} cases)"
@@ -129,6 +141,16 @@ def _carriers(found: Mapping[str, Any]) -> Iterator[list[str]]:
         for knob, about in bound["carriers"].items():
             gains = [_number(found, metric, about[key]) for key in ("gain", "alone")]
             yield [*where, knob, str(about["cases"]), numbers.share(about["share"]), *gains]
+
+
+def _constants(found: Mapping[str, Any]) -> Iterator[list[str]]:
+    for where, metric, bound in _bounds(found):
+        about = bound.get("constant")
+        if about is not None:
+            best = ", ".join(f"{name}={_said(value)}" for name, value in about["knobs"].items()) or "pure"
+            share = NOTHING if about["share"] is None else numbers.share(about["share"])
+            counts = [numbers.whole(about["n"]), numbers.whole(about["settings"])]
+            yield [*where, *counts, best, _delta(found, metric, about), share]
 
 
 def _caught(found: Mapping[str, Any]) -> Iterator[list[str]]:

@@ -99,10 +99,7 @@ def _second(name: str, family: Family, path: Path | None, lines: Mapping[yamlfil
     """Refuse to offer a second network's opinion where no second network is named."""
     if family.second is None and passes.SECOND_OPINION in (family.knobs or ()):
         where = _where(("families", name, "knobs"), path, lines)
-        raise SettingsError(
-            f"{where}: {passes.SECOND_OPINION} needs a second network: name its backend, and a model where that is "
-            f"not the usual one, e.g. families.{name}.second={{backend: realesrgan, model: embedded}}."
-        )
+        raise SettingsError(f"{where}: {passes.no_second(name)}")
 
 
 def fitting(name: str, arm: Arm, path: Path | None, lines: Mapping[yamlfile.Place, int]) -> None:

@@ -12,16 +12,16 @@ from threading import Lock
 from fsrbench.asking import comparison, prompts
 from fsrbench.case import liveness
 from fsrbench.case.making import OpenTool, Parts
-from fsrbench.case.restore import Pipeline, second_weights
+from fsrbench.case.restore import Pipeline
 from fsrbench.core import auditing, coherence, contracts, plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, BadOutput, FsrbenchError, SettingsError, StoreError, WeightsError
 from fsrbench.core.forecasts import Demand
 from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
 from fsrbench.core.values import Case, Image, Ranking
-from fsrbench.core.ways import ArmSetup, Contest, Intervention, Judge, Network, ToolChoice
+from fsrbench.core.ways import ArmSetup, Basis, Contest, Intervention, Judge, Network, ToolChoice
 from fsrbench.files import jsonfile
-from fsrbench.study import ledger, networks
+from fsrbench.study import bases, ledger, networks
 from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 
@@ -56,6 +56,10 @@ class OpenFamily:
     """Opened tools, by what they were opened with."""
     turn: Lock = field(default_factory=Lock)
     """Guards the opening of others."""
+    bases: Mapping[str, Basis] = field(default_factory=dict)
+    """Arm → what its settings were fitted on, for arms whose settings were."""
+    doubts: tuple[str, ...] = ()
+    """What of that is not known to hold here, in sentences."""
     probed: dict[str, Pipeline] = field(default_factory=dict)
     """Case id → the pipeline with which its knobs were tried, and which remembers its pure restoration."""
 
@@ -84,13 +88,12 @@ class OpenFamily:
             return self.tools[key]
 
     def weights(self) -> dict[str, str]:
-        """Files of all networks that were opened, with their hashes.
+        """Files of all networks that were opened, and those that arms were fitted in, with their hashes.
 
         Those of a network beside the family's own stand as `FILE (BACKEND MODEL)`: two files may have one name.
         """
-        found = dict(self.pipeline.restorer.weights)
-        if self.pipeline.second is not None:
-            found |= second_weights(self.pipeline.second)
+        found = self.pipeline.weights
+        found |= {f"{basis.file.name} (arm {name})": basis.sha256 for name, basis in self.bases.items()}
         for network, pipeline in self.others.items():
             whose = " ".join(filter(None, (network.backend, network.model)))
             found |= {f"{file} ({whose})": digest for file, digest in pipeline.restorer.weights.items()}
@@ -120,6 +123,7 @@ def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Q
 def check(settings: Settings) -> None:
     """Refuse arms that cannot be in one of the families, before any work is done in another."""
     for family in settings.families:
+        bases.of(settings, family)
         offered = settings.offered(family)
         for name, arm in settings.arms.items():
             if wrong := arm.declared().misfit(arm.chosen(), offered):
@@ -174,6 +178,8 @@ def open_family(
 ) -> OpenFamily:
     """Load a family's networks and put its arms beside them; `look` is what auditors look through."""
     pipeline = networks.pipeline(family, settings, machine)
+    fitted = bases.of(settings, family)
+    doubts = tuple(bases.check(fitted, settings, pipeline.weights, folder))
     setups = {name: _setup(family, settings, machine, name, auditors.get(name), look) for name in settings.arms}
     arms, demands, parts = dict[str, Intervention](), dict[str, Demand | None](), dict[str, Parts]()
     for name, setup in setups.items():
@@ -181,8 +187,9 @@ def open_family(
         arms[name] = way.open(setup)
         demands[name] = way.demand(setup) if way.demand is not None else None
         parts[name] = Parts(way.networks(setup.settings), way.tools(setup.settings))
+    reentrant = networks.reentrant(family, settings)
     opened = OpenFamily(
-        family, pipeline, arms, demands, parts, settings, folder, networks.reentrant(family, settings), machine
+        family, pipeline, arms, demands, parts, settings, folder, reentrant, machine, bases=fitted, doubts=doubts
     )
     for name, used in parts.items():
         try:  # what cannot be opened is said before any work is done

@@ -1,4 +1,4 @@
-"""Opening a family's networks: its own with the knobs that are turned on it, another one beside it, a second opinion."""
+"""Opening a family's networks: its own with the knobs that are turned on it, others beside it, a second opinion."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pipeline(family: str, settings: Settings, machine: Machine, other: Network |
     offered = {
         knob: declared
         for knob, declared in settings.offered(family).items()
-        if other is None or (declared.stage in ("before", "after") or knob in backend.consumes)
+        if other is None or declared.stage in ("before", "after") or knob in backend.consumes
     }
     opinion = second(family, settings, machine) if other is None else None
     lanes = devices.share_cores(machine, reentrant(family, settings)) if other is None else 1

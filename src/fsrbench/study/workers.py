@@ -36,7 +36,7 @@ class FamilyFacts:
     evidence: dict[str, bool]
     """Which instruments the auditors' evidence is made with."""
     assumption: str = ""
-    """What its network takes for granted about the inputs."""
+    """What its network, and arms that were fitted on other inputs, take for granted about these."""
 
 
 class WorkerPool(Protocol):
@@ -80,9 +80,11 @@ class OpenStudy:
 
     def open(self, family: str) -> FamilyFacts:
         """Load a family's network, once, in place of the one before."""
-        weights, restorer = self.weights(family), self._opened(family).pipeline.restorer
-        assumption = restorer.assumption if isinstance(restorer, Assuming) else ""
-        return FamilyFacts(weights, self._look.available if self._look else {}, assumption)
+        weights, opened = self.weights(family), self._opened(family)
+        restorer = opened.pipeline.restorer
+        assumed = [restorer.assumption] if isinstance(restorer, Assuming) and restorer.assumption else []
+        told = " ".join([*assumed, *opened.doubts])
+        return FamilyFacts(weights, self._look.available if self._look else {}, told)
 
     def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
         """What offered knobs move; nothing is tried where nobody will ask for any."""

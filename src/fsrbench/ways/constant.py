@@ -1,15 +1,17 @@
 """The constant: the same knob values for every picture, and nobody looks. Whoever looks must beat it.
 
 Several settings may be named; then a judge says for each picture which of them it ends with, or whether pure stands.
+A setting may also be taken from the file that `fsrbench tune` wrote.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from fsrbench.case import tuned
 from fsrbench.core import passes
 from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import SettingsError
@@ -24,18 +26,32 @@ class Constant(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    knobs: tuple[dict[str, KnobValue], ...] = Field(min_length=1, max_length=64)
+    knobs: tuple[dict[str, KnobValue], ...] = Field(default=(), max_length=64)
     """Knob values; those that are not named stand at their defaults. One setting, or a list of them for a judge."""
+    file: str = Field(default="", alias="from")
+    """In their place: a file of `fsrbench tune`, a folder with FAMILY.json for each family, or `shipped`."""
 
     @field_validator("knobs", mode="before")
     @classmethod
     def _one_or_several(cls, given: Any) -> Any:
         return [given] if isinstance(given, dict) else given
 
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if bool(self.knobs) == bool(self.file):
+            raise ValueError("name one of the two: knobs, or a file that has them (from: FILE)")
+        return self
+
+    def settings(self, family: str) -> tuple[dict[str, KnobValue], ...]:
+        """The settings that a family is restored with."""
+        return (tuned.read(self.file, family).knobs,) if self.file else self.knobs
+
 
 def open_constant(setup: ArmSetup) -> Intervention:
     """Check that there is somebody to choose where there is a choice."""
-    settings = setup.settings.knobs
+    settings = setup.settings.settings(setup.kind)
+    if wrong := _unfit(settings, setup.offered):
+        raise SettingsError(f"Arm {setup.arm}: {setup.settings.file or 'it'} asks for what cannot be: {wrong}")
     if len(settings) > 1 and setup.judge is None:
         raise SettingsError(
             f"Arm {setup.arm}: with {len(settings)} settings somebody must choose: add a judge (judge: metric), or "
@@ -66,12 +82,15 @@ def open_constant(setup: ArmSetup) -> Intervention:
     return intervene
 
 
-def _misfit(settings: Constant, offered: Mapping[str, Knob]) -> str:
+def _unfit(settings: Sequence[Mapping[str, KnobValue]], offered: Mapping[str, Knob]) -> str:
     """Only knobs that the family offers, within their bounds: a wrong one is not silently another."""
-    for name, value in (pair for knobs in settings.knobs for pair in knobs.items()):
+    for name, value in (pair for knobs in settings for pair in knobs.items()):
         if name not in offered:
             known = ", ".join(offered) or "none"
-            return f"{name} is no knob of the family, which has {known}. Run it on those that have it: --family NAME."
+            return (
+                f"{name} is no knob of the family, which has {known}. Run it on those that have it, --family NAME, or "
+                f"offer it: --set families.NAME.knobs={','.join([*offered, name])}"
+            )
         try:
             given = offered[name].clamp(value)
         except ValueError as error:
@@ -83,7 +102,7 @@ def _misfit(settings: Constant, offered: Mapping[str, Knob]) -> str:
 
 def _demand(setup: ArmSetup) -> Demand:
     """Each pass that pure did not take, once: settings that differ only after the network share theirs."""
-    asked = [passes.of(setup.offered, knobs) for knobs in setup.settings.knobs]
+    asked = [passes.of(setup.offered, knobs) for knobs in setup.settings.settings(setup.kind)]
     fresh = len(frozenset().union(*asked) - passes.of(setup.offered, {}))
     return Demand(passes=(fresh, fresh))
 
@@ -94,6 +113,7 @@ WAY = Way(
     role="control",
     settings=Constant,
     takes=("judge",),
-    misfit=_misfit,
+    misfit=lambda settings, offered: _unfit(settings.knobs, offered),
+    basis=lambda settings, family: tuned.basis(settings.file, family) if settings.file else None,
     demand=_demand,
 )
