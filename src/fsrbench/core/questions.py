@@ -165,12 +165,12 @@ class Question:
     """The family's prompt file as it is, for auditors that read text: `asking/audit.py` makes of it what is sent."""
     insight: PrivilegedAccess | None = None
     """For privileged auditors alone; None for every other."""
-    rehearsal: Rehearsal | None = None
-    """For auditors that rehearse alone (`auditing.rehearses`); None for every other."""
     max_changes: int | None = None
     """Knobs that may differ from their defaults at once; None for all of them."""
     dead: tuple[str, ...] = ()
     """Offered knobs that are known to move no pixel, for auditors that draw: nobody else is told."""
+    rehearsal: Rehearsal | None = None
+    """Only for auditors that rehearse (`auditing.rehearses`); None for every other."""
 
 
 @dataclass(frozen=True, slots=True)
