@@ -23,8 +23,9 @@ from fsrbench.core import plugins
 from fsrbench.core.budget import Budget, Spending
 from fsrbench.core.contracts import Machine, Output
 from fsrbench.core.errors import SettingsError
+from fsrbench.core.judging import Contest
 from fsrbench.core.values import Image, Round
-from fsrbench.core.ways import Contest, Network, ToolChoice
+from fsrbench.core.ways import Network, ToolChoice
 from fsrbench.imaging import images
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder

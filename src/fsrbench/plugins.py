@@ -10,5 +10,6 @@ from fsrbench.core.operations import *  # noqa: F403
 from fsrbench.core.questions import *  # noqa: F403
 from fsrbench.core.stored import *  # noqa: F403
 from fsrbench.core.values import *  # noqa: F403
+from fsrbench.core.judging import *  # noqa: F403
 from fsrbench.core.ways import *  # noqa: F403
 from fsrbench.imaging import images as images

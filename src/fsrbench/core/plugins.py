@@ -17,8 +17,9 @@ from typing import Any, Literal
 from fsrbench.core.auditing import Auditor
 from fsrbench.core.contracts import Backend, Instrument, Knob, Metric, Recipe, Tool
 from fsrbench.core.errors import SettingsError, out_of_memory
+from fsrbench.core.judging import Judge
 from fsrbench.core.near import among
-from fsrbench.core.ways import Judge, Way
+from fsrbench.core.ways import Way
 
 KINDS = {
     "backends": "BACKEND",

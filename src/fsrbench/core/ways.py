@@ -1,7 +1,7 @@
-"""What a way to intervene is, what a judge is, and what each of them is given.
+"""What a way to intervene is, and what it is given.
 
-A way proposes pictures and keeps one; a judge says which of them is best. Neither knows files, other cases or other
-arms. A reference reaches only what is declared privileged, and is None for every other.
+A way proposes pictures and keeps one; a judge (`judging.py`) says which of them is best. Neither knows files, other
+cases or other arms. A reference reaches only what is declared privileged, and is None for every other.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from fsrbench.core.budget import Spending
-from fsrbench.core.contracts import Knob, Machine
+from fsrbench.core.contracts import Knob
 from fsrbench.core.execute import Clock
 from fsrbench.core.forecasts import Demand
+from fsrbench.core.judging import Contest
 from fsrbench.core.operations import Operation
 from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
 from fsrbench.core.stored import Knobs, KnobValue
@@ -173,44 +174,6 @@ Intervention: TypeAlias = Callable[[CaseContext], Sequence[RoundDraft]]
 
 It may raise AuditorUnreachable or TookTooLong: the arm has then failed for this case, and the next run takes it up.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Contest:
-    """What a judge is asked: which of these restorations of one input is best?"""
-
-    case: str
-    """Case id: for records and seeds, never sent."""
-    family: str
-    """Family."""
-    seed: int
-    """Seed for judges that draw."""
-    lr: Image
-    """The input."""
-    pictures: tuple[Image, ...]
-    """The candidates; pure is the first."""
-    reference: Image | None = None
-    """The HR, for a judge that is declared privileged; None for every other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """Somebody who orders candidates, given the LR and nothing else."""
-
-    summary: str
-    """One sentence for `fsrbench plugins` and the documentation."""
-    open: Callable[[Any, Machine], Callable[[Contest], Ranking]]
-    """From its checked settings and the machine to a function that may be called from many threads.
-
-    It raises SettingsError at once when it cannot work, Unavailable where what it measures with cannot run here."""
-    settings: type[BaseModel] | None = None
-    """Its settings with types and bounds, as a pydantic model; None where it has none."""
-    privileged: bool = False
-    """May look at the reference: an upper bound, never a contender."""
-    control: bool = False
-    """Is there to be compared with: it makes a control of the arm that it judges for."""
-    measures: Callable[[Any], tuple[str, ...]] = lambda _settings: ()
-    """From its checked settings to the metrics that it chooses by: they are no evidence for what it chose."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fsrbench.core.contracts import Machine
+from fsrbench.core.judging import Contest, Judge
 from fsrbench.core.values import Image, Ranking
-from fsrbench.core.ways import Contest, Judge
 from fsrbench.imaging import agreement, images
 from fsrbench.judges import _ordered
 

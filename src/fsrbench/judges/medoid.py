@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from fsrbench.core.contracts import Machine
+from fsrbench.core.judging import Contest, Judge
 from fsrbench.core.values import Ranking
-from fsrbench.core.ways import Contest, Judge
 from fsrbench.judges import _ordered
 
 

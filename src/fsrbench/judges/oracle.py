@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from fsrbench.core import plugins
 from fsrbench.core.contracts import Machine, Metric
+from fsrbench.core.judging import Contest, Judge
 from fsrbench.core.values import Ranking
-from fsrbench.core.ways import Contest, Judge
 from fsrbench.judges import _ordered
 
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 
 from fsrbench.core.contracts import Machine
+from fsrbench.core.judging import Contest, Judge
 from fsrbench.core.values import Ranking
-from fsrbench.core.ways import Contest, Judge
 from fsrbench.judges import _ordered
 
 

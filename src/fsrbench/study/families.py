@@ -17,9 +17,10 @@ from fsrbench.core import auditing, coherence, contracts, plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, BadOutput, FsrbenchError, SettingsError, StoreError, WeightsError
 from fsrbench.core.forecasts import Demand
+from fsrbench.core.judging import Contest, Judge
 from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
 from fsrbench.core.values import Case, Image, Ranking
-from fsrbench.core.ways import ArmSetup, Basis, Contest, Intervention, Judge, Network, ToolChoice
+from fsrbench.core.ways import ArmSetup, Basis, Intervention, Network, ToolChoice
 from fsrbench.files import jsonfile
 from fsrbench.study import bases, ledger, networks
 from fsrbench.study.schema import Settings

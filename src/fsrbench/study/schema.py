@@ -21,9 +21,10 @@ from pydantic import (
 
 from fsrbench.core import auditing, contracts, plugins
 from fsrbench.core.budget import Budget
+from fsrbench.core.judging import Judge
 from fsrbench.core.questions import MAX_REASON, MAX_REPLY, Bounds
 from fsrbench.core.values import PURE
-from fsrbench.core.ways import Judge, Way
+from fsrbench.core.ways import Way
 from fsrbench.files import names
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"

@@ -16,9 +16,10 @@ from fsrbench.core import passes
 from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.forecasts import Demand
+from fsrbench.core.judging import Contest
 from fsrbench.core.stored import KnobValue
 from fsrbench.core.values import derive_seed
-from fsrbench.core.ways import ArmSetup, CaseContext, Contest, Intervention, Proposal, RoundDraft, Way
+from fsrbench.core.ways import ArmSetup, CaseContext, Intervention, Proposal, RoundDraft, Way
 
 
 class Constant(BaseModel):
