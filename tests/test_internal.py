@@ -14,7 +14,7 @@ import pytest
 from fsrbench.case.making import Making, Parts
 from fsrbench.case.restore import Pipeline
 from fsrbench.core import plugins
-from fsrbench.core.budget import Spending
+from fsrbench.core.budget import Budget, Spending
 from fsrbench.core.contracts import Machine, Output
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.questions import Answer, Question, Rehearsal
@@ -193,14 +193,16 @@ def test_a_rehearsal_is_a_pass_and_no_picture_to_end_with() -> None:
     pipeline = Pipeline(network, {"dehalo": plugins.load("knobs", "dehalo")}, 4, "fp32")
     lr, other = draw_face(24), draw_face(24, 1)
     pure = pipeline.restore(lr, {}, 5)
-    spending = Spending()
+    spending = Spending(Budget(passes=1))
     make = Making(lr, pure, pipeline, None, Parts(), spending)  # type: ignore[arg-type]
-    assert make.extra({}, lr=other) == 1
     made = make.rehearse(other, {})
-    assert (spending.passes, network.passes, make.extra({}, lr=other), make.extra({})) == (1, 2, 0, 0)
+    assert (spending.passes, network.passes) == (1, 2)
+    assert isinstance(made, np.ndarray)
     assert np.array_equal(made, pipeline.restore(other, {}, 5).image)
     make.rehearse(other, {"dehalo": 0.5})
     assert (spending.passes, network.passes) == (1, 2), "a knob after the network takes no pass"
+    assert make.rehearse(draw_face(24, 2), {}) == "passes", "another input is another pass, for which there is no room"
+    assert (spending.passes, network.passes) == (1, 2)
     assert not make.knows(pipeline.restore(other, {}, 5))
     with pytest.raises(TypeError, match="no knob of this family"):
         make.rehearse(other, {"scale": 2})

@@ -83,10 +83,13 @@ class Making:
         passes = self.count(knobs, seed=seed, network=network, of=of)
         return self._remembered(replace(restored(pipeline, self._lr, knobs, seed, of), passes=passes))
 
-    def rehearse(self, lr: Image, knobs: Knobs) -> Image:
-        """What the family's own network makes of another input: it is counted, and no arm can end with it."""
+    def rehearse(self, lr: Image, knobs: Knobs) -> Image | str:
+        """What the family's own network makes of another input, which no arm can end with; or what forbids it."""
         self._check(knobs)
-        self._spend(self._fresh(knobs, None, "", None, lr))
+        fresh = self._fresh(knobs, None, "", None, lr)
+        if bound := self._spending.bound(passes=len(fresh)):
+            return bound
+        self._spend(fresh)
         return self._pipeline.restore(lr, knobs, self._seed).image
 
     def count(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
@@ -100,17 +103,9 @@ class Making:
         seed = self._seed if seed is None else seed
         return self._remembered(treated(self._openers.tool(choice), choice, self._lr, seed, of))
 
-    def extra(
-        self,
-        knobs: Knobs,
-        *,
-        seed: int | None = None,
-        network: str = "",
-        of: Restored | None = None,
-        lr: Image | None = None,
-    ) -> int:
-        """Passes that `restore` would take; with `lr`, `rehearse`."""
-        return len(self._fresh(knobs, seed, network, of, lr))
+    def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
+        """Passes that `restore` would take."""
+        return len(self._fresh(knobs, seed, network, of))
 
     def mean(self, pictures: Sequence[Restored]) -> Restored:
         """The mean of several, pixel by pixel."""

@@ -82,22 +82,11 @@ class Maker(Protocol):
     def blend(self, first: Restored, second: Restored, share: float) -> Restored:
         """So much of the second (0 to 1), the rest of the first."""
 
-    def rehearse(self, lr: Image, knobs: Knobs) -> Image:
-        """What the family's own network makes of another input: counted as a pass, and no picture to end with."""
+    def rehearse(self, lr: Image, knobs: Knobs) -> Image | str:
+        """What the family's own network makes of another input: passes are counted. Or the bound that forbids it."""
 
-    def extra(
-        self,
-        knobs: Knobs,
-        *,
-        seed: int | None = None,
-        network: str = "",
-        of: Restored | None = None,
-        lr: Image | None = None,
-    ) -> int:
-        """Passes that `restore` would take: 0 if the arm has made that pass before, or the pure picture has.
-
-        With `lr`, those that `rehearse` would take.
-        """
+    def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
+        """Passes that `restore` would take: 0 if the arm has made that pass before, or the pure picture has."""
 
     def count(self, knobs: Knobs) -> int:
         """Count what `restore` would take, where a number of that picture is at hand already."""

@@ -199,10 +199,11 @@ def _insight(case: CaseContext, cut: list[str]) -> PrivilegedAccess | None:
 
 def _rehearsal(case: CaseContext, cut: list[str]) -> Rehearsal:
     def restore(lr: Image, knobs: Knobs) -> Image | None:
-        if bound := case.spending.bound(passes=case.make.extra(knobs, lr=lr)):
-            cut.append(bound)
+        made = case.make.rehearse(lr, knobs)
+        if isinstance(made, str):
+            cut.append(made)
             return None
-        return case.make.rehearse(lr, knobs)
+        return made
 
     return Rehearsal(case.lr, restore)
 
