@@ -122,7 +122,8 @@ def test_inputs_that_are_gone_and_a_newer_trail_are_told(outputs: Path, tmp_path
     assert one.state == "not evaluated"
 
 
-def test_the_command_prints_a_table_or_json(outputs: Path) -> None:
+def test_the_command_prints_a_table_or_json(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # of a narrow terminal each cell would be broken into lines
     done = typed("runs", outputs)
     assert done.returncode == 0, done.stderr
     assert "2 finished, 1" in done.stdout
