@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -68,7 +69,16 @@ def but_for_trials(out: Path) -> dict[str, object]:
     found = told(out)
     study = yaml.safe_load((out / "study.yaml").read_text(encoding="utf-8"))
     study.pop("knob_trials")
-    return {**found, "study.yaml": study}
+    return {**_uncounted(found), "study.yaml": study}
+
+
+def _uncounted(value: Any) -> Any:
+    """A summary says how many pictures a knob was tried on, which is as different."""
+    if isinstance(value, str):
+        return re.sub(r"the \d+ pictures? on which", "those on which", value)
+    if isinstance(value, dict):
+        return {name: _uncounted(one) for name, one in value.items()}
+    return [_uncounted(one) for one in value] if isinstance(value, list) else value
 
 
 # --------------------------------------------------------------------- kills
