@@ -40,8 +40,10 @@ def build(results: Results, stale: Collection[str] = (), track: Track = untracke
     entries = cases.entries(results)
     gallery = pictures.Gallery(root / places.PICTURES)
     teller = cases.Teller(results, gallery)
-    rows = _write_cases(root / places.CASES, entries, teller, track)
-    opening = strip.tell(results, entries, teller)
+    picked = strip.pick(results, entries)
+    shown = {(entry.family, entry.case): dict[str, Any]() for entry, _ in picked.cases}
+    rows = _write_cases(root / places.CASES, entries, teller, shown, track)
+    opening = strip.tell(results, picked, shown, gallery)
     plots = pictures.plots(folder.plots, root / places.PLOTS, stale)
     _write(root / places.DATA, _script("fsr.setData", _json(table.data(results, entries, rows, CHUNK))))
     for name in (places.STYLE, *SCRIPTS):
@@ -51,21 +53,30 @@ def build(results: Results, stale: Collection[str] = (), track: Track = untracke
     return folder.report_page
 
 
-def _write_cases(folder: Path, entries: Sequence[Entry], teller: cases.Teller, track: Track) -> table.Rows:
+def _write_cases(
+    folder: Path,
+    entries: Sequence[Entry],
+    teller: cases.Teller,
+    shown: dict[tuple[str, str], dict[str, Any]],
+    track: Track,
+) -> table.Rows:
     """The details of all cases, CHUNK to a file, and their rows; files of an earlier, longer report go.
 
-    One file is told at a time: what is told of a case takes many times the room of its row.
+    One file is told at a time: what is told of a case takes many times the room of its row. What is told of the
+    pictures of those (family, case) that `shown` names is kept there.
     """
     what = teller.results.what
-    shown = order.arms((arm for entry in entries for arm in entry.arms or (PURE,)), what.roles)
-    rows, names = table.Rows(what.metrics, shown), set()
+    arms = order.arms((arm for entry in entries for arm in entry.arms or (PURE,)), what.roles)
+    rows, names = table.Rows(what.metrics, arms), set()
     starts = range(0, len(entries), CHUNK)
     for number, start in enumerate(track("report", starts, len(starts))):
         told = _tell(teller, entries[start : start + CHUNK])
         names.add(places.chunk(number))
         _write(folder / places.chunk(number), _cases(number, [one.details for one in told]))
-        for one in told:
+        for entry, one in zip(entries[start : start + CHUNK], told, strict=True):
             rows.add(one)
+            if (entry.family, entry.case) in shown:
+                shown[entry.family, entry.case] = one.details["pictures"]
     for path in folder.glob("*.js"):
         if path.name not in names and places.CHUNK.fullmatch(path.name):
             atomic.remove(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ from fsrbench.measure.changes import CaseChange
 from fsrbench.measure.results import Results
 from fsrbench.show import difference as difference_map
 from fsrbench.show import highlights, wording
-from fsrbench.show.report.cases import Entry, Teller, difference, title
+from fsrbench.show.report.cases import Entry, difference, title
 from fsrbench.show.report.pictures import Gallery
 
 MOST = 3
@@ -67,8 +67,18 @@ class Strip:
     """The largest change first."""
 
 
-def tell(results: Results, entries: Sequence[Entry], teller: Teller) -> Strip:
-    """The strip of an evaluation: its largest changes, or its first cases where no arm changed a number.
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Which cases stand in the strip."""
+
+    about: str
+    """Which these are: a sentence."""
+    cases: tuple[tuple[Entry, CaseChange | None], ...]
+    """Each with its largest change; None where no arm changed a number."""
+
+
+def pick(results: Results, entries: Sequence[Entry]) -> Picked:
+    """The largest changes of an evaluation, or its first cases where no arm changed a number.
 
     What an oracle did, which saw the reference, is shown only where no other arm did anything.
     """
@@ -83,14 +93,21 @@ def tell(results: Results, entries: Sequence[Entry], teller: Teller) -> Strip:
         (places[c.family, c.case], c) for c in changes.by_case(found)[:MOST]
     ]
     picked = picked or [(first[case], None) for case in sorted(first)[:MOST]]
-    told = [(entry, change, teller.tell(entry).details["pictures"]) for entry, change in picked]
+    about = highlights.sentence(what, numbers, found, len(picked), who)
+    return Picked(f"{about} {difference_map.MEANING}" if found else about, tuple(picked))
+
+
+def tell(
+    results: Results, picked: Picked, pictures: Mapping[tuple[str, str], dict[str, Any]], gallery: Gallery
+) -> Strip:
+    """The strip, from the pictures that are told of each (family, case)."""
+    told = [(entry, change, pictures[entry.family, entry.case]) for entry, change in picked.cases]
     pairs = [(own["pure:"]["file"], own[f"{change.arm}:"]["file"] if change else "") for _, change, own in told]
     shown = [
         _highlight(results, entry, change, own, drawn)
-        for (entry, change, own), drawn in zip(told, _maps(teller.gallery, pairs), strict=True)
+        for (entry, change, own), drawn in zip(told, _maps(gallery, pairs), strict=True)
     ]
-    about = highlights.sentence(what, numbers, found, len(shown), who)
-    return Strip(f"{about} {difference_map.MEANING}" if found else about, tuple(shown))
+    return Strip(picked.about, tuple(shown))
 
 
 def _highlight(
