@@ -59,17 +59,14 @@ def demo(
     Example: fsrbench demo --out outputs/demo
     """
     from fsrbench.cli import demo as demonstration
-    from fsrbench.study import config, machines
 
-    settings = config.load(None)[0]
-    machine = machines.machine(settings, device, offline=True)
-    typer.echo(f"Writing to {out}", err=True)
     with console.interruptible(), console.progress() as track:
-        outcome, summary = demonstration.run(out, machine, workers, track)
-        exchange = demonstration.recorded(out, machine, workers, track)
-    console.show(summary, out, as_json=False)
+        found = demonstration.run(out, device, workers, track)
+        exchange = demonstration.recorded(out, device, workers, track)
+    console.show(found.details, out, as_json=False)
     typer.echo(f"What an LVLM is sent and answers, recorded: {exchange}")
-    console.finish(outcome, settings)
+    if found.outcome is not None:
+        console.finish(found.outcome, found.settings)
 
 
 app.command(short_help="Make low-resolution faces from high-resolution ones.")(picture_commands.degrade)

@@ -15,19 +15,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fsrbench import api
 from fsrbench.case import degrade
 from fsrbench.core import plugins
-from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import InputError, Unavailable
 from fsrbench.core.execute import Track
 from fsrbench.core.values import Image
 from fsrbench.files import atomic, csvfile
 from fsrbench.imaging import faces, images
-from fsrbench.measure import ahead
-from fsrbench.measure.summary_values import Summary
-from fsrbench.show import publish
-from fsrbench.study import config, sheets
-from fsrbench.study.run import RunOutcome, run_study
+from fsrbench.show.notebook import Run
+from fsrbench.study import sheets
 from fsrbench.study.store import RunFolder
 
 SIDE = 512
@@ -73,8 +70,8 @@ CROPS = (Crop(1.0, 0, mirrored=False), Crop(1.18, 3, mirrored=True), Crop(0.88, 
 """Three pictures of each person: enough to look at, and two people all the same, which the statistics are told."""
 
 
-def run(out: Path, machine: Machine, workers: int, track: Track) -> tuple[RunOutcome, Summary]:
-    """Run the demonstration; returns what came of the run, and the summary."""
+def run(out: Path, device: str, workers: int, track: Track) -> Run:
+    """Run the demonstration and measure it."""
     atomic.guard(out)
     high, low, persons = (out / "inputs" / name for name in ("high_res_imgs", "low_res_imgs", "persons.csv"))
     people = {}
@@ -85,15 +82,13 @@ def run(out: Path, machine: Machine, workers: int, track: Track) -> tuple[RunOut
     report = degrade.degrade(high, low, recipe="paper", scale=4, hr_size=SIDE, seed=SEED, workers=workers)
     if report.failed:
         raise InputError("; ".join(why for _, why in report.failed))
-    settings, arms = config.load(plugins.shipped("configs") / "demo.yaml")
-    settings = config.with_arms(settings.model_copy(update={"clusters": persons}), arms)
-    with ahead.measuring(machine) as finished:
-        outcome = run_study(settings, machine, low, high, out, workers=workers, track=track, finished=finished)
-    summary = publish.run(outcome.folder, machine, workers, track)
-    return outcome, summary
+    return api.run(
+        lr=low, hr=high, out=out, config=plugins.shipped("configs") / "demo.yaml", settings={"clusters": str(persons)},
+        workers=workers, device=device, offline=True, progress=track,
+    )  # fmt: skip
 
 
-def recorded(out: Path, machine: Machine, workers: int, track: Track) -> Path:
+def recorded(out: Path, device: str, workers: int, track: Track) -> Path:
     """An exchange with an LVLM that was recorded on one of the crops, as a run of its own; returns its report."""
     folder = RunFolder(out / "lvlm")
     kept = Path(__file__).parent / "recorded"
@@ -105,7 +100,7 @@ def recorded(out: Path, machine: Machine, workers: int, track: Track) -> Path:
     inputs = {"lr": folder.root / "inputs" / "low_res_imgs", "hr": out / "inputs" / "high_res_imgs"}
     folder.write_study({**folder.study(), "inputs": {name: str(path.resolve()) for name, path in inputs.items()}})
     sheets.write(folder)
-    publish.run(folder, machine, workers, track)
+    api.evaluate(folder.root, workers=workers, device=device, offline=True, progress=track)
     return folder.report_page
 
 
