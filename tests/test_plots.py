@@ -166,6 +166,12 @@ def test_each_plot_is_written_twice_and_the_same_results_give_the_same_bytes(tmp
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
+def test_a_single_case_has_no_plots_of_how_cases_differ(tmp_path: Path) -> None:
+    drawn = {n: {path.stem for path in plots.draw(make(tmp_path / str(n), n=n))} for n in (1, 2)}
+    assert drawn[1] == {"forest", "decisions"}
+    assert drawn[2] > drawn[1]
+
+
 def test_what_has_no_data_is_not_written_and_an_old_one_goes(tmp_path: Path) -> None:
     folder = tmp_path / "plots"
     folder.mkdir()
