@@ -48,7 +48,7 @@ class WorkerPool(Protocol):
     def open(self, family: str) -> FamilyFacts:
         """Load a family's network; WeightsError if its checkpoint cannot be used."""
 
-    def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
+    def try_knobs(self, family: str, cases: Sequence[Case]) -> dict[str, Trial] | None:
         """What offered knobs move, tried on the first cases; None if none could be read."""
 
     def run(self, family: str, todo: Sequence[Case]) -> Iterable[UnitOutcome]:
@@ -86,9 +86,9 @@ class OpenStudy:
         told = " ".join([*assumed, *opened.doubts])
         return FamilyFacts(weights, self._look.available if self._look else {}, told)
 
-    def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
+    def try_knobs(self, family: str, cases: Sequence[Case]) -> dict[str, Trial] | None:
         """What offered knobs move; nothing is tried where nobody will ask for any."""
-        return trials.try_knobs(self._opened(family), todo) if self._auditors else {}
+        return trials.try_knobs(self._opened(family), cases) if self._auditors else {}
 
     def work(self, family: str, case: Case) -> UnitOutcome:
         """Do what is missing of one case."""
