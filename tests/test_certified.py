@@ -204,7 +204,7 @@ def ready(tmp_path: Path) -> tuple[str, ...]:
     return (
         "run", "--family", "general", "--hr", "hr", "--lr", "lr", "--offline", "--arm", "same", "--out", "out",
         *(word for change in SETTINGS for word in ("--set", change)),
-        "--set", "arms.same.policy=certified", "--set", "arms.same.certificate=c.json",
+        "--policy", "certified", "--set", "arms.same.certificate=c.json",
     )  # fmt: skip
 
 
@@ -296,8 +296,8 @@ def test_who_cannot_be_certified() -> None:
     for own in ({"way": "rerun"}, {"auditor": "oracle"}):
         with pytest.raises(SettingsError, match="sees the reference, or is there to show noise, cannot be certified"):
             config.load(None, [f"arms.x={json.dumps({**own, 'policy': 'certified'})}"])
-    with pytest.raises(SettingsError, match="a certificate is for policy certified"):
-        config.load(None, [f"arms.x={json.dumps({**ARM, 'certificate': 'c.json'})}"])
+    with pytest.raises(SettingsError, match="Arm same names a certificate, and under policy paper none bounds it"):
+        certificates.check(settled("arms.same.certificate=c.json"), "general")
     chosen = config.with_options(config.with_arms(config.load(None)[0], ["heuristic", "rerun"]), policy="certified")
     assert {name: arm.policy for name, arm in chosen.arms.items()} == {"heuristic": "certified", "rerun": "paper"}
     assert "rerun sees the reference, or shows noise, and stays as it is" in config.followed(chosen, "certified")

@@ -16,7 +16,7 @@ from fsrbench.core.ways import Intervention
 from fsrbench.study import record
 from fsrbench.study.schema import Settings
 
-Promise: TypeAlias = dict[str, Any]
+Promised: TypeAlias = dict[str, Any]
 """What a certificate promises, as `study.yaml` holds it: alpha, delta, method, persons, metrics."""
 IDLE = ("policy", "limits", "certificate", "uncertified", "variant_of", "keep_candidates", "base_url")
 """Settings of an arm that do not decide what it proposes, or are told otherwise."""
@@ -64,9 +64,14 @@ def prompt(settings: Settings, family: str, name: str) -> str | None:
 
 def check(settings: Settings, family: str) -> None:
     """Refuse certificates of other settings, before any work is done."""
-    for name in settings.arms:
+    for name, arm in settings.arms.items():
         found = of(settings, family, name)
         if found is None:
+            if arm.uncertified or arm.certificate != certificate.SHIPPED:
+                raise SettingsError(
+                    f"Arm {name} names a certificate, and under policy {arm.policy} none bounds it: add --policy "
+                    "certified, or leave the certificate out."
+                )
             continue
         file, again = place(settings, family, name), f"Certify the arm as it is: fsrbench certify --arm {name}."
         now = deciding(settings, family, name, proposing(settings, family, name))
@@ -100,13 +105,13 @@ def bounded(
     return CertifiedArm(arm, found, features, made, settings.arms[name].uncertified)
 
 
-def promises(settings: Settings, family: str) -> dict[str, Promise]:
+def promises(settings: Settings, family: str) -> dict[str, Promised]:
     """What is promised of certified arms, for the record."""
     found = {name: of(settings, family, name) for name in settings.arms}
     return {name: _promise(one) for name, one in found.items() if one is not None}
 
 
-def _promise(found: Certificate) -> Promise:
+def _promise(found: Certificate) -> Promised:
     return {
         "alpha": found.alpha,
         "delta": found.delta,

@@ -118,8 +118,6 @@ def fitting(name: str, arm: Arm, path: Path | None, lines: Mapping[yamlfile.Plac
         raise SettingsError(
             f"{where}: an arm that sees the reference, or is there to show noise, cannot be certified: leave it out."
         )
-    if arm.policy != "certified" and (arm.uncertified or "certificate" in arm.model_fields_set):
-        raise SettingsError(f"{where}: a certificate is for policy certified: set that, or leave the certificate out.")
     if arm.auditor is None and arm.settings:
         key = next(iter(arm.settings))
         where = _where(("arms", name, key), path, lines)

@@ -142,6 +142,13 @@ def followed(settings: Settings, policy: str) -> str:
     return f"Policy {policy} holds for {', '.join(yes)}; {'; '.join(kept)}." if kept else ""
 
 
+def without_certificate(settings: Settings, name: str) -> Settings:
+    """An arm as it proposes: where it stands under a certificate, under policy paper instead."""
+    arm = settings.arms[name].model_dump(exclude={"certificate", "uncertified"})
+    alone = Arm.model_validate({**arm, "policy": "paper" if arm["policy"] == "certified" else arm["policy"]})
+    return settings.model_copy(update={"arms": {**settings.arms, name: alone}})
+
+
 def with_knobs(settings: Settings, family: str, names: Iterable[str]) -> Settings:
     """Offer exactly these knobs in a family."""
     changed = settings.families[family].model_copy(update={"knobs": tuple(names)})

@@ -23,7 +23,7 @@ from fsrbench.core.values import Case, Image, Ranking
 from fsrbench.core.ways import ArmSetup, Basis, Intervention, Network, ToolChoice
 from fsrbench.files import jsonfile
 from fsrbench.study import bases, certificates, ledger, networks
-from fsrbench.study.certificates import Promise
+from fsrbench.study.certificates import Promised
 from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 
@@ -60,7 +60,7 @@ class OpenFamily:
     """Guards the opening of others."""
     bases: Mapping[str, tuple[Basis, ...]] = field(default_factory=dict)
     """Arm → what its settings and its certificate were fitted on, for arms of which something was."""
-    promises: Mapping[str, Promise] = field(default_factory=dict)
+    promises: Mapping[str, Promised] = field(default_factory=dict)
     """Certified arm → what its certificate promises of these inputs."""
     doubts: tuple[str, ...] = ()
     """What of that is not known to hold here, in sentences."""

@@ -159,7 +159,7 @@ class Arm(BaseModel):
         arm["limits"] = {key: value for key, value in limits if value is not None or key in Policy.model_fields}
         said = {"with": arm.pop("options", None)}
         said |= {key: arm.pop(key, None) for key in ("judge", "keep_candidates", "certificate", "uncertified")}
-        if self.policy != "certified":
+        if self.policy != "certified" and self.certificate == "shipped":
             del said["certificate"]
         return {**arm, **{key: value for key, value in said.items() if value}}
 

@@ -21,7 +21,7 @@ from fsrbench.core.contracts import Assuming, Machine
 from fsrbench.core.values import Case
 from fsrbench.models import devices
 from fsrbench.study import families, trials, unit
-from fsrbench.study.certificates import Promise
+from fsrbench.study.certificates import Promised
 from fsrbench.study.families import OpenFamily
 from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
@@ -38,7 +38,7 @@ class FamilyFacts:
     """Which instruments the auditors' evidence is made with."""
     assumption: str = ""
     """What its network, and arms that were fitted on other inputs, take for granted about these."""
-    promises: Mapping[str, Promise] = field(default_factory=dict)
+    promises: Mapping[str, Promised] = field(default_factory=dict)
     """Certified arm → what its certificate promises of these inputs."""
 
 
