@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,29 +32,28 @@ class MeasuredPath:
     """The safe radius: the last step where the whole way is safe; None where the arm failed."""
     proposed: bool = True
     """Did the arm propose another picture than pure's?"""
-    features: Mapping[str, float] | None = None
-    """What is known of it without the reference; None where there is nothing to be known of."""
+    features: Mapping[str, float] = field(default_factory=dict)
+    """What is known of it without the reference."""
 
 
 def fit(paths: Iterable[MeasuredPath]) -> RadiusPrediction:
     """A prediction of the safe radius, from those features that every input has for which something was proposed."""
-    rows = [(path, path.features, path.radius) for path in paths if path.proposed]
-    known = [(path.person, features, radius) for path, features, radius in rows if features and radius is not None]
-    persons = [person for person, _, _ in known]
+    rows = [(path.features, path.radius, path.person) for path in paths if path.proposed and path.radius is not None]
+    features, radii, persons = zip(*rows, strict=True) if rows else ((), (), ())
     if len(set(persons)) < 2:
         raise InputError(
             "The prediction is fitted to persons for whom the arm proposes a picture: it takes 2, dozens are better, "
             f"and there are {len(set(persons))}. Name more faces, or an arm that does more."
         )
-    shared = [name for name in known[0][1] if all(name in features for _, features, _ in known)]
-    table = np.array([[features[name] for name in shared] for _, features, _ in known]).reshape(len(known), len(shared))
-    found = ridge.fit(table, np.array([radius for _, _, radius in known]), persons).predictor
+    shared = [name for name in features[0] if all(name in own for own in features)]
+    table = np.array([[own[name] for name in shared] for own in features]).reshape(len(rows), len(shared))
+    found = ridge.fit(table, np.array(radii), persons).predictor
     return RadiusPrediction(found.intercept, dict(zip(shared, found.weights, strict=True)))
 
 
 def score(path: MeasuredPath, prediction: RadiusPrediction, steps: Sequence[float]) -> float:
     """Above which offset an input comes to no harm; infinite where none is enough, minus infinity where each is."""
-    said = prediction(path.features or {})
+    said = prediction(path.features)
     if path.radius is None:
         return math.inf
     if path.radius >= steps[-1] or said is None:
@@ -69,7 +68,7 @@ def harmed(path: MeasuredPath, prediction: RadiusPrediction, offset: float | Non
 
 def share(path: MeasuredPath, prediction: RadiusPrediction, offset: float | None, steps: Sequence[float]) -> float:
     """How far it would be followed."""
-    said = prediction(path.features or {}) if path.proposed else None
+    said = prediction(path.features) if path.proposed else None
     return 0.0 if said is None else last_step(lowered(said, offset), steps)
 
 
