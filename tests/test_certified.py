@@ -203,6 +203,7 @@ def ready(tmp_path: Path) -> tuple[str, ...]:
     assert typed("degrade", *low, "--recipe", "bicubic", cwd=tmp_path).returncode == 0
     return (
         "run", "--family", "general", "--hr", "hr", "--lr", "lr", "--offline", "--arm", "same", "--out", "out",
+        "--no-evaluate",
         *(word for change in SETTINGS for word in ("--set", change)),
         "--policy", "certified", "--set", "arms.same.certificate=c.json",
     )  # fmt: skip
@@ -301,6 +302,23 @@ def test_who_cannot_be_certified() -> None:
     chosen = config.with_options(config.with_arms(config.load(None)[0], ["heuristic", "rerun"]), policy="certified")
     assert {name: arm.policy for name, arm in chosen.arms.items()} == {"heuristic": "certified", "rerun": "paper"}
     assert "rerun sees the reference, or shows noise, and stays as it is" in config.followed(chosen, "certified")
+
+
+def test_without_an_experiment_nothing_is_promised(ready: tuple[str, ...], tmp_path: Path) -> None:
+    written(tmp_path / "c.json")
+    own = (
+        "--set",
+        "arms.same.policy=certified",
+        "--set",
+        "arms.same.certificate=c.json",
+        *ready[ready.index("--set") :],
+    )
+    words = ("restore", "lr", "--arm", "same", "--family", "general", *own[: own.index("--policy")])
+    done = typed(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "promises nothing where it is not known how a picture was degraded" in done.stderr
+    done = typed(*words, "--set", "arms.same.uncertified=true", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_where_a_certificate_lies(tmp_path: Path) -> None:

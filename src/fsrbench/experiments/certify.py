@@ -11,12 +11,13 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fsrbench import __version__
 from fsrbench.case import degrade, pathfeatures
-from fsrbench.case.certificate import FORMAT, Certificate, sealed
+from fsrbench.case.certificate import FORMAT, Certificate, RadiusPrediction, SeenHarm, sealed
+from fsrbench.case.restore import Pipeline
 from fsrbench.core import execute
 from fsrbench.core.contracts import Machine, Metric
 from fsrbench.core.errors import CostLimitReached, InputError, SettingsError
@@ -59,47 +60,11 @@ def run(
     allowed = certifybench.allowed(plan, metrics)
     found = _measured(plan, bench, work, cases, failed, allowed)
     paths = {name: _of(group, found) for name, group in (("fit", groups.fit), ("calibration", groups.calibration))}
-    calibration = paths["calibration"] if plan.delta is not None else certifying.first_draws(paths["calibration"])
     notes += [*work.notes(), *_left_out(groups, paths)]
-    if (persons := len({path.person for path in calibration})) < (least := certifying.needed(plan.alpha, plan.delta)):
-        raise InputError(
-            f"Only {persons} calibration persons could be measured, and {least} are needed. {'. '.join(notes)}. "
-            "Name more faces: --hr."
-        )
-    prediction = certifying.fit(paths["fit"])
-    if plan.delta is None:
-        offset = certifying.conformal_offset(calibration, prediction, STEPS, plan.alpha)
-    else:
-        offset = certifying.tested_offset(calibration, prediction, STEPS, plan.alpha, plan.delta)
-    kind, policy = plan.settings.kind(plan.family), plan.settings.arms[plan.arm].policy
-    result = Certificate(
-        format=FORMAT,
-        family=kind,
-        arm=certificates.deciding(plan.settings, plan.family, plan.arm, policy),
-        knobs=tuple(plan.settings.offered(plan.family)),
-        prompt=certificates.prompt(plan.settings, plan.family, plan.arm),
-        model=", second ".join(net.model for net in (pipeline.restorer, pipeline.second) if net),
-        weights=pipeline.weights,
-        recipe=plan.recipe,
-        scale=plan.settings.scale,
-        hr_size=plan.settings.hr_size,
-        seed=plan.settings.seed,
-        method="conformal" if plan.delta is None else "learn-then-test",
-        alpha=plan.alpha,
-        delta=plan.delta,
-        persons=persons,
-        offset=offset,
-        steps=STEPS,
-        metrics=allowed,
-        prediction=prediction,
-        fitted=_hashes(groups.fit),
-        calibrated=_hashes(groups.calibration),
-        seen=certifying.seen(calibration, prediction, offset, STEPS),
-        versions={"fsrbench": __version__, **{name: record.version(name) for name in record.PACKAGES}},
-        notes=tuple(notes),
-    )
-    atomic.write_named(out, as_json(to_json(sealed(result))))
-    return sealed(result)
+    bound = _bound(plan, paths["fit"], paths["calibration"], notes)
+    result = _certificate(plan, pipeline, groups, bound, allowed, notes)
+    atomic.write_named(out, as_json(to_json(result)))
+    return result
 
 
 def _alone(plan: CertifyPlan) -> CertifyPlan:
@@ -111,9 +76,15 @@ def _alone(plan: CertifyPlan) -> CertifyPlan:
         raise SettingsError(f"--draws is {plan.draws}; it must be at least 1.")
     if not all(math.isfinite(loss) and loss >= 0 for loss in plan.allowed.values()):
         raise SettingsError("--allow: what a metric may lose is a number from 0 on, e.g. psnr=0.01.")
-    if not plan.settings.arms[plan.arm].follows("certified"):
+    arm = plan.settings.arms[plan.arm]
+    if not arm.follows("certified"):
         raise SettingsError(
             f"Arm {plan.arm} sees the reference, or is there to show noise, and cannot be certified. Name another one."
+        )
+    if arm.takes("model") and not arm.settings.get("model"):
+        raise SettingsError(
+            f"Arm {plan.arm} does not say which model it asks, and a certificate holds for one: add --set "
+            f"arms.{plan.arm}.model=NAME."
         )
     settings = config.without_certificate(plan.settings, plan.arm)
     families.check(settings)
@@ -151,6 +122,80 @@ def _restored(
             "calibration person on whom it failed counts as harmed, however far it would be followed."
         )
     return outcome.folder, lr, {case: failure.arm for case, failure in failed.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBound:
+    """What bounds an arm."""
+
+    prediction: RadiusPrediction
+    """How far a case may be followed."""
+    offset: float | None
+    """What is taken off that; None where nothing need be."""
+    persons: int
+    """Calibration persons that counted."""
+    seen: SeenHarm
+    """What it does to them."""
+
+
+def _bound(
+    plan: CertifyPlan, fit: Sequence[MeasuredPath], calibration: Sequence[MeasuredPath], notes: Sequence[str]
+) -> FoundBound:
+    """Fit the prediction to some persons, and find its offset on the others."""
+    counted = list(calibration) if plan.delta is not None else certifying.first_draws(calibration)
+    persons, least = len({path.person for path in counted}), certifying.needed(plan.alpha, plan.delta)
+    if persons < least:
+        raise InputError(
+            f"Only {persons} calibration persons could be measured, and {least} are needed. {'. '.join(notes)}. "
+            "Name more faces: --hr."
+        )
+    prediction = certifying.fit(fit)
+    offset: float | None
+    if plan.delta is None:
+        offset = certifying.conformal_offset(counted, prediction, STEPS, plan.alpha)
+    else:
+        offset = certifying.tested_offset(counted, prediction, STEPS, plan.alpha, plan.delta)
+    return FoundBound(prediction, offset, persons, certifying.seen(counted, prediction, offset, STEPS))
+
+
+def _certificate(
+    plan: CertifyPlan,
+    pipeline: Pipeline,
+    groups: Groups,
+    bound: FoundBound,
+    allowed: dict[str, float],
+    notes: Sequence[str],
+) -> Certificate:
+    """All of it, sealed."""
+    settings = plan.settings
+    return sealed(
+        Certificate(
+            format=FORMAT,
+            family=settings.kind(plan.family),
+            arm=certificates.deciding(settings, plan.family, plan.arm, settings.arms[plan.arm].policy),
+            knobs=tuple(settings.offered(plan.family)),
+            prompt=certificates.prompt(settings, plan.family, plan.arm),
+            model=", second ".join(net.model for net in (pipeline.restorer, pipeline.second) if net),
+            weights=pipeline.weights,
+            recipe=plan.recipe,
+            scale=settings.scale,
+            hr_size=settings.hr_size,
+            seed=settings.seed,
+            method="conformal" if plan.delta is None else "learn-then-test",
+            alpha=plan.alpha,
+            delta=plan.delta,
+            persons=bound.persons,
+            offset=bound.offset,
+            steps=STEPS,
+            metrics=allowed,
+            prediction=bound.prediction,
+            fitted=_hashes(groups.fit),
+            calibrated=_hashes(groups.calibration),
+            seen=bound.seen,
+            versions={"fsrbench": __version__, **{name: record.version(name) for name in record.PACKAGES}},
+            notes=tuple(notes),
+        )
+    )
 
 
 def _measured(

@@ -37,7 +37,7 @@ def check(
 
     `weights` are the family's own. A name may change, what is in a file may not.
     """
-    rows = inputs(folder)
+    rows = _inputs(folder) if bases else None
     told = []
     for arm, basis in ((arm, basis) for arm, rests in bases.items() for basis in rests):
         done, again = TOLD[basis.by], AGAIN[basis.by]
@@ -58,7 +58,13 @@ def check(
     return told
 
 
-def inputs(folder: RunFolder) -> list[dict[str, str]] | None:
+def made(bases: Mapping[str, Iterable[Basis]], folder: RunFolder) -> dict[str, str]:
+    """Case → hash of the pixels of the input that its recipe made, where an arm is certified; nothing elsewhere."""
+    certified = any(basis.by == "certify" for rests in bases.values() for basis in rests)
+    return {row["case"]: row["lr_sha256"] for row in _inputs(folder) or ()} if certified else {}
+
+
+def _inputs(folder: RunFolder) -> list[dict[str, str]] | None:
     """How a run's inputs were made, by the table beside them; empty where that is not known, None before a run."""
     if not folder.study_file.is_file():
         return None

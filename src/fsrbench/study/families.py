@@ -186,7 +186,7 @@ def open_family(
     pipeline = networks.pipeline(family, settings, machine)
     fitted = bases.of(settings, family)
     doubts = tuple(bases.check(fitted, settings, pipeline.weights, folder))
-    made = {row["case"]: row["lr_sha256"] for row in bases.inputs(folder) or ()}
+    made = bases.made(fitted, folder)
     setups = {name: _setup(family, settings, machine, name, auditors.get(name), look) for name in settings.arms}
     arms, demands, parts = dict[str, Intervention](), dict[str, Demand | None](), dict[str, Parts]()
     for name, setup in setups.items():
