@@ -306,14 +306,8 @@ def test_who_cannot_be_certified() -> None:
 
 def test_without_an_experiment_nothing_is_promised(ready: tuple[str, ...], tmp_path: Path) -> None:
     written(tmp_path / "c.json")
-    own = (
-        "--set",
-        "arms.same.policy=certified",
-        "--set",
-        "arms.same.certificate=c.json",
-        *ready[ready.index("--set") :],
-    )
-    words = ("restore", "lr", "--arm", "same", "--family", "general", *own[: own.index("--policy")])
+    own = [*SETTINGS, "arms.same.policy=certified", "arms.same.certificate=c.json"]
+    words = ["restore", "lr", "--arm", "same", "--family", "general", *(f"--set={change}" for change in own)]
     done = typed(*words, cwd=tmp_path)
     assert done.returncode == 2
     assert "promises nothing where it is not known how a picture was degraded" in done.stderr

@@ -183,7 +183,7 @@ def allowed(plan: CertifyPlan, metrics: Mapping[str, Metric]) -> dict[str, float
 def groups(plan: CertifyPlan, notes: list[str]) -> Groups:
     """Who is fitted to and who is calibrated on: refused where there are too few, or somebody is on both sides."""
     counting = plan.draws if plan.delta is not None else 1
-    faces = tunebench.faces(plan.hr, plan.settings.clusters, max(plan.draws, counting), plan.limit)
+    faces = tunebench.faces(plan.hr, plan.settings.clusters, plan.draws, plan.limit)
     least, persons = certifying.needed(plan.alpha, plan.delta), sorted({face.person for face in faces}, key=_shuffled)
     if plan.fit is not None:
         fit = tuple(tunebench.faces(plan.fit, plan.settings.clusters, plan.draws, plan.limit))
