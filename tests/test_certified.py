@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from dataclasses import replace
@@ -157,19 +156,26 @@ def test_features_are_of_the_input_and_the_two_pictures_alone() -> None:
     assert "sharpness" not in small
 
 
-def test_no_reference_is_in_reach_of_the_arm_or_its_features() -> None:
-    seen = []
+def test_the_reference_decides_nothing_even_where_one_is_there() -> None:
+    """The features are handed the input, the two pictures and the audit; another reference changes nothing."""
+    handed: list[tuple[Any, ...]] = []
 
-    def inner(case: CaseContext) -> list[RoundDraft]:
-        seen.append(case.reference)
-        return damping(case)
+    class Heard(PathFeatures):
+        def __call__(self, *given: Any) -> dict[str, float]:
+            handed.append(given)
+            return super().__call__(*given)
 
-    with_reference = arm(inner=inner)(context())
-    assert seen == [None]
-    assert {field.name for field in dataclasses.fields(CertifiedArm)} == {
-        "inner", "certificate", "features", "made", "uncertified",
-    }  # fmt: skip
-    assert with_reference[-1].verdict is not None
+    prediction = RadiusPrediction(0.0, {"noise": 0.1, "change": -0.2, "sharpness": 0.1})
+    made, shares = replace(MADE, prediction=prediction), []
+    for seed in (1, 2):
+        case = replace(context(), reference=draw_face(192, seed))
+        steps = replace(arm(made), features=Heard())(case)
+        shares.append(steps[-1].picture.sha256)
+        assert [given is case.reference for given in handed[-1]] == [False] * 4
+        lr, pure, picture, audit = handed[-1]
+        assert (lr is case.lr, pure is case.pure.image, picture is steps[0].picture.image) == (True, True, True)
+        assert audit is steps[0].audit
+    assert shares[0] == shares[1]
 
 
 # ------------------------------------------------------------- the file, and runs
