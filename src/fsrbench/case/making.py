@@ -213,10 +213,14 @@ def blend(first: Restored, second: Restored, share: float) -> Restored:
     """A point on the line between two pictures: 0 is the first, 1 the second."""
     if not 0 <= share <= 1:
         raise TypeError(f"a share is between 0 and 1, not {share}")
-    near, far = first.image.astype(np.float64), second.image.astype(np.float64)
-    image: Image = np.asarray((1 - share) * near + share * far, dtype=np.float32)
     steps, (one, other) = _joined((first, second))
-    return _composed((first, second), image, (*steps, Blend(one, other, share)))
+    return _composed((first, second), between(first.image, second.image, share), (*steps, Blend(one, other, share)))
+
+
+def between(first: Image, second: Image, share: float) -> Image:
+    """The pixels of that, before they are rounded."""
+    near, far = first.astype(np.float64), second.astype(np.float64)
+    return np.asarray((1 - share) * near + share * far, dtype=np.float32)
 
 
 def replay(operations: Sequence[Operation], lr: Image, pipeline: Pipeline, openers: Openers) -> Restored:

@@ -191,6 +191,10 @@ class Basis:
     """File name → sha256 of the networks' files."""
     persons: frozenset[str]
     """sha256 of the HR pictures' files."""
+    by: Literal["tune", "certify"] = "tune"
+    """The command that made it."""
+    hr_size: int | None = None
+    """Pixels of an HR's side; None where it need not be the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +264,7 @@ class Way:
     """What an arm that is set up so asks for about a case; None where nothing can be said before."""
     basis: Callable[[Any, str], Basis | None] = lambda _settings, _family: None
     """From its checked settings and a family to what they were fitted on there; None where they were not. SettingsError
-    where the file that says so cannot be used."""
+    where the file that says so cannot be used. The setting that names the file is called `from`."""
     networks: Callable[[Any], Mapping[str, Network]] = lambda _settings: {}
     """From its checked settings to the other networks that it restores with, by the names it calls them."""
     tools: Callable[[Any], Mapping[str, ToolChoice]] = lambda _settings: {}

@@ -113,9 +113,12 @@ def origin(step: Round) -> str:
 
 
 def choice(step: Round) -> str:
-    """Who chose in a round that was not audited, and what: `of 3 candidates, metric niqe chose constant 1`."""
+    """Who chose in a round that was not audited, and what: `of 3 candidates, metric niqe chose constant 1`.
+
+    Or how far a certificate reaches: `followed to 0.5: the certificate reaches 0.534`.
+    """
     if step.ranking is None:
-        return "nobody was asked"
+        return "nobody was asked" if step.verdict is None else step.verdict.why
     return f"of {numbers.count(len(step.candidates), 'candidate')}, {step.ranking.judge} chose {origin(step)}"
 
 
@@ -128,7 +131,7 @@ def round_told(step: Round) -> str:
     """One round of an arm in words."""
     audit, decision = step.audit, step.decision
     if audit is None or decision is None:
-        told = [choice(step)] if step.ranking is not None else []
+        told = [choice(step)] if step.ranking is not None or step.verdict is not None else []
         told += [spent(step)] if step.bound else []
         return f"round {step.number}: {'; '.join(told)}" if told else ""
     if audit.status == "invalid":

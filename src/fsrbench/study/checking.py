@@ -111,9 +111,13 @@ def fitting(name: str, arm: Arm, path: Path | None, lines: Mapping[yamlfile.Plac
             raise SettingsError(f"{where}: the way {arm.way} needs one, and this arm names none: add {part}: NAME.")
         if part not in (*way.needs, *way.takes) and given is not None:
             raise SettingsError(f"{where}: the way {arm.way} asks no {part}: leave it out.")
-    if arm.policy != "paper" and "auditor" not in (*way.needs, *way.takes):
-        where = _where(("arms", name, "policy"), path, lines)
+    where = _where(("arms", name, "policy"), path, lines)
+    if arm.policy == "guarded" and "auditor" not in (*way.needs, *way.takes):
         raise SettingsError(f"{where}: the way {arm.way} asks no auditor that policy {arm.policy} could be for.")
+    if arm.policy == "certified" and not arm.follows("certified"):
+        raise SettingsError(
+            f"{where}: an arm that sees the reference, or is there to show noise, cannot be certified: leave it out."
+        )
     if arm.auditor is None and arm.settings:
         key = next(iter(arm.settings))
         where = _where(("arms", name, key), path, lines)

@@ -21,7 +21,12 @@ from fsrbench.core.near import among
 from fsrbench.core.values import PURE
 from fsrbench.files import yamlfile
 from fsrbench.study.checking import fitting, sentence, validate
-from fsrbench.study.schema import FLAGS, Arm, Settings
+from fsrbench.study.schema import Arm, Settings
+
+FLAGS: dict[auditing.Common, str] = {
+    "base_url": "--base-url", "model": "--lvlm-model", "concurrency": "--concurrency", "max_cost": "--max-cost",
+}  # fmt: skip
+"""Options of the command line, by the setting of an auditor that they stand for."""
 
 
 def load(
@@ -126,11 +131,22 @@ def _known_policy(settings: Settings, policy: str) -> None:
 def followed(settings: Settings, policy: str) -> str:
     """Which arms an option --policy holds for and which it leaves alone, in a line; empty where it holds for all."""
     yes = [name for name, arm in settings.arms.items() if arm.follows(policy)]
-    no = [f"{name} ({arm.policy})" for name, arm in settings.arms.items() if arm.auditor and name not in yes]
-    none = [name for name, arm in settings.arms.items() if not arm.auditor]
-    kept = [f"{', '.join(no)} cannot compare two pictures and stays as it is"] if no else []
-    kept += [f"{', '.join(none)} asks nobody"] if none else []
+    rest = {name: arm for name, arm in settings.arms.items() if name not in yes}
+    if policy == "certified":
+        kept = [f"{', '.join(rest)} sees the reference, or shows noise, and stays as it is"] if rest else []
+    else:
+        no = [f"{name} ({arm.policy})" for name, arm in rest.items() if arm.auditor]
+        none = [name for name, arm in rest.items() if not arm.auditor]
+        kept = [f"{', '.join(no)} cannot compare two pictures and stays as it is"] if no else []
+        kept += [f"{', '.join(none)} asks nobody"] if none else []
     return f"Policy {policy} holds for {', '.join(yes)}; {'; '.join(kept)}." if kept else ""
+
+
+def without_certificate(settings: Settings, name: str) -> Settings:
+    """An arm as it proposes: where it stands under a certificate, under policy paper instead."""
+    arm = settings.arms[name].model_dump(exclude={"certificate", "uncertified"})
+    alone = Arm.model_validate({**arm, "policy": "paper" if arm["policy"] == "certified" else arm["policy"]})
+    return settings.model_copy(update={"arms": {**settings.arms, name: alone}})
 
 
 def with_knobs(settings: Settings, family: str, names: Iterable[str]) -> Settings:

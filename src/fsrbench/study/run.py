@@ -78,6 +78,7 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
                     failures += [Failure(family, case.id, PURE, str(error)) for case in todo]
                     continue
                 known: dict[str, Any] = {"weights": {family: opened.weights}, "evidence": opened.evidence}
+                known |= {"promises": {family: dict(opened.promises)}} if opened.promises else {}
                 if opened.assumption:
                     log.warning(f"{family}: {opened.assumption}")
                     known["assumptions"] = {family: opened.assumption}

@@ -31,14 +31,6 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """What a family or an arm may be called: it becomes a folder."""
 TAKEN = (PURE, "trails", "audits", "paid", "preflight", "plots", "report", "inputs", "outputs")
 """Names that stand for something else in a run's folder."""
-
-
-FLAGS: dict[auditing.Common, str] = {
-    "base_url": "--base-url", "model": "--lvlm-model", "concurrency": "--concurrency", "max_cost": "--max-cost",
-}  # fmt: skip
-"""Options of the command line, by the setting of an auditor that they stand for."""
-
-
 OwnFile: TypeAlias = Annotated[Path, AfterValidator(names.possible)]
 """A file of the user's; whether it is there is said when it is needed."""
 
@@ -126,7 +118,11 @@ class Arm(BaseModel):
     auditor: str | None = None
     judge: dict[str, Any] | None = None
     """Its `name`, and beside it the judge's own settings. A config may give the name alone."""
-    policy: Literal["paper", "guarded"] = "paper"
+    policy: Literal["paper", "guarded", "certified"] = "paper"
+    certificate: str = "shipped"
+    """Under policy certified: its file, a folder with FAMILY-ARM.json, or `shipped`."""
+    uncertified: bool = False
+    """Follow it where the certificate's guarantee is void, too."""
     limits: ArmPolicy = ArmPolicy()
     keep_candidates: bool = False
     """Store also the pictures that the arm did not end with."""
@@ -159,10 +155,12 @@ class Arm(BaseModel):
     def _as_in_a_config(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """What an earlier version did not know is left out where it says nothing."""
         arm = dump(self)
-        options, judge, kept = (arm.pop(key, None) for key in ("options", "judge", "keep_candidates"))
         limits = arm["limits"].items()
         arm["limits"] = {key: value for key, value in limits if value is not None or key in Policy.model_fields}
-        said = {"with": options, "judge": judge, "keep_candidates": kept}
+        said = {"with": arm.pop("options", None)}
+        said |= {key: arm.pop(key, None) for key in ("judge", "keep_candidates", "certificate", "uncertified")}
+        if self.policy != "certified" and self.certificate == "shipped":
+            del said["certificate"]
         return {**arm, **{key: value for key, value in said.items() if value}}
 
     def declared(self) -> Way:
@@ -198,10 +196,16 @@ class Arm(BaseModel):
         return dict(self.model_extra or {})
 
     def follows(self, policy: str) -> bool:
-        """Can it be run under a policy? Guarded asks its auditor to compare two pictures."""
-        if self.auditor is None:
-            return False
-        return policy != "guarded" or bool(plugins.load("auditors", self.auditor).compares)
+        """Can it be run under a policy? Guarded asks its auditor to compare two pictures; only what is neither noise
+        nor sees a reference can be certified."""
+        if policy == "certified":
+            return self.declared().role != "floor" and not self.privileged
+        return self.auditor is not None and (policy == "paper" or plugins.load("auditors", self.auditor).compares)
+
+    @property
+    def privileged(self) -> bool:
+        """May it look at the reference?"""
+        return any(declared.privileged for declared in (self.declared(), *self.lookers()))
 
     def takes(self, setting: auditing.Common) -> bool:
         """Is this one of its auditor's settings?"""
@@ -287,7 +291,7 @@ class Settings(_Model):
 
     def privileged(self, arm: str) -> bool:
         """May this arm look at the reference?"""
-        return any(declared.privileged for declared in (self.arms[arm].declared(), *self.arms[arm].lookers()))
+        return self.arms[arm].privileged
 
     def in_flight(self) -> int:
         """Cases in work that keep an LVLM busy: more than its requests, since a case's audits follow each other."""

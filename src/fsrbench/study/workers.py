@@ -6,9 +6,9 @@ open one of their own. What is done with a case is in `unit.py`, how threads tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 from typing import Protocol, TypeAlias
@@ -21,6 +21,7 @@ from fsrbench.core.contracts import Assuming, Machine
 from fsrbench.core.values import Case
 from fsrbench.models import devices
 from fsrbench.study import families, trials, unit
+from fsrbench.study.certificates import Promised
 from fsrbench.study.families import OpenFamily
 from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
@@ -37,6 +38,8 @@ class FamilyFacts:
     """Which instruments the auditors' evidence is made with."""
     assumption: str = ""
     """What its network, and arms that were fitted on other inputs, take for granted about these."""
+    promises: Mapping[str, Promised] = field(default_factory=dict)
+    """Certified arm → what its certificate promises of these inputs."""
 
 
 class WorkerPool(Protocol):
@@ -84,7 +87,7 @@ class OpenStudy:
         restorer = opened.pipeline.restorer
         assumed = [restorer.assumption] if isinstance(restorer, Assuming) and restorer.assumption else []
         told = " ".join([*assumed, *opened.doubts])
-        return FamilyFacts(weights, self._look.available if self._look else {}, told)
+        return FamilyFacts(weights, self._look.available if self._look else {}, told, opened.promises)
 
     def try_knobs(self, family: str, cases: Sequence[Case]) -> dict[str, Trial] | None:
         """What offered knobs move; nothing is tried where nobody will ask for any."""
