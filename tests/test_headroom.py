@@ -18,6 +18,7 @@ from fsrbench.core.stored import to_json
 from fsrbench.core.values import Score
 from fsrbench.experiments import gains, headroom
 from fsrbench.imaging import images
+from fsrbench.measure import captured
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure.results import Numbers
 from fsrbench.show import overviews, publish
@@ -203,10 +204,10 @@ def test_a_share_of_next_to_nothing_is_no_percentage(
     gain: float, low: float | None, high: float | None, floor: float, worth: bool
 ) -> None:
     psnr = plugins.load("metrics", "psnr")
-    assert gains.worth_a_share(gain, low, high, psnr, floor) is worth
+    assert captured.worth_a_share(gain, low, high, psnr, floor) is worth
     turned = [None if end is None else -end for end in (high, low)]
     falls = plugins.load("metrics", "niqe")
-    assert gains.worth_a_share(-gain, *turned, falls, floor) is worth  # type: ignore[arg-type]
+    assert captured.worth_a_share(-gain, *turned, falls, floor) is worth  # type: ignore[arg-type]
 
 
 def test_no_headroom_to_speak_of_is_said(found: dict[str, Any]) -> None:

@@ -11,11 +11,10 @@ from statistics import fmean
 from typing import Any
 
 from fsrbench.core import order
-from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import InputError
 from fsrbench.core.stored import KnobValue
 from fsrbench.core.values import Trail
-from fsrbench.measure import crossfit, stats, subjects
+from fsrbench.measure import captured, crossfit, stats, subjects
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers
@@ -117,7 +116,7 @@ def constant(
     deltas = [table[shared[chosen[persons[case]]]] for case, table in tables.items()]
     effect = stats.paired(deltas, metric.better, clusters=members)
     upper = stats.paired([best[case] for case in tables], metric.better, clusters=members)
-    worth = upper.delta is not None and worth_a_share(upper.delta, upper.low, upper.high, metric, 0.0)
+    worth = upper.delta is not None and captured.worth_a_share(upper.delta, upper.low, upper.high, metric, 0.0)
     return {
         "settings": len(shared),
         "knobs": json.loads(shared[crossfit.best(gains)]),
@@ -178,17 +177,8 @@ def caught(family: str, beside: Beside, what: Evaluation, numbers: Numbers, obje
         upper = stats.paired([best[case] for case in both], metric.better, clusters=members)
         ends = {end: None if (value := getattr(effect, end)) is None else round(value, 6) for end in ("low", "high")}
         delta, gain = _mean([own[case] for case in both]), _mean([best[case] for case in both])
-        worth = gain is not None and worth_a_share(gain, upper.low, upper.high, metric, floor)
+        worth = gain is not None and captured.worth_a_share(gain, upper.low, upper.high, metric, floor)
         share = round(delta / gain, 4) if worth and delta is not None and gain else None
         mark = beside.what.marks.get(name, "")
         caught[name] = {"n": effect.n, "delta": delta, **ends, "oracle": gain, "share": share, "mark": mark}
     return caught
-
-
-def worth_a_share(gain: float, low: float | None, high: float | None, metric: Metric, floor: float) -> bool:
-    """Is an oracle's gain enough to take a share of? It shows in print, exceeds what a single case moves by without
-    any cause, and its interval leaves zero."""
-    if low is None or high is None:
-        return False
-    shown = round(gain, metric.digits) and abs(gain) > floor
-    return bool(shown) and (low > 0 if metric.better == "higher" else high < 0)
