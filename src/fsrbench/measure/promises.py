@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-DRAWS = 1_000
+DRAWS = 10_000
 """Evenly spaced quantiles that stand for the distribution of a certificate's true harm."""
 
 
@@ -51,7 +51,7 @@ def chance(promise: Promise, losses: Array) -> float:
 
     Exact where all are 0 or 1, of persons' shares a bound.
     """
-    return float(np.mean([thresholds.p_values(1 - losses, 1 - harm) for harm in _true(promise)]))
+    return float(thresholds.p_values(1 - losses, 1 - _true(promise)).mean())
 
 
 def _true(promise: Promise) -> Array:

@@ -15,7 +15,7 @@ from fsrbench.core.near import near
 from fsrbench.core.values import PURE, Image
 from fsrbench.measure import frames
 from fsrbench.measure.summary_values import Summary
-from fsrbench.show import caveats, tables
+from fsrbench.show import caveats, harm, tables
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder
 
@@ -98,7 +98,7 @@ class Run:
         return folder.picture(trail.final(arm))
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the table of the command line, what must be known beside it, a link to the report."""
+        """What a notebook shows: the tables of the command line, what must be known beside it, a link to the report."""
         try:
             found = self.details
         except StoreError as error:
@@ -127,10 +127,12 @@ def _link(file: Path) -> str:
 
 
 def _table(found: Summary) -> str:
-    """The terminal's table, as HTML."""
+    """The terminal's tables, as HTML."""
     from rich.console import Console
 
     console = Console(record=True, file=io.StringIO(), width=WIDTH, force_jupyter=False)
     console.print(tables.terminal(found))
+    if any(found.harm.values()):
+        console.print(harm.terminal(found))
     style = "font-family:monospace;line-height:1.2;overflow-x:auto"
     return console.export_html(inline_styles=True, code_format=f'<pre style="{style}">{{code}}</pre>')
