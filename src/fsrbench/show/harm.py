@@ -22,10 +22,10 @@ HEAD = ("harmed", "interval", "promised", "p", "kept pure", "no number")
 READING = (
     "Harmed is the share of {unit}s that came out worse than pure by more than is allowed in any metric of the set; "
     "where one has several cases, the share of these counts. The interval is Clopper's and Pearson's exact one at "
-    "{level:.0%}, or, where some have several cases, a bound that holds for any distribution. Promised is the most that "
-    "the arm's certificate allows, and p the chance of so much harm if it holds, adjusted by Holm over the promises of "
-    "the run. Kept pure are cases that end with pure's own bytes. A case without a number of the set is neither harmed "
-    "nor unharmed."
+    "{level:.0%}, or, where some have several cases, a bound that holds for any distribution. Promised is the most "
+    "that the arm's certificate allows, and p the chance of so much harm if it holds, adjusted by Holm over the "
+    "promises of the run. Kept pure are cases that end with pure's own bytes. A case without a number of the set is "
+    "neither harmed nor unharmed."
 )
 SHARES = "What was taken of an oracle's gain"
 SHARES_HEAD = ("Family", "Oracle", "Metric", "Variant", "n", "share taken")
@@ -50,7 +50,14 @@ def shares(summary: Summary) -> Iterator[list[str]]:
         for one in found:
             oracle = wording.arm_name(summary, one.oracle, marked=False)
             label = summary.metrics[one.metric].label
-            yield [family, oracle, label, _who(summary, one), numbers.whole(one.n), share(one)]
+            yield [
+                family,
+                oracle,
+                label,
+                _who(summary, one),
+                numbers.whole(one.n),
+                numbers.banded(one.share, one.low, one.high),
+            ]
 
 
 def reading(summary: Summary) -> Iterator[str]:
@@ -87,7 +94,11 @@ def terminal(summary: Summary) -> Table:
         table.add_column(f"of {wording.arm_title(oracle)}'s {summary.metrics[metric].label}", justify="right")
     for family, arms in summary.harm.items():
         table.add_row(Text(family, style="bold", overflow="fold"))
-        taken = {(one.arm, one.oracle, one.metric): share(one) for one in summary.shares[family] if not one.less}
+        taken = {
+            (one.arm, one.oracle, one.metric): numbers.banded(one.share, one.low, one.high)
+            for one in summary.shares[family]
+            if not one.less
+        }
         for arm in order.arms(arms, summary.roles):
             harmed, interval, promised, _, kept, _ = _cells(arms[arm])
             cells = [Text(f"{harmed} {interval}"), Text(promised), Text(kept)]
@@ -105,12 +116,6 @@ def sentences(summary: Summary, family: str) -> Iterator[str]:
         if promise is not None:
             yield _kept_or_broken(summary, wording.arm_name(summary, arm, marked=False), arms[arm], promise)
     yield from _smoother(summary, family)
-
-
-def share(one: TakenShare) -> str:
-    """`62% [40%, 80%]`."""
-    band = "" if one.low is None else f" [{numbers.share(one.low)}, {numbers.share(one.high)}]"
-    return numbers.share(one.share) + band
 
 
 def _cells(found: ObservedHarm) -> list[str]:
