@@ -15,18 +15,23 @@ from statsmodels.stats.proportion import proportion_confint
 
 from fsrbench.core import plugins
 from fsrbench.core.errors import StoreError
+from fsrbench.core.stored import to_json
 from fsrbench.core.values import PURE, Restoration, Round, Score, Trail
-from fsrbench.measure import harm, promises, standings, stats, thresholds
+from fsrbench.files import atomic
+from fsrbench.measure import frames, harm, promises, standings, stats, thresholds
 from fsrbench.measure.harm_values import ObservedHarm, Promise
-from fsrbench.measure.results import Numbers
+from fsrbench.measure.results import Numbers, Results
 from fsrbench.measure.standings import Standing
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary import summarise
 from fsrbench.measure.summary_values import Summary
 from fsrbench.show import findings, tables
 from fsrbench.show import harm as showing
+from fsrbench.show.plots import _style
+from fsrbench.show.plots import harm as plot
 from fsrbench.study import config
 from fsrbench.study.schema import Arm
+from fsrbench.study.store import RunFolder, as_json
 
 METRICS = ("psnr", "ssim", "niqe")
 ROLES: dict[str, Standing] = {
@@ -205,6 +210,7 @@ def test_too_few_persons_promise_that_nothing_is_done() -> None:
     assert promises.chance(few, np.array([1.0] + [0.0] * 19)) == 0
 
 
+@pytest.mark.slow
 def test_exchangeable_studies_rarely_break_a_promise() -> None:
     """Thirty persons calibrate, forty are measured; α is used up entirely, so the promise is as tight as it can be."""
     rng = np.random.default_rng(5)
@@ -329,6 +335,45 @@ def test_where_psnr_rises_and_niqe_worsens_it_is_said_that_averaging_smooths() -
     told = evaluated(move).findings["general"]
     assert "PSNR rose and NIQE worsened with FSR+constant: averaging smooths" in told
     assert "averaging smooths" not in evaluated(better).findings["general"]
+
+
+def test_harm_is_a_table_of_its_own_in_python(tmp_path: Path) -> None:
+    summary = evaluated(harming(20), promises=promised(delta=0.05))
+    folder = RunFolder(tmp_path)
+    atomic.write_bytes(folder.summary_file, as_json(to_json(summary)))
+    assert frames.details(folder) == summary
+    table = frames.harm(folder).set_index("arm")
+    assert tuple(frames.harm(folder).columns) == frames.HARM
+    assert table.loc["certified", ["rate", "alpha", "delta", "broken", "harmed"]].tolist() == [0.5, 0.1, 0.05, True, 20]
+    assert math.isnan(table.loc["lvlm", "alpha"])
+    assert not table.loc["lvlm", "broken"]
+
+
+@pytest.mark.slow
+def test_the_plot_puts_harm_over_the_promise_and_over_the_share(tmp_path: Path) -> None:
+    summary = evaluated(lambda *place: -0.3 if place[0] == "certified" and place[2] < 20 else drawn(*place) or 0.01,
+                        promises=promised())  # fmt: skip
+    results = Results(tmp_path, Evaluation([], {}, roles=ROLES), Numbers([]), summary)
+    with _style.settings():
+        figure = plot.figure(results)
+    assert figure is not None
+    panels = {axes.get_gid(): axes for axes in figure.axes}
+    first, second = panels["promised:general"], panels["taken:general"]
+    points = [one for one in first.lines if one.get_gid() == "harm"]
+    assert [tuple(map(float, one.get_xydata()[0])) for one in points if one.get_xdata()[0] > 0] == [(10.0, 50.0)]
+    assert sum(one.get_xdata()[0] < 0 for one in points) == 3
+    filled = [one.get_markerfacecolor() != "white" for one in points]
+    assert filled == [True, False, False, False]
+    shares = {one.arm: 100 * (one.share or 0) for one in summary.shares["general"]}
+    assert [float(one.get_xdata()[0]) for one in second.lines if one.get_gid() == "harm"] == pytest.approx(
+        list(shares.values())
+    )
+    assert second.get_ylim() == first.get_ylim()
+
+
+def test_there_is_no_plot_where_every_picture_was_kept(tmp_path: Path) -> None:
+    summary = evaluated(lambda *_: 0.0)
+    assert plot.figure(Results(tmp_path, Evaluation([], {}, roles=ROLES), Numbers([]), summary)) is None
 
 
 def test_the_terminal_shows_harm_promise_and_share() -> None:

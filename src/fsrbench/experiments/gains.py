@@ -10,14 +10,14 @@ from statistics import fmean
 from typing import Any
 
 from fsrbench.core import order
-from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import InputError
 from fsrbench.core.stored import KnobValue
 from fsrbench.core.values import Trail
 from fsrbench.experiments.reachable import Reachable
-from fsrbench.measure import captured, stats, subjects
 from fsrbench.measure import scores as scorefile
+from fsrbench.measure import shares, stats, subjects
 from fsrbench.measure import summary as summarising
+from fsrbench.measure.captured import CapturedShare
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation
 from fsrbench.measure.summary_values import Summary, rounded
@@ -140,27 +140,14 @@ def caught(
             "low": rounded(effect.low),
             "high": rounded(effect.high),
             "oracle": _mean([best[case] for case in both]),
-            **_share(metric, own, best, persons, floor),
-            "predictable": _share(metric, own, predictable.deltas, persons, floor) if predictable else None,
+            **_share(shares.of_bound(metric, own, best, persons, floor)),
+            "predictable": predictable and _share(shares.of_bound(metric, own, predictable.deltas, persons, floor)),
             "mark": beside.what.marks.get(name, ""),
         }
     return caught
 
 
-def _share(
-    metric: Metric,
-    own: Mapping[str, float],
-    bound: Mapping[str, float],
-    persons: Mapping[str, str] | None,
-    floor: float,
-) -> dict[str, float | None]:
-    """The share of a bound's gain that was caught, with its interval; None where that gain is not worth one."""
-    both = sorted(own.keys() & bound.keys())
-    members = [case if persons is None else persons[case] for case in both]
-    upper = stats.paired([bound[case] for case in both], metric.better, clusters=members)
-    found = captured.CapturedShare(None)
-    if upper.delta is not None and captured.worth_a_share(upper.delta, upper.low, upper.high, metric, floor):
-        sign = 1 if metric.better == "higher" else -1
-        found = captured.captured([sign * own[case] for case in both], [sign * bound[case] for case in both], members)
+def _share(found: CapturedShare) -> dict[str, float | None]:
+    """A share with its interval, as it is kept."""
     ends = {"share": found.share, "share_low": found.low, "share_high": found.high}
     return {end: None if value is None else round(value, 4) for end, value in ends.items()}

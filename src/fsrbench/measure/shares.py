@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from fsrbench.measure import captured
+from fsrbench.core.contracts import Metric
+from fsrbench.measure import captured, stats
+from fsrbench.measure.captured import CapturedShare
 from fsrbench.measure.claims import TESTED
 from fsrbench.measure.harm_values import TakenShare
 from fsrbench.measure.results import Numbers
@@ -25,7 +27,7 @@ def of_family(
 ) -> tuple[TakenShare, ...]:
     """Every share of every oracle's gain in a family."""
     return tuple(
-        _taken(family, what, numbers, persons, measured[metric], (arm, less), (oracle, metric))
+        _taken(family, what, numbers, persons, measured[metric].arms[oracle].floor, (arm, less), (oracle, metric))
         for oracle, metric in _bounds(what, measured)
         for arm in measured[metric].arms
         if what.roles.get(arm) in TESTED
@@ -43,30 +45,37 @@ def _bounds(what: Evaluation, measured: Mapping[str, MetricResults]) -> Iterator
                     yield oracle, metric
 
 
+def of_bound(
+    metric: Metric,
+    own: Mapping[str, float],
+    bound: Mapping[str, float],
+    persons: Mapping[str, str] | None,
+    floor: float,
+) -> CapturedShare:
+    """The share of a bound's differences from pure that others have, on the cases of both; none of next to nothing."""
+    both = sorted(own.keys() & bound.keys())
+    members = [case if persons is None else persons[case] for case in both]
+    upper = stats.paired([bound[case] for case in both], metric.better, clusters=members)
+    if upper.delta is None or not captured.worth_a_share(upper.delta, upper.low, upper.high, metric, floor):
+        return CapturedShare(None)
+    sign = 1 if metric.better == "higher" else -1
+    return captured.captured([sign * own[case] for case in both], [sign * bound[case] for case in both], members)
+
+
 def _taken(
     family: str,
     what: Evaluation,
     numbers: Numbers,
     persons: Mapping[str, str] | None,
-    measured: MetricResults,
+    floor: float,
     arms: tuple[str, str],
-    bound: tuple[str, str],
+    oracle: tuple[str, str],
 ) -> TakenShare:
     """One share, or how far one arm's exceeds another's."""
-    (arm, less), (oracle, metric) = arms, bound
-    own, best = (numbers.deltas(family, metric, one) for one in (arm, oracle))
-    other = numbers.deltas(family, metric, less) if less else dict.fromkeys(own, 0.0)
-    both = sorted(own.keys() & other.keys() & best.keys())
-    upper = measured.arms[oracle]
-    declared = what.metrics[metric]
-    found = captured.CapturedShare(None)
-    if upper.delta is not None and captured.worth_a_share(upper.delta, upper.low, upper.high, declared, upper.floor):
-        sign = 1 if declared.better == "higher" else -1
-        found = captured.captured(
-            [sign * (own[case] - other[case]) for case in both],
-            [sign * best[case] for case in both],
-            [case if persons is None else persons[case] for case in both],
-        )
-    return TakenShare(
-        arm, oracle, metric, len(both), rounded(found.share), rounded(found.low), rounded(found.high), less
-    )
+    (arm, less), (bound, metric) = arms, oracle
+    own, best = (numbers.deltas(family, metric, one) for one in (arm, bound))
+    if less:
+        own = numbers.deltas(family, metric, arm, less)
+    found = of_bound(what.metrics[metric], own, best, persons, floor)
+    both = len(own.keys() & best.keys())
+    return TakenShare(arm, bound, metric, both, rounded(found.share), rounded(found.low), rounded(found.high), less)

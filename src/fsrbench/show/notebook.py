@@ -81,6 +81,15 @@ class Run:
         return frames.summary(self.folder)
 
     @property
+    def harm(self) -> pd.DataFrame:
+        """A row for each family and arm: the share of persons (cases) harmed with its interval, and what was promised.
+
+        `alpha` is the most that its certificate allows, `broken` says whether that is contradicted, `kept` is the share
+        of cases that end with pure's own bytes.
+        """
+        return frames.harm(self.folder)
+
+    @property
     def details(self) -> Summary:
         """All of `summary.json`: counts, findings, notes, what was run. StoreError where nothing was evaluated yet."""
         return frames.details(self.folder)
