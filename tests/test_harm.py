@@ -163,6 +163,12 @@ def test_a_metric_that_was_measured_nowhere_is_not_in_the_set() -> None:
     assert (set(found.allowed), found.cases) == ({"psnr", "ssim"}, PERSONS)
 
 
+def test_without_a_metric_of_the_set_nothing_is_said_of_harm() -> None:
+    summary = evaluated(better, metrics={"niqe": plugins.load("metrics", "niqe")})
+    assert summary.harm == {"general": {}}
+    assert showing.markdown(summary) == []
+
+
 def test_kept_is_the_share_of_cases_that_end_with_pure_s_own_bytes() -> None:
     summary = evaluated(lambda arm, *rest: 0.0 if arm == "lvlm" and rest[1] % 4 else better(arm, *rest))
     assert {arm: one.kept for arm, one in summary.harm["general"].items()} == {

@@ -63,7 +63,7 @@ def shares(summary: Summary) -> Iterator[list[str]]:
 def reading(summary: Summary) -> Iterator[str]:
     """What the tables mean: sentences below them."""
     told = {"unit": wording.unit(summary), "level": summary.statistics.level}
-    if summary.harm:
+    if any(summary.harm.values()):
         yield READING.format(**told)
         yield f"Allowed: {'; '.join(_sets(summary))}."
     if any(summary.shares.values()):

@@ -48,10 +48,8 @@ class _Arm:
     @property
     def y(self) -> tuple[float, float | None, float | None]:
         """Harm with its interval, in per cent."""
-        found = self.harm
-        ends = (None if end is None else 100 * end for end in (found.low, found.high))
-        low, high = ends
-        return 100 * (found.rate or 0.0), low, high
+        low, high = (None if end is None else 100 * end for end in (self.harm.low, self.harm.high))
+        return 100 * (self.harm.rate or 0.0), low, high
 
     @property
     def promised(self) -> float | None:
