@@ -38,6 +38,7 @@ from fsrbench.show.plots import (
     _text,
     decisions,
     forest,
+    harm,
     knobs,
     knows,
     reliability,
@@ -289,7 +290,7 @@ def test_no_two_texts_touch_and_none_leaves_the_sheet(name: str, size: str, tmp_
     )
     figure = {
         "forest": forest, "sorted_deltas": sorted_deltas, "knows": knows, "reliability": reliability, "knobs": knobs,
-        "strength": strength, "decisions": decisions,
+        "strength": strength, "decisions": decisions, "harm": harm,
     }[name].figure(results)  # fmt: skip
     assert figure is not None
     figure.canvas.draw()

@@ -34,8 +34,8 @@ from fsrbench.measure.summary_values import rounded
 from fsrbench.study import record
 from fsrbench.study.store import as_json
 
-LEAST, FEW = 2, 8
-"""Persons, at least; and below which it is said that they are few."""
+LEAST = 2
+"""Persons, at least."""
 
 
 def run(
@@ -62,7 +62,7 @@ def run(
             f"A constant is tuned on {LEAST} persons at least, and {plan.hr} has {len(gains)} that could be measured"
             f"{'. '.join(['', *work.notes()])}. Name a folder with more faces: --hr."
         )
-    if len(gains) < FEW:
+    if len(gains) < crossfit.FEW:
         notes.append(f"{len(gains)} persons are few: another {len(gains)} may choose another setting.")
     best, chosen = crossfit.best(gains), crossfit.without(gains)
     own = {face: grid[chosen[face.person]] for face in known}

@@ -266,3 +266,8 @@ def arms(summary: Summary, family: str) -> list[str]:
 def standin(models: Iterable[str]) -> str:
     """`embedded` or `stand-in`, which a network's own name holds where it is not the real one; empty where all are."""
     return next((word for word in STAND_INS for model in models if word in model), "")
+
+
+def listed(items: Sequence[str], last: str = "and") -> str:
+    """`a, b and c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"

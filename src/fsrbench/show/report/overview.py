@@ -15,7 +15,7 @@ from fsrbench.core import order
 from fsrbench.core.values import PURE
 from fsrbench.measure.results import Results
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, MetricResults, Summary
-from fsrbench.show import compute, imprint, numbers, tables, wording
+from fsrbench.show import compute, harm, imprint, numbers, tables, wording
 from fsrbench.show.report import places
 from fsrbench.show.report.cases import Entry, title
 from fsrbench.show.report.pictures import Plot
@@ -53,6 +53,10 @@ def page(
         counts=list(_counts(summary)),
         took=list(_took(summary)),
         compute=compute,
+        harmed=list(_harmed(summary)),
+        shares=list(harm.shares(summary)),
+        harm=harm,
+        harm_reading=list(harm.reading(summary)),
         statistics=summary.statistics,
         inputs=summary.inputs,
         imprint=imprint.short(summary),
@@ -205,4 +209,11 @@ def _took(summary: Summary) -> Iterator[dict[str, Any]]:
     """What a case took, arm by arm."""
     for family, arm, cells in compute.rows(summary):
         name = "Pure FSR" if arm == PURE else wording.arm_name(summary, arm, marked=False)
+        yield {"family": family, "arm": name, "mark": summary.marks.get(arm, ""), "numbers": cells}
+
+
+def _harmed(summary: Summary) -> Iterator[dict[str, Any]]:
+    """Whom each arm harmed."""
+    for family, arm, cells in harm.rows(summary):
+        name = wording.arm_name(summary, arm, marked=False)
         yield {"family": family, "arm": name, "mark": summary.marks.get(arm, ""), "numbers": cells}
