@@ -108,7 +108,7 @@ class OpenStudy:
         with self._turn:
             if self._family is None or self._family.family != family:
                 self._family = None  # its network goes before the next one comes
-                if self._auditors and self._look is None:
+                if families.looking(self._settings) and self._look is None:
                     self._look = evidence.open_tools(self._machine)
                 self._family = families.open_family(
                     family, self._settings, self._machine, self._auditors, self._look, self._folder
