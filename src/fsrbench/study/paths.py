@@ -67,6 +67,20 @@ class RunPaths:
         return self.root / "audits"
 
     @property
+    def choices(self) -> Path:
+        """Folder of what people chose."""
+        return self.root / "choices"
+
+    @property
+    def choices_key(self) -> Path:
+        """From what the names are drawn under which pictures are shown to people."""
+        return self.choices / "key"
+
+    def choices_file(self, rater: str) -> Path:
+        """Every choice of one person as a line."""
+        return self.choices / names.of(rater, ".jsonl")
+
+    @property
     def failures_file(self) -> Path:
         """What failed, and why."""
         return self.root / "failures.csv"
