@@ -58,5 +58,7 @@ class Judge:
     """Is there to be compared with: it makes a control of the arm that it judges for."""
     looks: bool = False
     """Does it look at pictures as auditors do, through `Contest.look`?"""
+    remote: bool = False
+    """Does it ask somebody over a network, who may want money? Then nobody asks it who did not name it."""
     measures: Callable[[Any], tuple[str, ...]] = lambda _settings: ()
     """From its checked settings to the metrics that it chooses by: they are no evidence for what it chose."""

@@ -105,4 +105,5 @@ JUDGE = Judge(
     open=_open,
     settings=ByModel,
     looks=True,
+    remote=True,
 )

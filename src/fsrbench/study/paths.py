@@ -81,6 +81,21 @@ class RunPaths:
         return self.choices / names.of(rater, ".jsonl")
 
     @property
+    def judged(self) -> Path:
+        """Folder of how good judges are, and of all that they were asked to find out."""
+        return self.root / "judge"
+
+    @property
+    def judged_file(self) -> Path:
+        """What that came to, for programs."""
+        return self.judged / "judge.json"
+
+    @property
+    def heard_file(self) -> Path:
+        """Every answer of a judge as a line."""
+        return self.judged / "heard.jsonl"
+
+    @property
     def failures_file(self) -> Path:
         """What failed, and why."""
         return self.root / "failures.csv"

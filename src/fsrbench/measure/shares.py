@@ -1,0 +1,73 @@
+"""Shares and means over persons, with their 95 % intervals: how often somebody agrees, and by how much less."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fsrbench.core.stored import Stored
+from fsrbench.measure import captured, stats
+
+
+@dataclass(frozen=True, slots=True)
+class PersonShare(Stored):
+    """A share of pairs, from 0 to 1; a pair may count in part."""
+
+    share: float | None
+    """The share; None where no pair counts."""
+    low: float | None = None
+    """Lower end of its interval; None below two persons."""
+    high: float | None = None
+    """Its upper end."""
+    n: int = 0
+    """Pairs that count."""
+    persons: int = 0
+    """Persons that they show."""
+    left_out: int = 0
+    """Pairs that were left out since nobody could be right: a tie, or a difference inside the noise floor."""
+    unjudged: int = 0
+    """Pairs to which there is no usable answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonMean(Stored):
+    """A mean over cases or pairs."""
+
+    mean: float | None
+    """The mean; None where there is nothing to take it of."""
+    low: float | None = None
+    """Lower end of its t-interval, cluster-robust over persons; None below two persons."""
+    high: float | None = None
+    """Its upper end."""
+    n: int = 0
+    """What it is taken of."""
+
+
+def share(credits: Sequence[float], persons: Sequence[str], left_out: int = 0, unjudged: int = 0) -> PersonShare:
+    """The mean of credits from 0 to 1. BCa over persons; where all persons are alike, Clopper's and Pearson's exact
+    interval of so many, since resamples would then have no width and say too much."""
+    beside = {"left_out": left_out, "unjudged": unjudged}
+    if not credits:
+        return PersonShare(None, **beside)
+    found = float(np.mean(credits))
+    count = len(set(persons))
+    if count < 2:
+        return PersonShare(found, None, None, len(credits), count, **beside)
+    if min(credits) == max(credits) and found in (0.0, 1.0):
+        low, high = captured.harm_interval(round(found * count), count)
+    else:
+        one = captured.captured(credits, [1.0] * len(credits), persons)
+        if one.low is None or one.high is None:
+            raise TypeError("every resample of persons holds a pair")
+        low, high = one.low, one.high
+    return PersonShare(found, low, high, len(credits), count, **beside)
+
+
+def mean(values: Sequence[float], persons: Sequence[str]) -> PersonMean:
+    """A mean with its interval over persons."""
+    if not values:
+        return PersonMean(None)
+    low, high = stats.mean_interval(values, persons)
+    return PersonMean(float(np.mean(values)), low, high, len(values))
