@@ -1,7 +1,7 @@
 """The rating of one restoration, as a task: what is sent, and the strict reading of one number.
 
-Reward models that are served have a form of their own: a prompt file without `${answer}` leaves the form of the reply to
-the model, and a number alone, or one between `<answer>` tags, is read too.
+Reward models that are served have a form of their own: a prompt file without `${answer}` leaves the form of the reply
+to the model, and a number alone, or one between `<answer>` tags, is read too.
 """
 
 from __future__ import annotations

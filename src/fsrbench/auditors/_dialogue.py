@@ -281,8 +281,8 @@ def _request_to_repair(completion: Completion, problem: Problem, schema: Mapping
     if schema:
         fields = NUMBERS.get(len(schema["required"]), "the")
         text = (
-            f"{told} with exactly one JSON object of the form given above: all {fields} fields, nothing before or after "
-            "it, and a short reason."
+            f"{told} with exactly one JSON object of the form given above: all {fields} fields, nothing before or "
+            "after it, and a short reason."
         )
     else:
         text = f"{told} in the form that was asked for, with nothing before or after it."

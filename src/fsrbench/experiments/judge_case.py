@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from fsrbench.experiments.judge_pictures import CasePictures, Developer, input_o
 from fsrbench.experiments.judges import OpenJudge
 from fsrbench.files import jsonfile, lines, names
 from fsrbench.imaging import images, spoiling
-from fsrbench.measure.hearings import AGAIN, ASKED, OTHER_INPUT, TURNED, HeardCase, Hearing
+from fsrbench.measure.hearings import AGAIN, ASKED, OTHER_INPUT, SHOWN, TURNED, HeardCase, Hearing
 from fsrbench.measure.scorers import Scorers
 from fsrbench.measure.subjects import Subject
 from fsrbench.study import inputs
@@ -102,6 +103,22 @@ class CaseFile:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeQuestion:
+    """One order that a judge is asked for."""
+
+    asked: str
+    """Under what it is asked, or the fault."""
+    places: tuple[int, ...]
+    """Which picture stands where; of a fault, 0 is the clean one and 1 the spoilt."""
+    seed: int
+    """For judges that draw."""
+    key: str
+    """By this the answer is found again."""
+    fault: str = ""
+    """What is planted; empty where nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
 class JudgedOutcome:
     """What came of one case."""
 
@@ -122,21 +139,44 @@ def ask(bench: Bench, file: CaseFile) -> JudgedOutcome:
     stopped = ""
     for label, judge in bench.judges.items():
         try:
-            answers[label] = dict(work.ordered(label, judge))
-            spoilt[label] = dict(work.faults(label, judge))
+            heard = [(one, work.hear(label, judge, one)) for one in questions(bench, file, judge)]
         except CostLimitReached as error:
             stopped = failures[label] = str(error)
         except FsrbenchError as error:
             failures[label] = str(error)
-    values = work.numbers()
-    family, case = file.place
-    heard = HeardCase(
-        family, case, file.person, tuple(one.name for one in file.shown.pictures), file.shown.arms, values,
-        {label: one for label, one in answers.items() if label not in failures},
-        {label: one for label, one in spoilt.items() if label not in failures},
-        failures,
-    )  # fmt: skip
-    return JudgedOutcome(heard, work.new, stopped)
+        else:
+            answers[label] = {one.asked: said for one, said in heard if not one.fault}
+            spoilt[label] = {one.asked: said for one, said in heard if one.fault}
+    shown = file.shown
+    pictures = tuple(one.name for one in shown.pictures)
+    return JudgedOutcome(
+        HeardCase(*file.place, file.person, pictures, shown.arms, work.numbers(), answers, spoilt, failures),
+        work.new,
+        stopped,
+    )
+
+
+def questions(bench: Bench, file: CaseFile, judge: OpenJudge) -> Iterator[JudgeQuestion]:
+    """What a judge is asked about a case: all pictures under everything that is asked of them, then the pure one beside
+    itself, spoilt, in an order that is drawn. Nothing where there is only one picture."""
+    shown = [one.sha256 for one in file.shown.pictures]
+    if len(shown) < 2:
+        return
+    base = derive_seed(bench.seed, "judge", *file.place)
+    places = list(range(len(shown)))
+    random.Random(derive_seed(base, "places")).shuffle(places)
+    for asked in ASKED:
+        if asked == OTHER_INPUT and file.other is None:
+            continue
+        own = tuple(places[::-1] if asked == TURNED else places)
+        seed = derive_seed(base, asked if asked in (TURNED, AGAIN) else SHOWN)
+        other = file.other[1] if asked == OTHER_INPUT and file.other else ""
+        key = _key(judge.identity, file.lr_sha256, other, [shown[place] for place in own], seed)
+        yield JudgeQuestion(asked, own, seed, key)
+    for fault in spoiling.FAULTS:
+        seed = derive_seed(base, "spoilt", fault)
+        own = (0, 1) if seed % 2 else (1, 0)
+        yield JudgeQuestion(fault, own, seed, _key(judge.identity, file.lr_sha256, fault, shown[0], own, seed), fault)
 
 
 @dataclass
@@ -178,56 +218,27 @@ class _CaseWork:
     def _bounds(self) -> dict[str, int]:
         return self.bench.scorers.what.limits.of_pictures()
 
-    @property
-    def _seed(self) -> int:
-        return derive_seed(self.bench.seed, "judge", *self.file.place)
-
-    def ordered(self, label: str, judge: OpenJudge) -> Iterator[tuple[str, Hearing]]:
-        """All pictures, under everything that is asked of them; nothing where there is only one."""
-        places = list(range(len(self.file.shown.pictures)))
-        if len(places) < 2:
-            return
-        random.Random(derive_seed(self._seed, "places")).shuffle(places)
-        for asked in ASKED:
-            if asked == OTHER_INPUT and self.file.other is None:
-                continue
-            own = places[::-1] if asked == TURNED else places
-            seed = derive_seed(self._seed, asked if asked in (TURNED, AGAIN) else "shown")
-            yield asked, self._heard(label, judge, asked, own, seed, "")
-
-    def faults(self, label: str, judge: OpenJudge) -> Iterator[tuple[str, Hearing]]:
-        """The pure picture beside itself, spoilt, in an order that is drawn."""
-        for fault in spoiling.FAULTS:
-            seed = derive_seed(self._seed, "spoilt", fault)
-            yield fault, self._heard(label, judge, fault, [0, 1] if seed % 2 else [1, 0], seed, fault)
-
-    def _heard(
-        self, label: str, judge: OpenJudge, asked: str, places: Sequence[int], seed: int, fault: str
-    ) -> Hearing:
+    def hear(self, label: str, judge: OpenJudge, one: JudgeQuestion) -> Hearing:
         """One answer, remembered or new."""
-        shown = [one.sha256 for one in self.file.shown.pictures]
-        seen = [f"{shown[0]} {fault}" if fault and place else shown[place] for place in places]
-        other = self.file.other[1] if asked == OTHER_INPUT and self.file.other else ""
-        key = _key(judge.identity, self.file.lr_sha256, other, seen, seed)
-        if key in self.bench.remembered.known:
-            return _hearing(self.bench.remembered.known[key])
-        both = (self.pictures[0], spoiling.FAULTS[fault](self.pictures[0])) if fault else self.pictures
+        if one.key in self.bench.remembered.known:
+            return _hearing(self.bench.remembered.known[one.key])
+        both = (self.pictures[0], spoiling.FAULTS[one.fault](self.pictures[0])) if one.fault else self.pictures
         family, case = self.file.place
         contest = Contest(
             case=case,
             family=family,
-            seed=seed,
-            lr=self.other if asked == OTHER_INPUT else self.lr,
-            pictures=tuple(both[place] for place in places),
+            seed=one.seed,
+            lr=self.other if one.asked == OTHER_INPUT else self.lr,
+            pictures=tuple(both[place] for place in one.places),
             reference=self.reference if judge.privileged else None,
             as_shown=True,
-            kept=self.bench.kept / label / family / names.of(case, "") / asked.replace(" ", "-"),
+            kept=self.bench.kept / label / family / names.of(case, "") / one.asked.replace(" ", "-"),
         )
         started = time.perf_counter()
         ranking = judge.judge(contest)
         seconds = round(time.perf_counter() - started, 4)
-        found = Hearing(tuple(places), ranking.scores, ranking.usage, seconds)
-        self.new[key] = to_json(found)
+        found = Hearing(one.places, ranking.scores, ranking.usage, seconds)
+        self.new[one.key] = to_json(found)
         return found
 
     def numbers(self) -> dict[str, tuple[float | None, ...]]:
@@ -259,7 +270,7 @@ class _CaseWork:
                 except FsrbenchError:
                     found[name] = [None] * (len(shown) - finals)
                     continue
-                self.new[key] = [round(float(value), DIGITS) for value in values]
+                self.new[key] = [round(float(one), DIGITS) if math.isfinite(one) else None for one in values]
             found[name] = list(self.new.get(key) or self.bench.remembered.known[key])
         return found
 

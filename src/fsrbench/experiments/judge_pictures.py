@@ -61,7 +61,9 @@ def of_case(folder: RunFolder, trail: Trail, arms: list[str], most: int, seed: i
             others.setdefault(one.sha256, one)
     drawn = list(others.values())
     if len(drawn) > most:
-        places = random.Random(derive_seed(seed, "candidates", trail.family, trail.case)).sample(range(len(drawn)), most)
+        places = random.Random(derive_seed(seed, "candidates", trail.family, trail.case)).sample(
+            range(len(drawn)), most
+        )
         drawn = [drawn[place] for place in sorted(places)]
     return CasePictures((*found.values(), *drawn), ended)
 

@@ -41,6 +41,8 @@ class OpenJudge:
     """May it see the reference?"""
     preflight: Callable[[Path | None], None] | None
     """One small question before any work, where it asks somebody over a network."""
+    patient: Callable[[bool], None] = lambda _yes: None
+    """May a case wait until others have ended and money is free? Not while a command is being ended."""
 
 
 def read(named: Sequence[str], reached: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -125,6 +127,7 @@ def _opened(own: Mapping[str, Any], machine: Machine, look: evidence.Tools | Non
         _identity(declared, told, machine),
         declared.privileged,
         judge.preflight if isinstance(judge, auditing.Remote) else None,
+        getattr(judge, "patient", lambda _yes: None),
     )
 
 
@@ -143,7 +146,7 @@ def _content(value: Any) -> Any:
 
 
 def try_out(judges: Mapping[str, OpenJudge], kept: Path) -> None:
-    """Ask those who are asked over a network one small question each; SettingsError with the cure where one is known."""
+    """Ask those who are asked over a network one small question each; SettingsError where nothing comes of it."""
     for label, one in judges.items():
         try:
             if one.preflight is not None:

@@ -65,6 +65,10 @@ class AskedJudge:
         """AuditorUnreachable where it was given up."""
         self.client.check()
 
+    def patient(self, yes: bool) -> None:
+        """May cases wait until money is free?"""
+        self.client.patient(yes)
+
     def __call__(self, contest: Contest) -> Ranking:
         """Order the candidates; what is paid for is kept in the contest's folder, reply by reply."""
         return self._rated(contest) if self.pointwise else self._compared(contest)
@@ -101,7 +105,7 @@ def _open(settings: ByModel, machine: Machine) -> AskedJudge:
 
 
 JUDGE = Judge(
-    "A vision-language or reward model behind any OpenAI-compatible server: duels in both orders, or ratings one by one.",
+    "A vision-language or reward model behind any OpenAI-compatible server: in duels, or rating one by one.",
     open=_open,
     settings=ByModel,
     looks=True,

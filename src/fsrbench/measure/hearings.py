@@ -1,4 +1,4 @@
-"""What judges were asked about the cases of a run and what they answered: the values that a report on judges rests on."""
+"""What judges were asked about the cases of a run, and what they answered: all that a report on judges rests on."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from fsrbench.core.values import Usage
 AskedUnder: TypeAlias = Literal["shown", "turned", "again", "other input"]
 """Under what a judge orders all pictures of a case.
 
-shown: in an order that is drawn. turned: in that order from its end. again: as shown, with another seed. other input: as
-shown, with the LR of another person.
+shown: in an order that is drawn. turned: in that order from its end. again: as shown, with another seed. other input:
+as shown, with the LR of another person.
 """
 SHOWN: AskedUnder = "shown"
 TURNED: AskedUnder = "turned"
@@ -31,7 +31,7 @@ class Hearing(Stored):
     """Which picture of the case was shown at each place; of a spoilt pair, 0 is the clean one and 1 the spoilt."""
     scores: tuple[float | None, ...]
     """The score of the picture at each place; None where it could not be judged."""
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     """What it cost."""
     seconds: float = 0.0
     """How long it took."""

@@ -43,7 +43,7 @@ class JudgedFamily(Stored):
     choices: int
     """Choices of people between two of them, repeats and attention checks left out."""
     floors: dict[str, float]
-    """Metric → difference below which a pair counts as a tie: the noise floor of a single case, 0 where none is known."""
+    """Metric → difference up to which a pair is a tie: the noise floor of a single case, 0 where none is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,24 +45,24 @@ class PersonMean(Stored):
     """What it is taken of."""
 
 
-def share(credits: Sequence[float], persons: Sequence[str], left_out: int = 0, unjudged: int = 0) -> PersonShare:
-    """The mean of credits from 0 to 1. BCa over persons; where all persons are alike, Clopper's and Pearson's exact
+def share(points: Sequence[float], persons: Sequence[str], left_out: int = 0, unjudged: int = 0) -> PersonShare:
+    """The mean of points from 0 to 1. BCa over persons; where all persons are alike, Clopper's and Pearson's exact
     interval of so many, since resamples would then have no width and say too much."""
     beside = {"left_out": left_out, "unjudged": unjudged}
-    if not credits:
+    if not points:
         return PersonShare(None, **beside)
-    found = float(np.mean(credits))
+    found = float(np.mean(points))
     count = len(set(persons))
     if count < 2:
-        return PersonShare(found, None, None, len(credits), count, **beside)
-    if min(credits) == max(credits) and found in (0.0, 1.0):
+        return PersonShare(found, None, None, len(points), count, **beside)
+    if min(points) == max(points) and found in (0.0, 1.0):
         low, high = captured.harm_interval(round(found * count), count)
     else:
-        one = captured.captured(credits, [1.0] * len(credits), persons)
+        one = captured.captured(points, [1.0] * len(points), persons)
         if one.low is None or one.high is None:
             raise TypeError("every resample of persons holds a pair")
         low, high = one.low, one.high
-    return PersonShare(found, low, high, len(credits), count, **beside)
+    return PersonShare(found, low, high, len(points), count, **beside)
 
 
 def mean(values: Sequence[float], persons: Sequence[str]) -> PersonMean:

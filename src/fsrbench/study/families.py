@@ -121,11 +121,6 @@ def open_auditors(settings: Settings, machine: Machine) -> dict[str, Callable[[Q
     return opened
 
 
-def looking(settings: Settings) -> bool:
-    """Does anybody look at pictures as auditors do?"""
-    return any(arm.auditor or any(getattr(one, "looks", False) for one in arm.lookers()) for arm in settings.arms.values())
-
-
 def check(settings: Settings) -> None:
     """Refuse arms that cannot be in one of the families, before any work is done in another."""
     for family in settings.families:

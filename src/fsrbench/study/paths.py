@@ -91,6 +91,11 @@ class RunPaths:
         return self.judged / "judge.json"
 
     @property
+    def judged_page(self) -> Path:
+        """The same as a page that stands alone."""
+        return self.judged / "index.html"
+
+    @property
     def heard_file(self) -> Path:
         """Every answer of a judge as a line."""
         return self.judged / "heard.jsonl"

@@ -1,0 +1,90 @@
+"""A report on judges as files and text: `judge.md`, `judge.csv` and tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from fsrbench.measure.judged_values import JudgeResult, JudgingReport
+from fsrbench.measure.shares import PersonMean, PersonShare
+from fsrbench.show import md
+from fsrbench.show.judging import rows, words
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+HEADER = ("family", "judge", "role", "what", "against", "value", "low", "high", "n", "persons", "left_out", "unjudged")
+"""Columns of `judge.csv`: one number a row."""
+
+
+def markdown(found: JudgingReport) -> str:
+    """The whole of `judge.md`."""
+    parts = [f"# Who judges the judges? {md.escape(found.run)}"]
+    for family, lines in words.findings(found):
+        parts += [f"## {md.escape(family)}", md.points(lines)]
+        own = [row for row in rows.rows(found) if row.family == family]
+        for head, cells in ((rows.columns(found), "agreement"), (rows.behaviours(found), "behaviour")):
+            table = ([md.escape(row.judge), *map(_cell, getattr(row, cells))] for row in own)
+            parts.append(md.table(("Judge", *head), table, "l" + "r" * len(head)))
+    return "\n\n".join([*parts, words.READING, words.BEHAVIOUR, md.points(words.beside(found))]).rstrip() + "\n"
+
+
+def _cell(parts: Sequence[str]) -> str:
+    return "<br>".join(map(md.escape, parts))
+
+
+def csv_rows(found: JudgingReport) -> Iterator[list[object]]:
+    """The rows of `judge.csv`, with every number as it is kept."""
+    for result in found.results:
+        left = [result.family, result.judge, found.judges[result.judge].role]
+        for what, against, one in _numbers(result):
+            if isinstance(one, PersonShare):
+                right = [one.share, one.low, one.high, one.n, one.persons, one.left_out, one.unjudged]
+            else:
+                right = [one.mean, one.low, one.high, one.n, None, None, None]
+            yield [*left, what, against, *right]
+        usage = result.usage
+        for what, value in (
+            ("seconds a pair", result.seconds), ("hearings", result.hearings), ("failed", result.failed),
+            ("requests", usage.requests), ("prompt_tokens", usage.prompt_tokens),
+            ("completion_tokens", usage.completion_tokens), ("cost", usage.cost),
+        ):  # fmt: skip
+            yield [*left, what, None, value, *[None] * 6]
+
+
+def _numbers(result: JudgeResult) -> Iterator[tuple[str, str | None, PersonShare | PersonMean]]:
+    yield "agreement", rows.PEOPLE, result.people
+    for what, own in (("agreement", result.agreement), ("tau", result.tau), ("wrong LR costs", result.drop)):
+        for metric, one in own.items():
+            yield what, metric, one
+    steady = (result.turned, result.again, result.first, result.undecided)
+    for what, one in zip(rows.BEHAVIOUR, steady, strict=True):
+        yield what, None, one
+    for fault, one in result.spoilt.items():
+        yield "sees", fault, one
+
+
+def terminal(found: JudgingReport) -> tuple[Table, Table]:
+    """Both tables for a terminal."""
+    return _table(found, rows.columns(found), "agreement"), _table(found, rows.behaviours(found), "behaviour")
+
+
+def _table(found: JudgingReport, head: Sequence[str], cells: str) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(header_style="bold")
+    table.add_column("")
+    for column in head:
+        table.add_column(column, justify="right")
+    for family, own in groupby(rows.rows(found), attrgetter("family")):
+        table.add_section()
+        table.add_row(Text(family, style="bold", overflow="fold"))
+        for row in own:
+            texts = []
+            for first, *below in getattr(row, cells):
+                texts.append(Text(first).append("".join(f"\n{part}" for part in below), "dim"))
+            table.add_row(Text(f"  {row.judge}", overflow="fold"), *texts)
+    return table
