@@ -13,10 +13,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from fsrbench.asking import comparison, prompts, rating
-from fsrbench.asking.task import Asker, Task
+from fsrbench.asking.task import Task
 from fsrbench.core import auditing, plugins
 from fsrbench.core.contracts import Machine
-from fsrbench.core.errors import SettingsError
 from fsrbench.core.judging import Contest, Judge
 from fsrbench.core.values import Ranking, Usage
 from fsrbench.judges import _duels, _ordered
@@ -46,7 +45,7 @@ class AskedJudge:
     """The opened judge; satisfies `auditing.Remote` as far as it is tried out before any work."""
 
     client: Any
-    """The opened auditor `openai`: an `Asker`, and `Remote`."""
+    """The opened auditor `openai`: an `Asker`, `Remote` and `Paid`."""
     pointwise: bool
     """As in its settings."""
     brief: str
@@ -99,8 +98,6 @@ class AskedJudge:
 def _open(settings: ByModel, machine: Machine) -> AskedJudge:
     declared: auditing.Auditor = plugins.load("auditors", "openai")
     client = declared.open(dict(settings.model_extra or {}), machine)
-    if not isinstance(client, Asker):
-        raise SettingsError("The auditor openai was replaced by one that cannot be asked: remove it from your plugins.")
     return AskedJudge(client, settings.pointwise, settings.brief())
 
 

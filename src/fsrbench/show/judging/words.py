@@ -12,17 +12,17 @@ from fsrbench.show.judging import rows
 CHANCE = 0.5
 """Agreement of somebody who does not look."""
 READING = (
-    "Agreement is the share of pairs of pictures of one case in which the judge prefers the one that people or a metric "
-    "prefer, in both orders; half is chance, and no preference counts half. Pairs that differ by no more than the noise "
-    "floor, and people's ties, are left out. Below it stand its 95 % interval over persons and Kendall's tau-b within a "
-    "case. Intervals are not adjusted for how many there are."
+    "Agreement is the share of pairs of pictures of one case in which the judge prefers the one that people or a "
+    "metric prefer, in both orders; half is chance, and no preference counts half. Pairs that differ by no more than "
+    "the noise floor, and people's ties, are left out. Below it stand its 95 % interval over persons and Kendall's "
+    "tau-b within a case. Intervals are not adjusted for how many there are."
 )
 BEHAVIOUR = (
-    "Same in other order, same again: pairs of which the judge says the same when the pictures change places, and with "
-    "another seed. Takes the first: choices that fell on the picture that stood first; half is without a leaning. Wrong "
-    "LR costs: points of agreement that it loses when it is shown another person's LR, in the first metric that it does "
-    "not go by; who does not use the LR loses none. Sees …: how often it prefers the pure picture to itself with that "
-    "fault planted."
+    "Same in other order, same again: pairs of which the judge says the same when the pictures change places, and "
+    "with another seed. Takes the first: choices that fell on the picture that stood first; half is without a "
+    "leaning. Wrong LR costs: points of agreement that it loses when it is shown another person's LR, in the first "
+    "metric that it does not go by; who does not use the LR loses none. Sees …: how often it prefers the pure picture "
+    "to itself with that fault planted."
 )
 CHOSEN = "◊ The judge goes by this metric: its agreement with it is no finding."
 
@@ -40,7 +40,8 @@ def beside(found: JudgingReport) -> Iterator[str]:
         yield f"Not all was asked: {found.stopped}"
     for family, about in found.families.items():
         if about.choices:
-            yield f"{family}: {numbers.count(about.choices, 'choice')} of people; repeats and attention checks are left out."
+            chosen = numbers.count(about.choices, "choice")
+            yield f"{family}: {chosen} of people; repeats and attention checks are left out."
         lacking = [found.metrics[name].label for name, floor in about.floors.items() if not floor]
         if lacking:
             yield (
@@ -78,8 +79,8 @@ def _of_judge(found: JudgingReport, result: JudgeResult) -> Iterator[str]:
         yield f"{name} takes the picture that stands first {told}: {_said(result.first)}."
     drop = result.drop[metric] if metric is not None else None
     if metric is not None and drop is not None and drop.low is not None and drop.low > 0 and drop.mean is not None:
-        points = numbers.fixed(100 * drop.mean, 0)
-        yield f"{name} uses the LR: with another person's it agrees {points} points less with {found.metrics[metric].label}."
+        less = f"{numbers.fixed(100 * drop.mean, 0)} points less with {found.metrics[metric].label}"
+        yield f"{name} uses the LR: with another person's it agrees {less}."
     worse = [fault for fault, one in result.spoilt.items() if one.high is not None and one.high < CHANCE]
     if worse:
         yield f"{name} prefers pictures with planted faults to clean ones: {', '.join(worse)}."

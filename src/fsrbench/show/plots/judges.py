@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,10 +52,14 @@ def _panels(found: JudgingReport) -> Iterator[SharePanel]:
     if rows.PEOPLE in rows.columns(found):
         yield SharePanel("agrees with people", lambda result: result.people, middle=True)
     for metric, about in found.metrics.items():
-        yield SharePanel(f"agrees with {about.label}", lambda result, own=metric: result.agreement[own], middle=True)
+        yield SharePanel(f"agrees with {about.label}", partial(_agreement, metric), middle=True)
     yield SharePanel(rows.BEHAVIOUR[0], lambda result: result.turned, middle=False)
     yield SharePanel(rows.BEHAVIOUR[1], lambda result: result.again, middle=False)
     yield SharePanel(rows.BEHAVIOUR[2], lambda result: result.first, middle=True)
+
+
+def _agreement(metric: str, result: JudgeResult) -> PersonShare:
+    return result.agreement[metric]
 
 
 def _figure(found: JudgingReport) -> Figure:
@@ -67,7 +72,7 @@ def _figure(found: JudgingReport) -> Figure:
     step = min((_style.WIDTH - _style.MARGIN * 2 - GUTTER) / max(map(len, blocks)), 4.0)
     for number, block in enumerate(blocks):
         top = 0.75 + number * (0.35 + high + FOOT)
-        _names(sheet, found, lines, top)
+        _names(sheet, lines, top)
         for place, panel in enumerate(block):
             _panel(sheet, found, panel, lines, (_style.MARGIN + GUTTER + place * step, top, step - 0.25, high))
     return sheet.figure
@@ -81,7 +86,7 @@ def _caption(found: JudgingReport) -> list[str]:
     ]
 
 
-def _names(sheet: _style.Sheet, found: JudgingReport, lines: Sequence[JudgeResult | str], top: float) -> None:
+def _names(sheet: _style.Sheet, lines: Sequence[JudgeResult | str], top: float) -> None:
     for number, line in enumerate(lines):
         middle = top + PITCH * (number + 0.5)
         if isinstance(line, str):
