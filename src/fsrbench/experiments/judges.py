@@ -64,8 +64,9 @@ def read(named: Sequence[str], reached: Mapping[str, Any]) -> dict[str, dict[str
 
 
 def usual() -> list[str]:
-    """The judges that are asked where none is named: all that ask nobody over a network."""
-    return [name for name in plugins.names("judges") if not plugins.load("judges", name).remote]
+    """The judges that are asked where none is named: all that ask nobody over a network, and the usual auditor."""
+    own = [name for name in plugins.names("judges") if name != AUDITOR and not plugins.load("judges", name).remote]
+    return ["heuristic", *own]
 
 
 def _plain(name: str) -> dict[str, Any]:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from fsrbench.core.stored import Stored
-from fsrbench.measure import captured, stats
+from fsrbench.measure import captured, stats, thresholds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FEW = 10
+"""Below so many persons nothing is resampled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +54,11 @@ class PersonMean(Stored):
 
 
 def share(points: Sequence[float], persons: Sequence[str], left_out: int = 0, unjudged: int = 0) -> PersonShare:
-    """The mean of points from 0 to 1. BCa over persons; where all persons are alike, Clopper's and Pearson's exact
-    interval of so many, since resamples would then have no width and say too much."""
+    """The mean of points from 0 to 1, with its interval over persons.
+
+    BCa; where all points are the same end, Clopper's and Pearson's exact interval of so many persons, since resamples
+    would have no width; and of FEW persons the bound that holds for any number of them, since resamples say too much.
+    """
     beside = {"left_out": left_out, "unjudged": unjudged}
     if not points:
         return PersonShare(None, **beside)
@@ -57,12 +68,20 @@ def share(points: Sequence[float], persons: Sequence[str], left_out: int = 0, un
         return PersonShare(found, None, None, len(points), count, **beside)
     if min(points) == max(points) and found in (0.0, 1.0):
         low, high = captured.harm_interval(round(found * count), count)
+    elif count < FEW:
+        low, high = thresholds.mean_bounds(_person_means(points, persons))
+        low, high = min(low, found), max(high, found)
     else:
         one = captured.captured(points, [1.0] * len(points), persons)
         if one.low is None or one.high is None:
             raise TypeError("every resample of persons holds a pair")
         low, high = one.low, one.high
     return PersonShare(found, low, high, len(points), count, **beside)
+
+
+def _person_means(points: Sequence[float], persons: Sequence[str]) -> NDArray[np.float64]:
+    member = np.unique(np.asarray(persons), return_inverse=True)[1]
+    return np.bincount(member, weights=np.asarray(points, np.float64)) / np.bincount(member)
 
 
 def mean(values: Sequence[float], persons: Sequence[str]) -> PersonMean:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from fsrbench.measure.judged_values import JudgeResult, JudgingReport
 from fsrbench.measure.shares import PersonMean, PersonShare
 from fsrbench.show import md
 from fsrbench.show.judging import rows, words
+from fsrbench.show.judging.rows import JudgeRow
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -67,11 +67,17 @@ def _numbers(result: JudgeResult) -> Iterator[tuple[str, str | None, PersonShare
 
 
 def terminal(found: JudgingReport) -> tuple[Table, Table]:
-    """Both tables for a terminal."""
-    return _table(found, rows.columns(found), "agreement"), _table(found, rows.behaviours(found), "behaviour")
+    """Both tables for a terminal: the second without intervals, which are in all other forms."""
+    told = list(rows.rows(found))
+    agreement = _table(rows.columns(found), [(row, row.agreement) for row in told])
+    asked = any(result.usage.requests for result in found.results)
+    head = rows.behaviours(found)
+    shown = [place for place, column in enumerate(head) if asked or column not in rows.ASKED]
+    short = [(row, [row.behaviour[place][:1] for place in shown]) for row in told]
+    return agreement, _table([head[place] for place in shown], short)
 
 
-def _table(found: JudgingReport, head: Sequence[str], cells: str) -> Table:
+def _table(head: Sequence[str], lines: Sequence[tuple[JudgeRow, Sequence[Sequence[str]]]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -79,12 +85,12 @@ def _table(found: JudgingReport, head: Sequence[str], cells: str) -> Table:
     table.add_column("")
     for column in head:
         table.add_column(column, justify="right")
-    for family, own in groupby(rows.rows(found), attrgetter("family")):
+    for family, own in groupby(lines, lambda line: line[0].family):
         table.add_section()
         table.add_row(Text(family, style="bold", overflow="fold"))
-        for row in own:
-            texts = []
-            for first, *below in getattr(row, cells):
-                texts.append(Text(first).append("".join(f"\n{part}" for part in below), "dim"))
-            table.add_row(Text(f"  {row.judge}", overflow="fold"), *texts)
+        for row, cells in own:
+            name, _, mark = row.judge.partition(" (")
+            about = Text(f"  {name}", overflow="fold").append(f"\n  {mark.rstrip(')')}" if mark else "", "dim")
+            texts = [Text(first).append("".join(f"\n{part}" for part in below), "dim") for first, *below in cells]
+            table.add_row(about, *texts)
     return table

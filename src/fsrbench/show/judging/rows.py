@@ -14,7 +14,9 @@ PEOPLE = "people"
 """The column of people's choices."""
 BEHAVIOUR = ("same in other order", "same again", "takes the first", "undecided")
 """How steady a judge is: columns of the second table, before those of the LR and of faults."""
-COST = ("s a pair", "requests", "tokens", "cost")
+ASKED = ("requests", "tokens", "cost")
+"""What is only known of judges that ask somebody over a network."""
+COST = ("s a pair", *ASKED)
 """Its last columns."""
 
 
@@ -71,10 +73,11 @@ def rows(found: JudgingReport) -> Iterator[JudgeRow]:
 
 
 def name(found: JudgingReport, judge: str) -> str:
-    """A judge, with what must be said of it wherever it shows."""
+    """A judge, with the metric that it goes by and what must be said of it wherever it shows."""
     facts = found.judges[judge]
+    by = f", by {' and '.join(facts.measures)}" if facts.measures else ""
     mark = "control" if facts.role == "control" else MARKS.get(facts.role, "")
-    return f"{judge} ({mark})" if mark else judge
+    return f"{judge}{by} ({mark})" if mark else f"{judge}{by}"
 
 
 def main_metric(found: JudgingReport, judge: str) -> str | None:

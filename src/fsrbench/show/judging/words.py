@@ -42,12 +42,12 @@ def beside(found: JudgingReport) -> Iterator[str]:
         if about.choices:
             chosen = numbers.count(about.choices, "choice")
             yield f"{family}: {chosen} of people; repeats and attention checks are left out."
-        lacking = [found.metrics[name].label for name, floor in about.floors.items() if not floor]
-        if lacking:
-            yield (
-                f"{family}: no noise floor is known for {', '.join(lacking)}, so only equal numbers are ties; it is "
-                "zero for networks without noise, and measured by an arm rerun."
-            )
+    without = [family for family, about in found.families.items() if found.metrics and not any(about.floors.values())]
+    if without:
+        yield (
+            f"{', '.join(without)}: the noise floor is zero or was not measured, so only equal numbers are ties. An arm "
+            "rerun measures it where the network draws noise."
+        )
     if any(metric in facts.measures for facts in found.judges.values() for metric in found.metrics):
         yield CHOSEN
     for family in found.families:
