@@ -19,6 +19,12 @@ HEADER = ("family", "judge", "role", "what", "against", "value", "low", "high", 
 """Columns of `judge.csv`: one number a row."""
 
 
+NAME = 20
+"""Least width of the column of names on a terminal."""
+SEES = 18
+"""And of that of planted faults."""
+
+
 def markdown(found: JudgingReport) -> str:
     """The whole of `judge.md`."""
     parts = [f"# Who judges the judges? {md.escape(found.run)}"]
@@ -70,11 +76,18 @@ def terminal(found: JudgingReport) -> tuple[Table, Table]:
     """Both tables for a terminal: the second without intervals, which are in all other forms."""
     told = list(rows.rows(found))
     agreement = _table(rows.columns(found), [(row, row.agreement) for row in told])
-    asked = any(result.usage.requests for result in found.results)
     head = rows.behaviours(found)
-    shown = [place for place, column in enumerate(head) if asked or column not in rows.ASKED]
-    short = [(row, [row.behaviour[place][:1] for place in shown]) for row in told]
-    return agreement, _table([head[place] for place in shown], short)
+    faults = [place for place, column in enumerate(head) if column in rows.sees(found)]
+    hidden = () if any(result.usage.requests for result in found.results) else rows.ASKED
+    plain = [place for place, column in enumerate(head) if place not in faults and column not in hidden]
+    columns = [*(head[place] for place in plain), f"sees {'/'.join(rows.faults(found))}"]
+    steady = []
+    for row in told:
+        seen = "/".join(row.behaviour[place][0].rstrip("%") for place in faults)
+        steady.append(
+            (row, [*(row.behaviour[place][:1] for place in plain), (f"{seen} %",) if seen.strip("/") else ("",)])
+        )
+    return agreement, _table(columns, steady)
 
 
 def _table(head: Sequence[str], lines: Sequence[tuple[JudgeRow, Sequence[Sequence[str]]]]) -> Table:
@@ -82,15 +95,16 @@ def _table(head: Sequence[str], lines: Sequence[tuple[JudgeRow, Sequence[Sequenc
     from rich.text import Text
 
     table = Table(header_style="bold")
-    table.add_column("")
+    table.add_column("", min_width=NAME)
     for column in head:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", min_width=SEES if "/" in column else None)
     for family, own in groupby(lines, lambda line: line[0].family):
         table.add_section()
         table.add_row(Text(family, style="bold", overflow="fold"))
         for row, cells in own:
             name, _, mark = row.judge.partition(" (")
-            about = Text(f"  {name}", overflow="fold").append(f"\n  {mark.rstrip(')')}" if mark else "", "dim")
+            short = mark.rstrip(")").partition(":")[0]
+            about = Text(f"  {name}", overflow="fold").append(f"\n  {short}" if short else "", "dim")
             texts = [Text(first).append("".join(f"\n{part}" for part in below), "dim") for first, *below in cells]
             table.add_row(about, *texts)
     return table

@@ -47,7 +47,7 @@ def behaviours(found: JudgingReport) -> tuple[str, ...]:
     return (
         *BEHAVIOUR,
         *(["wrong LR costs"] if found.metrics else []),
-        *(f"sees {one}" for one in faults(found)),
+        *sees(found),
         *COST,
     )
 
@@ -55,6 +55,11 @@ def behaviours(found: JudgingReport) -> tuple[str, ...]:
 def faults(found: JudgingReport) -> tuple[str, ...]:
     """Faults that were planted."""
     return tuple(dict.fromkeys(fault for result in found.results for fault in result.spoilt))
+
+
+def sees(found: JudgingReport) -> tuple[str, ...]:
+    """The columns of faults."""
+    return tuple(f"sees {fault}" for fault in faults(found))
 
 
 def rows(found: JudgingReport) -> Iterator[JudgeRow]:

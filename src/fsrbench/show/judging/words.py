@@ -45,8 +45,8 @@ def beside(found: JudgingReport) -> Iterator[str]:
     without = [family for family, about in found.families.items() if found.metrics and not any(about.floors.values())]
     if without:
         yield (
-            f"{', '.join(without)}: the noise floor is zero or was not measured, so only equal numbers are ties. An arm "
-            "rerun measures it where the network draws noise."
+            f"{', '.join(without)}: the noise floor is zero or was not measured, so only equal numbers are ties. An "
+            "arm rerun measures it where the network draws noise."
         )
     if any(metric in facts.measures for facts in found.judges.values() for metric in found.metrics):
         yield CHOSEN

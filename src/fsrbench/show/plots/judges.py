@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NAME = "judge"
 """What its files are called."""
 QUESTION = "How often is each judge right, and does it stay with what it said?"
-PITCH, GUTTER, FOOT = 0.3, 2.8, 0.5
+PITCH, GUTTER, FOOT = 0.3, 2.1, 0.5
 """Height of a row; room for names; room for an axis."""
 ACROSS = 5
 """Panels side by side."""
@@ -38,6 +38,8 @@ class SharePanel:
     """Its number."""
     middle: bool
     """Is half of it chance?"""
+    metric: str = ""
+    """The metric that it is agreement with; empty for all else."""
 
 
 def draw(found: JudgingReport, folder: Path) -> list[Path]:
@@ -52,7 +54,7 @@ def _panels(found: JudgingReport) -> Iterator[SharePanel]:
     if rows.PEOPLE in rows.columns(found):
         yield SharePanel("agrees with people", lambda result: result.people, middle=True)
     for metric, about in found.metrics.items():
-        yield SharePanel(f"agrees with {about.label}", partial(_agreement, metric), middle=True)
+        yield SharePanel(f"agrees with {about.label}", partial(_agreement, metric), middle=True, metric=metric)
     yield SharePanel(rows.BEHAVIOUR[0], lambda result: result.turned, middle=False)
     yield SharePanel(rows.BEHAVIOUR[1], lambda result: result.again, middle=False)
     yield SharePanel(rows.BEHAVIOUR[2], lambda result: result.first, middle=True)
@@ -74,7 +76,7 @@ def _figure(found: JudgingReport) -> Figure:
         top = 0.75 + number * (0.35 + high + FOOT)
         _names(sheet, lines, top)
         for place, panel in enumerate(block):
-            _panel(sheet, found, panel, lines, (_style.MARGIN + GUTTER + place * step, top, step - 0.25, high))
+            _panel(sheet, found, panel, lines, (_style.MARGIN + GUTTER + place * step, top, step - 0.5, high))
     return sheet.figure
 
 
@@ -82,7 +84,8 @@ def _caption(found: JudgingReport) -> list[str]:
     pairs = ", ".join(f"{family} {about.pairs:,}" for family, about in found.families.items())
     return [
         f"Pairs of pictures: {pairs}. Shares with their 95 % intervals over persons; the line at half is chance.",
-        "Filled: the interval leaves out half. Not adjusted for how many there are.",
+        "Filled: the interval leaves out half. Not adjusted for how many there are. A judge that goes by a metric is "
+        "not drawn against it.",
     ]
 
 
@@ -118,8 +121,7 @@ def _panel(
             continue
         if panel.middle:
             ax.plot([0.5, 0.5], [number - 0.5, number + 0.5], color=_style.RULE, linewidth=0.9, zorder=1)
-        one = panel.share(line)
-        if one.share is not None:
+        one, facts = panel.share(line), found.judges[line.judge]
+        if one.share is not None and panel.metric not in facts.measures:
             sure = one.low is not None and one.high is not None and not one.low <= 0.5 <= one.high
-            role = found.judges[line.judge].role
-            _style.effect(ax, number, (one.share, one.low, one.high), role, sure=sure)
+            _style.effect(ax, number, (one.share, one.low, one.high), facts.role, sure=sure)
