@@ -23,6 +23,8 @@ NAME = 20
 """Least width of the column of names on a terminal."""
 SEES = 18
 """And of that of planted faults."""
+WIDE = 12
+"""Most of every other column."""
 
 
 def markdown(found: JudgingReport) -> str:
@@ -78,12 +80,11 @@ def terminal(found: JudgingReport) -> tuple[Table, Table]:
     agreement = _table(rows.columns(found), [(row, row.agreement) for row in told])
     head = rows.behaviours(found)
     faults = [place for place, column in enumerate(head) if column in rows.sees(found)]
-    hidden = () if any(result.usage.requests for result in found.results) else rows.ASKED
-    plain = [place for place, column in enumerate(head) if place not in faults and column not in hidden]
+    plain = [place for place in range(len(head)) if place not in faults]
     columns = [*(head[place] for place in plain), f"sees {'/'.join(rows.faults(found))}"]
     steady = []
     for row in told:
-        seen = "/".join(row.behaviour[place][0].rstrip("%") for place in faults)
+        seen = "/".join(row.behaviour[place][0].rstrip(" %") for place in faults)
         steady.append(
             (row, [*(row.behaviour[place][:1] for place in plain), (f"{seen} %",) if seen.strip("/") else ("",)])
         )
@@ -97,7 +98,10 @@ def _table(head: Sequence[str], lines: Sequence[tuple[JudgeRow, Sequence[Sequenc
     table = Table(header_style="bold")
     table.add_column("", min_width=NAME)
     for column in head:
-        table.add_column(column, justify="right", min_width=SEES if "/" in column else None)
+        planted = "/" in column
+        table.add_column(
+            column, justify="right", min_width=SEES if planted else None, max_width=None if planted else WIDE
+        )
     for family, own in groupby(lines, lambda line: line[0].family):
         table.add_section()
         table.add_row(Text(family, style="bold", overflow="fold"))
