@@ -16,8 +16,6 @@ BEHAVIOUR = ("same in other order", "same again", "takes the first", "undecided"
 """How steady a judge is: columns of the second table, before those of the LR and of faults."""
 ASKED = ("requests", "tokens", "cost")
 """What is only known of judges that ask somebody over a network."""
-COST = ("s a pair", *ASKED)
-"""Its last columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +42,7 @@ def columns(found: JudgingReport) -> tuple[str, ...]:
 
 def behaviours(found: JudgingReport) -> tuple[str, ...]:
     """Columns of the second table."""
-    return (
-        *BEHAVIOUR,
-        *(["wrong LR costs"] if found.metrics else []),
-        *sees(found),
-        *COST,
-    )
+    return (*BEHAVIOUR, *(["wrong LR costs"] if found.metrics else []), *sees(found), "s a pair", *asked(found))
 
 
 def faults(found: JudgingReport) -> tuple[str, ...]:
@@ -60,6 +53,11 @@ def faults(found: JudgingReport) -> tuple[str, ...]:
 def sees(found: JudgingReport) -> tuple[str, ...]:
     """The columns of faults."""
     return tuple(f"sees {fault}" for fault in faults(found))
+
+
+def asked(found: JudgingReport) -> tuple[str, ...]:
+    """The columns of what was asked over a network; none where nothing was."""
+    return ASKED if any(result.usage.requests for result in found.results) else ()
 
 
 def rows(found: JudgingReport) -> Iterator[JudgeRow]:
@@ -96,19 +94,17 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def _behaviour(found: JudgingReport, result: JudgeResult) -> tuple[tuple[str, ...], ...]:
-    usage, asked = result.usage, result.usage.requests > 0
+    usage = result.usage
     cells = [_share(one) for one in (result.turned, result.again, result.first, result.undecided)]
     if found.metrics:
         metric = main_metric(found, result.judge)
         cells.append((numbers.MISSING,) if metric is None else _drop(result, metric))
-    cells += [(numbers.share(result.spoilt[one].share),) if one in result.spoilt else ("",) for one in faults(found)]
-    tokens = usage.prompt_tokens + usage.completion_tokens
-    cells += [
-        (numbers.MISSING if result.seconds is None else numbers.amount(result.seconds),),
-        (numbers.whole(usage.requests) if asked else "–",),
-        (numbers.whole(tokens) if asked else "–",),
-        (wording.cost(usage.requests, usage.cost) if asked else "–",),
-    ]
+    cells += [(numbers.spaced(result.spoilt[one].share),) if one in result.spoilt else ("",) for one in faults(found)]
+    cells.append((numbers.MISSING if result.seconds is None else numbers.amount(result.seconds),))
+    if asked(found):
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        spent = (numbers.whole(usage.requests), numbers.whole(tokens), wording.cost(usage.requests, usage.cost))
+        cells += [(one if usage.requests else "–",) for one in spent]
     return tuple(cells)
 
 
