@@ -17,6 +17,7 @@ from fsrbench.core import auditing, order, plugins
 from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import AuditorUnreachable, FsrbenchError, SettingsError
 from fsrbench.core.judging import Contest, Judge
+from fsrbench.core.near import among
 from fsrbench.core.values import Ranking
 from fsrbench.files import downloads, jsonfile, yamlfile
 from fsrbench.measure.judged_values import JudgeFacts
@@ -112,8 +113,10 @@ def _opened(own: Mapping[str, Any], machine: Machine, look: evidence.Tools | Non
     name = own["name"]
     declared: Judge = plugins.load("judges", name)
     given = {key: value for key, value in own.items() if key != "name"}
-    if declared.settings is None and given:
-        raise SettingsError(f"it has no settings, and was given {', '.join(given)}.")
+    known = {} if declared.settings is None else declared.settings.model_fields
+    if declared.settings is None or declared.settings.model_config.get("extra") != "allow":
+        for key in given.keys() - known.keys():
+            raise SettingsError(f"it has no setting {key!r}.{among(key, known)}")
     try:
         settings = None if declared.settings is None else declared.settings.model_validate(given)
     except ValueError as error:
