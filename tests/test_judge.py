@@ -29,7 +29,7 @@ from fsrbench.measure.hearings import HeardCase, Hearing
 from fsrbench.measure.judged_values import JudgeFacts, JudgeResult, JudgingReport
 from fsrbench.measure.judging import result
 from fsrbench.measure.ranks import kendall
-from fsrbench.show import publish
+from fsrbench.show import plots, publish
 from fsrbench.show.judging import build, forms, words
 from fsrbench.study import config
 from fsrbench.study.run import run_study
@@ -60,7 +60,9 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     changes = ["families.general.backend=bicubic", "metrics=psnr,ssim", *own]
     settings = config.with_arms(config.with_families(config.load(None, changes)[0], ["general"]), [*arms])
     assert run_study(settings, MACHINE, root / "lr", root / "hr", root / "run").failures == []
-    publish.run(RunFolder(root / "run"), MACHINE, 1, untracked)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "draw", lambda *_: [])
+        publish.run(RunFolder(root / "run"), MACHINE, 1, untracked)
     return root / "run"
 
 
@@ -225,6 +227,7 @@ def test_an_interrupt_costs_no_case_that_was_done(run: Path) -> None:
     assert set(calls) == {"face3", "face4", "face5"}
 
 
+@pytest.mark.slow
 def test_the_command_writes_tables_a_plot_and_a_page_of_the_report(run: Path) -> None:
     done = typed("judge", run, "--judge", "consistency", "--judge", "random", "--judge", "heuristic", "--workers", 1)
     assert done.returncode == 0, done.stderr
@@ -261,6 +264,7 @@ def test_who_saw_the_reference_is_marked_and_its_own_metric_is_no_finding(run: P
         ("x={name: metric, metric: psnr}", "needs the reference"),
         ("x={name: auditor, auditor: internal}", "cannot choose between two pictures"),
         ("lvlm", "No LVLM is named"),
+        ("../there={name: random}", "a name of its own"),
     ],
 )
 def test_a_judge_that_cannot_be_is_refused_with_the_cure(named: str, said: str) -> None:
@@ -355,6 +359,7 @@ def test_kendalls_tau_is_that_of_scipy() -> None:
             assert ours is None or ours == pytest.approx(theirs)
 
 
+@pytest.mark.slow
 def test_shares_of_persons_cover_what_they_estimate() -> None:
     """Two in three: nineteen of twenty intervals hold it, also of eight persons with several pairs each."""
     for persons, least in ((8, 0.95), (30, 0.90)):

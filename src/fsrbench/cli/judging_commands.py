@@ -28,7 +28,7 @@ Candidates: TypeAlias = Annotated[
 
 def judge(
     run: options.Reported,
-    judge: Judges = None,
+    named: Judges = None,
     candidates: Candidates = 4,
     limit: options.Limit = None,
     hr: options.MovedHigh = None,
@@ -51,18 +51,18 @@ def judge(
     Example: fsrbench judge outputs/demo --judge lvlm --lvlm-model gpt-4o --judge metric --judge random
     """
     from fsrbench.experiments import judge as judging
-    from fsrbench.experiments import judges as judges_
+    from fsrbench.experiments import judges
     from fsrbench.measure import reopen
     from fsrbench.show import publish
     from fsrbench.show.judging import build, forms, words
     from fsrbench.study import machines
 
     reached = {"base_url": base_url, "model": lvlm_model, "max_cost": max_cost}
-    chosen = judges_.read(judge or judges_.usual(), reached)
+    chosen = judges.read(named or judges.usual(), reached)
     evaluated = reopen.evaluated(run, run.resolve().name, hr, changes or ())
     machine = machines.machine(evaluated.settings, device, offline=offline)
     notes: list[str] = []
-    opened = judges_.opened(chosen, machine, skip=judge is None, notes=notes)
+    opened = judges.opened(chosen, machine, skip=named is None, notes=notes)
     with console.interruptible(), console.progress() as track:
         found = judging.run(
             evaluated, opened, machine, candidates=candidates, limit=limit, notes=notes, workers=workers, track=track

@@ -78,6 +78,11 @@ class Bench:
     seed: int
     """Of the run."""
 
+    def reference(self, subject: Subject) -> tuple[str | None, int]:
+        """What decides what a reference looks like: its file's content, and the size at which it is compared."""
+        digest = self.scorers.journal.sha256(subject.hr) if subject.hr is not None else None
+        return digest, self.scorers.what.hr_size
+
 
 @dataclass(frozen=True)
 class CaseFile:
@@ -163,6 +168,7 @@ def questions(bench: Bench, file: CaseFile, judge: OpenJudge) -> Iterator[JudgeQ
     if len(shown) < 2:
         return
     base = derive_seed(bench.seed, "judge", *file.place)
+    seen = bench.reference(file.subject) if judge.privileged else ()
     places = list(range(len(shown)))
     random.Random(derive_seed(base, "places")).shuffle(places)
     for asked in ASKED:
@@ -171,12 +177,13 @@ def questions(bench: Bench, file: CaseFile, judge: OpenJudge) -> Iterator[JudgeQ
         own = tuple(places[::-1] if asked == TURNED else places)
         seed = derive_seed(base, asked if asked in (TURNED, AGAIN) else SHOWN)
         other = file.other[1] if asked == OTHER_INPUT and file.other else ""
-        key = _key(judge.identity, file.lr_sha256, other, [shown[place] for place in own], seed)
+        key = _key(judge.identity, file.lr_sha256, other, [shown[place] for place in own], seed, *seen)
         yield JudgeQuestion(asked, own, seed, key)
     for fault in spoiling.FAULTS:
         seed = derive_seed(base, "spoilt", fault)
         own = (0, 1) if seed % 2 else (1, 0)
-        yield JudgeQuestion(fault, own, seed, _key(judge.identity, file.lr_sha256, fault, shown[0], own, seed), fault)
+        key = _key(judge.identity, file.lr_sha256, fault, shown[0], own, seed, *seen)
+        yield JudgeQuestion(fault, own, seed, key, fault)
 
 
 @dataclass
@@ -259,7 +266,7 @@ class _CaseWork:
         shown = [one.sha256 for one in self.file.shown.pictures]
         found: dict[str, list[float | None]] = {}
         for name in self.file.values:
-            key = _key(self.bench.scorers.identities[name], self.file.lr_sha256, str(self.file.subject.hr), shown, 0)
+            key = _key(self.bench.scorers.identities[name], shown, *self.bench.reference(self.file.subject))
             if key not in self.bench.remembered.known:
                 scorer = self.bench.scorers.scorer(name)
                 if isinstance(scorer, str):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +25,9 @@ from fsrbench.core.values import Ranking
 from fsrbench.files import downloads, jsonfile, yamlfile
 from fsrbench.measure.judged_values import JudgeFacts
 from fsrbench.measure.standings import Standing
-from fsrbench.study import families
+from fsrbench.study import families, schema
 
+log = logging.getLogger("fsrbench")
 AUDITOR = "auditor"
 """The judge that an auditor is taken for, where no judge is called so."""
 
@@ -56,8 +60,11 @@ def read(named: Sequence[str], reached: Mapping[str, Any]) -> dict[str, dict[str
     for text in named:
         label, given, value = text.partition("=")
         own = _mapping(text, value) if given else _plain(label)
-        if not label or label in found:
-            raise SettingsError(f"--judge {text!r:.80}: give every judge a name of its own, NAME={{name: …}}.")
+        if not re.fullmatch(schema.NAME, label) or label in found:
+            raise SettingsError(
+                f"--judge {text!r:.80}: give every judge a name of its own, of letters, digits, dots and dashes, as in "
+                "--judge 'fine={name: metric}'."
+            )
         if plugins.load("judges", own["name"]).remote:
             own = {**{key: one for key, one in reached.items() if one is not None}, **own}
         found[label] = own
@@ -128,19 +135,24 @@ def _opened(own: Mapping[str, Any], machine: Machine, look: evidence.Tools | Non
     return OpenJudge(
         facts,
         families.heard(name, declared, judge, look),
-        _identity(declared, told, machine),
+        _identity(name, declared, told, machine, look),
         declared.privileged,
         judge.preflight if isinstance(judge, auditing.Remote) else None,
         getattr(judge, "patient", lambda _yes: None),
     )
 
 
-def _identity(declared: Judge, told: Mapping[str, Any], machine: Machine) -> str:
-    """Its settings but for those that say how it is reached, what is in files that they name, and where it runs."""
+def _identity(
+    name: str, declared: Judge, told: Mapping[str, Any], machine: Machine, look: evidence.Tools | None
+) -> str:
+    """Its code, its settings but for those that say how it is reached, what is in files that they name, where it runs,
+    and what it looks through."""
     handling = plugins.load("auditors", "openai").handling if declared.remote else ()
     settings = {key: _content(value) for key, value in told.items() if key not in handling}
     where = [machine.device.partition(":")[0], machine.precision]
-    whole = [__version__, declared.summary, settings, where]
+    code = downloads.sha256(Path(sys.modules[f"fsrbench.judges.{name}"].__file__ or ""))
+    seen = look.available if look is not None and declared.looks else {}
+    whole = [__version__, code, settings, where, seen]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
@@ -150,10 +162,12 @@ def _content(value: Any) -> Any:
 
 
 def try_out(judges: Mapping[str, OpenJudge], kept: Path) -> None:
-    """Ask those who are asked over a network one small question each; SettingsError where nothing comes of it."""
+    """Ask those who are asked over a network one small question each; SettingsError where the user must mend it."""
     for label, one in judges.items():
         try:
             if one.preflight is not None:
                 one.preflight(kept / label)
         except AuditorUnreachable as error:
-            raise SettingsError(f"Judge {label}: {error}. {error.cure}".rstrip()) from None
+            if error.cure:
+                raise SettingsError(f"Judge {label}: {error}. {error.cure} Nobody was asked.") from None
+            log.warning(f"Judge {label}: {error}. That may pass, so the others are asked.")

@@ -51,6 +51,8 @@ def build(results: Results, stale: Collection[str] = (), track: Track = untracke
     judged = folder.judged_page.is_file()
     if judged:
         _write(root / places.JUDGES, folder.judged_page.read_text(encoding="utf-8"))
+    else:
+        atomic.remove(root / places.JUDGES)
     _write(folder.report_page, overview.page(results, entries, opening, plots, SCRIPTS, judged=judged))
     gallery.sweep()
     return folder.report_page
