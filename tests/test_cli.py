@@ -47,6 +47,7 @@ def test_help_of_every_command() -> None:
         "prompt",
         "check",
         "sweep",
+        "judge",
         "compare",
         "runs",
         "tables",

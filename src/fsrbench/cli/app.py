@@ -21,6 +21,7 @@ from fsrbench.cli import (
     between_commands,
     console,
     evidence_commands,
+    judging_commands,
     options,
     picture_commands,
     probes,
@@ -167,6 +168,7 @@ app.command(short_help="Ways, judges, auditors and all else that a setting can n
 app.command(short_help="Print exactly what an LVLM would be sent.")(probes.prompt)
 app.command(short_help="Has a run become worse than a baseline? For CI.")(evidence_commands.check)
 app.command(short_help="Many settings in one run: thresholds, retries, strengths, models.")(evidence_commands.sweep)
+app.command(short_help="How good judges are: against people and metrics.")(judging_commands.judge)
 app.command(short_help="Finished runs on the same cases, side by side and tested.")(between_commands.compare)
 app.command(short_help="What lies in a folder of outputs, and how far it is.")(between_commands.runs)
 app.command(short_help="The tables of a run as LaTeX or CSV.")(between_commands.tables)

@@ -59,6 +59,11 @@ def recipes(incomplete: str) -> list[str]:
     return _beginning(incomplete, _plugins("recipes"))
 
 
+def judges(incomplete: str) -> list[str]:
+    """Names of judges; an auditor that compares is one, too."""
+    return _beginning(incomplete, (*_plugins("judges"), *_plugins("auditors")))
+
+
 def metrics(incomplete: str) -> list[str]:
     """Names of metrics."""
     return _beginning(incomplete, _plugins("metrics"))

@@ -245,7 +245,7 @@ def _setup(
         draws=plugins.load("backends", own.backend).draws,
         ask=ask,
         look=look,
-        judge=_judge(settings, machine, name),
+        judge=_judge(settings, machine, name, look),
         limits=PolicyLimits(**settings.limits_of(name).model_dump(), max_changes=own.max_changes),
         guards=GuardLimits(**settings.guards.model_dump()) if policy == "guarded" else None,
         prompt=own.prompt,
@@ -253,7 +253,9 @@ def _setup(
     )
 
 
-def _judge(settings: Settings, machine: Machine, name: str) -> Callable[[Contest], Ranking] | None:
+def _judge(
+    settings: Settings, machine: Machine, name: str, look: Callable[[Image, Image], Evidence] | None
+) -> Callable[[Contest], Ranking] | None:
     """The judge of an arm, opened; what it lacks is said before any work is done."""
     arm = settings.arms[name]
     if arm.judge is None:
@@ -263,11 +265,21 @@ def _judge(settings: Settings, machine: Machine, name: str) -> Callable[[Contest
         opened = declared.open(arm.judging(), _reading(settings, machine))
     except FsrbenchError as error:
         raise type(error)(f"Arm {name}: {error}") from None
-    judge = arm.judge["name"]
+    return heard(arm.judge["name"], declared, opened, look)
 
-    def heard(contest: Contest) -> Ranking:
+
+def heard(
+    judge: str,
+    declared: Judge,
+    opened: Callable[[Contest], Ranking],
+    look: Callable[[Image, Image], Evidence] | None,
+) -> Callable[[Contest], Ranking]:
+    """An opened judge that is given what it was declared to need and no more, and whose answers are looked at."""
+
+    def answered(contest: Contest) -> Ranking:
         """Its answer, if it is one to this contest. It sees a reference only where it is declared privileged."""
-        answer = opened(contest if declared.privileged else replace(contest, reference=None))
+        reference = contest.reference if declared.privileged else None
+        answer = opened(replace(contest, reference=reference, look=look if declared.looks else None))
         if not isinstance(answer, Ranking):
             raise BadOutput(f"The judge {judge} answered with no ranking.")
         if wrong := coherence.of_ranking(answer, len(contest.pictures)):
@@ -275,7 +287,7 @@ def _judge(settings: Settings, machine: Machine, name: str) -> Callable[[Contest
         scores = tuple(None if score is None else float(score) for score in answer.scores)
         return replace(answer, scores=scores, order=tuple(map(int, answer.order)))
 
-    return heard
+    return answered
 
 
 def _reading(settings: Settings, machine: Machine) -> Machine:

@@ -67,6 +67,40 @@ class RunPaths:
         return self.root / "audits"
 
     @property
+    def choices(self) -> Path:
+        """Folder of what people chose."""
+        return self.root / "choices"
+
+    @property
+    def choices_key(self) -> Path:
+        """From what the names are drawn under which pictures are shown to people."""
+        return self.choices / "key"
+
+    def choices_file(self, rater: str) -> Path:
+        """Every choice of one person as a line."""
+        return self.choices / names.of(rater, ".jsonl")
+
+    @property
+    def judged(self) -> Path:
+        """Folder of how good judges are, and of all that they were asked to find out."""
+        return self.root / "judge"
+
+    @property
+    def judged_file(self) -> Path:
+        """What that came to, for programs."""
+        return self.judged / "judge.json"
+
+    @property
+    def judged_page(self) -> Path:
+        """The same as a page that stands alone."""
+        return self.judged / "index.html"
+
+    @property
+    def heard_file(self) -> Path:
+        """Every answer of a judge as a line."""
+        return self.judged / "heard.jsonl"
+
+    @property
     def failures_file(self) -> Path:
         """What failed, and why."""
         return self.root / "failures.csv"

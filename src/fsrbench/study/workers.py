@@ -18,6 +18,7 @@ from fsrbench.case.liveness import Trial
 from fsrbench.core import execute
 from fsrbench.core.auditing import Paid
 from fsrbench.core.contracts import Assuming, Machine
+from fsrbench.core.judging import Judge
 from fsrbench.core.values import Case
 from fsrbench.models import devices
 from fsrbench.study import families, trials, unit
@@ -111,7 +112,7 @@ class OpenStudy:
         with self._turn:
             if self._family is None or self._family.family != family:
                 self._family = None  # its network goes before the next one comes
-                if self._auditors and self._look is None:
+                if self._look is None and (self._auditors or _looked_at(self._settings)):
                     self._look = evidence.open_tools(self._machine)
                 self._family = families.open_family(
                     family, self._settings, self._machine, self._auditors, self._look, self._folder
@@ -119,6 +120,11 @@ class OpenStudy:
             opened = self._family
         devices.share_cores(self._machine, opened.reentrant)  # this thread may have worked for another family before
         return opened
+
+
+def _looked_at(settings: Settings) -> bool:
+    """Does a judge look at pictures as auditors do?"""
+    return any(isinstance(one, Judge) and one.looks for arm in settings.arms.values() for one in arm.lookers())
 
 
 class _Local(OpenStudy):

@@ -36,9 +36,15 @@ FEW = 5
 
 
 def page(
-    results: Results, entries: Sequence[Entry], strip: Strip, plots: Sequence[Plot], scripts: Sequence[str]
+    results: Results,
+    entries: Sequence[Entry],
+    strip: Strip,
+    plots: Sequence[Plot],
+    scripts: Sequence[str],
+    *,
+    judged: bool = False,
 ) -> str:
-    """`index.html`."""
+    """`index.html`. `judged`: a page on judges lies beside it."""
     summary = results.summary
     return _template().render(
         name=results.root.resolve().name,
@@ -47,6 +53,7 @@ def page(
         strip=strip,
         plots=plots,
         places=places,
+        judged=judged,
         cases=len(entries),
         families=[_family(summary, family) for family in summary.families],
         metrics=[{"label": wording.heading(about), "unit": about.unit} for about in summary.metrics.values()],
