@@ -121,6 +121,9 @@ def fitting(name: str, arm: Arm, path: Path | None, lines: Mapping[yamlfile.Plac
             f"{where}: this arm has no auditor with such a setting; a way's own settings stand under with."
         )
     _own("with", arm.options, way.settings, name, path, lines)
+    if arm.controls and not way.controls(arm.chosen()):
+        where = _where(("arms", name, "controls"), path, lines)
+        raise SettingsError(f"{where}: the way {arm.way} has no controls of its own: leave it out.")
     if arm.judge is not None:
         own = {key: value for key, value in arm.judge.items() if key != "name"}
         _own("judge", own, plugins.load("judges", arm.judge["name"]).settings, name, path, lines)

@@ -130,6 +130,8 @@ class Arm(BaseModel):
     limits: ArmPolicy = ArmPolicy()
     keep_candidates: bool = False
     """Store also the pictures that the arm did not end with."""
+    controls: bool = False
+    """Put the controls beside it that its way declares: `config.with_controls` makes arms of them."""
     variant_of: str | None = None
     """Another arm whose seeds it takes: where both see the same picture, they ask the same question."""
 
@@ -159,11 +161,11 @@ class Arm(BaseModel):
     def _as_in_a_config(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """What an earlier version did not know is left out where it says nothing."""
         arm = dump(self)
-        options, judge, kept = (arm.pop(key, None) for key in ("options", "judge", "keep_candidates"))
+        newer = {"with": arm.pop("options", None)}
+        newer |= {key: arm.pop(key, None) for key in ("judge", "keep_candidates", "controls")}
         limits = arm["limits"].items()
         arm["limits"] = {key: value for key, value in limits if value is not None or key in Policy.model_fields}
-        said = {"with": options, "judge": judge, "keep_candidates": kept}
-        return {**arm, **{key: value for key, value in said.items() if value}}
+        return {**arm, **{key: value for key, value in newer.items() if value}}
 
     def declared(self) -> Way:
         """The plugin of its way."""
