@@ -67,17 +67,12 @@ def _moved(picture: Image, axis: int, by: float) -> Image:
     """Moved along one axis, by Catmull and Rom's cubic."""
     first, last = math.floor(-by), picture.shape[axis] - 1
     t = -by - first
-    weights = (
-        t * (t * (2 - t) - 1) / 2,
-        (t * t * (3 * t - 5) + 2) / 2,
-        t * (t * (4 - 3 * t) + 1) / 2,
-        t * t * (t - 1) / 2,
-    )
+    weights = (t * (t * (2 - t) - 1), t * t * (3 * t - 5) + 2, t * (t * (4 - 3 * t) + 1), t * t * (t - 1))
     places = np.arange(last + 1) + first
     total = np.zeros(picture.shape)
     for tap, weight in enumerate(weights, start=-1):
         if weight:
-            total += weight * np.take(picture, np.clip(places + tap, 0, last), axis=axis)
+            total += weight / 2 * np.take(picture, np.clip(places + tap, 0, last), axis=axis)
     return np.asarray(total, dtype=np.float32)
 
 

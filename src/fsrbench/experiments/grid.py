@@ -149,6 +149,8 @@ def _chosen(file: _File, settings: Settings, varied: Sequence[str], beside: Sequ
             config.with_arms(settings, names)
         except SettingsError as error:
             raise file.error([key], str(error)) from None
+        if asking := next((name for name in names if name in settings.arms and settings.arms[name].controls), ""):
+            raise file.error([key], f"{asking} says controls: true, which is for fsrbench run: name its controls here.")
     families = _names(file, "families")
     try:
         settings = config.with_families(config.with_arms(settings, [*varied, *beside]), families or ["all"])

@@ -26,10 +26,8 @@ class Fixed(BaseModel):
 
 def _open(settings: Fixed, _machine: Machine) -> Callable[[Contest], Ranking]:
     def judge(contest: Contest) -> Ranking:
-        count = len(contest.pictures)
-        return _ordered.ranking(
-            "fixed", [float(count if place == settings.first else -place) for place in range(count)]
-        )
+        places = range(len(contest.pictures))
+        return _ordered.ranking("fixed", [1.0 if place == settings.first else -float(place) for place in places])
 
     return judge
 

@@ -140,6 +140,8 @@ class Evaluation:
     """Arm → what it is there for, in the order of rows."""
     chosen_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Arm → metrics by which its pictures were chosen: a number that chose a picture is no evidence for it."""
+    judged: tuple[str, ...] = ()
+    """Arms whose candidates a judge orders."""
     degraded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Case → the row of the LR folder's `degradations.csv` that made its input; empty where nothing is known."""
     clusters: dict[str, str] | None = None
@@ -187,6 +189,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         about_metrics=remarks.of_metrics(settings),
         roles=roles,
         chosen_by={arm: settings.arms[arm].chosen_by() for arm in roles},
+        judged=tuple(arm for arm in roles if settings.arms[arm].judge is not None),
         degraded=degraded,
         clusters=case_tables.clusters(settings.clusters, found.cases),
         hr_size=settings.hr_size,

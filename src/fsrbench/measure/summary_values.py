@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from fsrbench.measure.choosing_values import ArmChoices
 from fsrbench.measure.compute_values import Took
 from fsrbench.measure.provenance import Provenance
 from fsrbench.measure.standings import Standing
@@ -280,6 +281,8 @@ class Summary:
     """Family → what became of its cases."""
     failures: tuple[str, ...]
     """What failed, a line for each reason."""
+    choosing: dict[str, dict[str, ArmChoices]] = field(default_factory=dict)
+    """Family → arm → what choosing among candidates gained, and what averaging did."""
     findings: dict[str, str] = field(default_factory=dict)
     """Family → what it all comes to, in sentences."""
 

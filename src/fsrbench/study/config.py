@@ -94,9 +94,7 @@ def with_controls(settings: Settings) -> Settings:
             own["with"] = {**arm.options, **control.settings}
             arms[f"{name}-{added}"] = settings.arms.get(f"{name}-{added}") or Arm.model_validate(own)
     if long := next((name for name in arms if not re.fullmatch(NAME, name)), ""):
-        raise SettingsError(
-            f"Arm {long}: a control's name is that of its arm with what it is: give the arm a shorter one."
-        )
+        raise SettingsError(f"Arm {long}: a control is called by its arm and what it is. Give the arm a shorter name.")
     return settings.model_copy(update={"arms": arms})
 
 
