@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from fsrbench.core import coherence, plugins
 from fsrbench.core.budget import Spending
 from fsrbench.core.contracts import Machine, Output
 from fsrbench.core.errors import SettingsError
+from fsrbench.core.judging import Contest
 from fsrbench.core.operations import TURNS, Mean, Restore, View
 from fsrbench.core.stored import to_json
-from fsrbench.core.values import Image, Trail
+from fsrbench.core.values import Image, Ranking, Trail
 from fsrbench.core.ways import Network, ToolChoice
 from fsrbench.files import shapes
-from fsrbench.imaging import images
+from fsrbench.imaging import images, wavelets
 from fsrbench.measure import choosing, choosing_file
 from fsrbench.measure.choosing_values import Choice
 from fsrbench.measure.subjects import Subject
@@ -358,3 +360,109 @@ def test_without_kept_pictures_nothing_is_measured(faces: tuple[str, ...], tmp_p
     fsrbench(*COMMON, *faces, *arm(), "--out", str(out))
     assert choosing_file.read(RunFolder(out).choosing_file) == []
     assert "selection skill" not in (out / "summary.md").read_text(encoding="utf-8")
+
+
+# ------------------------------------------------------------ who is taken in
+
+
+def blocks(picture: Image) -> Image:
+    """Its mean in every 8×8 pixels."""
+    side = picture.shape[0]
+    return np.repeat(np.repeat(images.resize(picture, side // 8, side // 8, "area"), 8, axis=0), 8, axis=1)
+
+
+def another(picture: Image) -> Image:
+    """Somebody else's face."""
+    return images.resize(images.resize(draw_other(picture.shape[0]), 48, 48), *picture.shape[:2])
+
+
+def draw_other(side: int) -> Image:
+    return np.ascontiguousarray(draw_face(side, 99)[::-1])
+
+
+def blank(picture: Image) -> Image:
+    """One colour: the mean of it."""
+    return np.broadcast_to(picture.mean(axis=(0, 1)), picture.shape).astype(np.float32)
+
+
+SPOILERS = (blocks, another, blank)
+CASES = 12
+
+
+def taken_in(judge: str, spoil: Callable[[Image], Image]) -> float:
+    """In which share of cases a judge puts the one spoilt candidate of eight first."""
+    ask = opened_judge(judge)
+    picked = 0
+    for number in range(CASES):
+        hr = draw_face(192, number)
+        lr = images.as_stored(images.resize(hr, 48, 48))
+        own = Pipeline(plugins.load("backends", "bicubic").open({"scale": 4}, Machine()), {}, 4, "fp32")
+        made = [own.restore(lr, {}, 0, View(turn, 0.5 * (turn % 2), 0.0, 2.0, turn)).image for turn in range(8)]
+        place = 1 + number % 7
+        made[place] = images.as_stored(spoil(made[place]))
+        picked += ask(Contest(str(number), "general", number, lr, tuple(made), hr)).order[0] == place
+    return picked / CASES
+
+
+def opened_judge(name: str) -> Callable[[Contest], Ranking]:
+    declared = plugins.load("judges", name)
+    opened: Callable[[Contest], Ranking] = declared.open(declared.settings() if declared.settings else None, Machine())
+    return opened
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", SPOILERS)
+@pytest.mark.parametrize("judge", ["consistency", "medoid", "oracle", "tws"])
+def test_who_looks_is_not_taken_in_by_a_spoilt_candidate(judge: str, spoil: Callable[[Image], Image]) -> None:
+    assert taken_in(judge, spoil) == 0
+
+
+def test_who_draws_is_taken_in_now_and_then() -> None:
+    ask, flat = opened_judge("random"), (np.zeros((2, 2, 3), dtype=np.float32),) * 8
+    picked = sum(ask(Contest("a", "general", seed, LR, flat)).order[0] == 3 for seed in range(400))
+    assert 0.08 < picked / 400 < 0.17
+
+
+# ------------------------------------------------------------------------ tws
+
+
+def test_detail_of_a_wavelet() -> None:
+    """None in what is flat; along one axis where there are stripes; as much as Parseval says where there is noise."""
+    flat = np.full((32, 32, 3), 0.4, dtype=np.float32)
+    assert wavelets.energies(flat, 3) == pytest.approx(0, abs=1e-6)
+    stripes = flat + 0.1 * (np.arange(32, dtype=np.float32) % 2)[None, :, None]
+    across, down, both = wavelets.energies(stripes, 1)[0]
+    assert across > 0.09
+    assert max(down, both) < 1e-6
+    noise = np.random.default_rng(0).normal(0.5, 0.1, (256, 256, 1)).astype(np.float32).repeat(3, axis=2)
+    assert wavelets.energies(noise, 2) == pytest.approx(0.1 * np.sqrt(2 / np.pi), rel=0.05)
+    assert wavelets.energies(flat[:5, :5], 3).shape == (1, 3)
+
+
+def test_each_term_of_tws_tells_what_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a recogniser the judge says by what it went; with one, identity counts, and is no evidence."""
+    monkeypatch.setenv("FSRBENCH_OFFLINE", "1")
+    lr = images.as_stored(images.resize(draw_face(192, 0), 48, 48))
+    plain = images.resize(lr, 192, 192)
+    noisy = around.shown(plain, View(noise=8.0, seed=1))
+    wrong = another(plain)
+    contest = Contest("a", "general", 1, lr, (plain, around.shown(plain, View(noise=1.0, seed=2)), noisy, wrong))
+    told = opened_judge("tws")(contest)
+    assert told.judge == "tws by edges, artifacts"
+    assert {tuple(part) for part in told.parts} == {("edges", "artifacts")}
+    assert min(range(4), key=lambda place: told.parts[place]["artifacts"]) == 2
+    assert min(range(4), key=lambda place: told.parts[place]["edges"]) == 3
+    assert told.scores[0] == pytest.approx((told.parts[0]["edges"] + told.parts[0]["artifacts"]) / 2)
+
+    known = plugins.load("metrics", "arcface")
+    likeness = replace(known, open=lambda _machine: lambda pictures, _reference: [1.0, 1.0, 1.0, -1.0])
+    load = plugins.load
+    monkeypatch.setattr(plugins, "load", lambda kind, name: likeness if name == "arcface" else load(kind, name))
+    judge = load("judges", "tws")
+    told = judge.open(judge.settings(edges=0), Machine())(contest)
+    assert told.judge == "tws by identity, artifacts"
+    assert [part["identity"] for part in told.parts] == [1.0, 1.0, 1.0, 0.0]
+    assert judge.measures(judge.settings()) == ("arcface",)
+    assert judge.measures(judge.settings(identity=0)) == ()
+    with pytest.raises(ValueError, match="cannot both be 0"):
+        judge.settings(edges=0, artifacts=0)
