@@ -14,7 +14,7 @@ from fsrbench.files import atomic
 from fsrbench.measure.results import Results
 from fsrbench.study.store import RunFolder
 
-NAMES = ("forest", "sorted_deltas", "knows", "reliability", "knobs", "strength", "decisions")
+NAMES = ("forest", "sorted_deltas", "knows", "reliability", "knobs", "strength", "decisions", "choosing")
 """In the order in which a reader asks."""
 SWEEP = "sweep"
 """The plot that only a sweep draws."""
