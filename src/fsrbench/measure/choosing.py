@@ -17,7 +17,7 @@ import numpy as np
 from fsrbench.core import execute
 from fsrbench.core.errors import FsrbenchError
 from fsrbench.core.operations import Mean
-from fsrbench.core.values import Round, Trail
+from fsrbench.core.values import Round
 from fsrbench.imaging import images
 from fsrbench.measure import crossfit, stats
 from fsrbench.measure.choosing_values import ArmChoices, Choice, Gained
@@ -45,7 +45,7 @@ def _of_case(what: Evaluation, folder: RunFolder, subject: Subject) -> list[Choi
     trail = subject.trail
     if trail is None or subject.hr is None:
         return []
-    kept = _kept(folder, trail)
+    kept = folder.kept(trail)
     known: dict[tuple[str, ...], Products] = {}
     found = []
     for arm in subject.variants:
@@ -76,18 +76,6 @@ def told(subject: Subject, arm: str, kept: Sequence[int], order: Sequence[int], 
         luck=_by_luck(products),
         oracle=_in_order(products, np.argsort(each, kind="stable")),
     )
-
-
-def _kept(folder: RunFolder, trail: Trail) -> dict[str, Path]:
-    """Hash → picture, of all that is stored of a case."""
-    stored = [step.restoration for step in trail.rounds]
-    found = {one.sha256: folder.root / one.path for one in stored}
-    for step in trail.rounds:
-        for number, one in enumerate(step.candidates):
-            path = folder.root / folder.candidate_name(trail.family, step.arm, trail.case, step.number, number)
-            if one.sha256 not in found and path.is_file():
-                found[one.sha256] = path
-    return found
 
 
 def _choice(steps: Sequence[Round]) -> tuple[Round | None, Sequence[int]]:

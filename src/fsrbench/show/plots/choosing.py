@@ -1,4 +1,4 @@
-"""PSNR against how many candidates are averaged, in three orders; and what each arm gained by choosing and by averaging.
+"""PSNR against how many candidates are averaged, in three orders; and what arms gained by choosing and by averaging.
 
 A row for each contender that chose among candidates (for each other arm where there is none). The candidates are the
 same for all arms beside it, so that the bars differ by their judges alone.
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from fsrbench.measure.choosing_values import Choice
 from fsrbench.measure.results import Results
-from fsrbench.show import wording
 from fsrbench.show.plots import _data, _style, _text
 from fsrbench.show.plots._data import Row
 
@@ -28,7 +27,7 @@ ORDERS = {
     "oracle": ("in the order of their own errors (saw the reference)", _style.ROLES["headroom"], "^", "-."),
 }
 """Order → what it is called, its colour, marker and line."""
-SKILL, AVERAGING = "#12335e", "#b8c7da"
+SKILL, AVERAGING, INK = "#12335e", "#b8c7da", "#000000"
 TOP, HEAD, HIGH, FOOT, BAR = 0.45, 0.6, 2.6, 0.55, 0.27
 """Inches: the legend, the headings of a row, its panels, what is below them; and each bar with its name."""
 LEFT, WIDE, NAMES = 0.75, 4.6, 2.3
@@ -48,10 +47,10 @@ def figure(results: Results) -> Figure | None:
     caption = _data.caption(
         results,
         [*shown, *(other for row in shown for other in beside[row])],
-        "Left: PSNR of the mean of the first candidates of an order, in the mean over cases; the large sign is what the "
-        "arm keeps. The dotted line is pure. Right: by how much the mean squared error (0–255 scale) is below that of "
-        "one candidate drawn blindly, split exactly into what the choice gained (dark) and what averaging the kept ones "
-        "gained (light). An arm that does not look gains by averaging alone.",
+        "Left: PSNR of the mean of the first candidates of an order, in the mean over cases; the large sign is what "
+        "the arm keeps. The dotted line is pure. Right: by how much the mean squared error (0–255 scale) is below that "
+        "of one candidate drawn blindly: what the choice gained (dark), what averaging the kept ones gained (light), "
+        "and their sum (sign), which is exact. An arm that does not look gains by averaging alone, but for luck.",
     )
     made = _style.sheet(QUESTION, caption, TOP + sum(HEAD + high + FOOT for high in heights))
     _legend(made)
@@ -63,7 +62,7 @@ def figure(results: Results) -> Figure | None:
         _curves(made.axes(_style.MARGIN + LEFT, top + HEAD, WIDE, HIGH, gid="curves"), _choices(results, row))
         left = _style.MARGIN + LEFT + WIDE + NAMES + 0.7
         bars = made.axes(left, top + HEAD, _style.WIDTH - _style.MARGIN - left - 0.3, high, gid="bars")
-        _bars(bars, [(wording.arm_name(results.summary, other.arm), _choices(results, other)) for other in beside[row]])
+        _bars(bars, [(other.name, _choices(results, other)) for other in beside[row]])
         top += HEAD + high + FOOT
     return made.figure
 
@@ -125,6 +124,9 @@ def _bars(ax: Axes, arms: Sequence[tuple[str, Sequence[Choice]]]) -> None:
         skill, averaging = fmean(one.skill for one in choices), fmean(one.averaging for one in choices)
         ax.barh(place, averaging, left=max(skill, 0.0), height=0.62, color=AVERAGING, gid="averaging")
         ax.barh(place, skill, height=0.62, color=SKILL, gid="skill")
+        ax.plot(
+            [skill + averaging], [place], marker="D", markersize=5, color=INK, markeredgecolor="white", gid="together"
+        )
         ax.text(
             -0.02, place, _text.fit(name, NAMES + 0.4, _style.SMALL), ha="right", va="center", fontsize=_style.SMALL,
             transform=ax.get_yaxis_transform(),
