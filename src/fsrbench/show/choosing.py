@@ -10,7 +10,7 @@ from fsrbench.measure.summary_values import Summary
 from fsrbench.show import numbers, wording
 
 TITLE = "What choosing gained, and what averaging did"
-HEAD = ("n", "candidates", "kept", "selection skill", "averaging", "together", "best fixed candidate")
+HEAD = ("n", "candidates", "kept", "selection skill", "averaging", "together", "best fixed")
 READING = (
     "By how much the mean squared error (0–255 scale) is below that of one candidate drawn blindly, with the "
     "{level:.0%} t-interval of the mean over cases. Selection skill is what the choice gained: the mean error of all "
@@ -18,7 +18,7 @@ READING = (
     "spread of the kept ones around it. The two add up exactly, but for the rounding of the picture to 8 bits. A judge "
     "that does not look has a selection skill of zero in the long run. The best fixed candidate is the number that did "
     "best on all other persons: what it gains is owed to a lucky seed or view, and a choice must beat it. n counts the "
-    "cases whose candidates' pictures are kept (`keep_candidates`) and that have a reference."
+    "cases whose candidates' pictures are kept (keep_candidates) and that have a reference."
 )
 """How the table is read."""
 

@@ -155,9 +155,9 @@ fsr.case = (() => {
   const ranked = (candidates) =>
     candidates.length
       ? m(
-          "table.asked",
+          "table.asked.ranked",
           null,
-          m("thead", null, m("tr", null, m("th", { scope: "col" }, "Candidate"), m("th", { scope: "col" }, "score, higher is better"), m("th", { scope: "col" }, ""))),
+          m("thead", null, m("tr", null, m("th", { scope: "col" }, "Candidate"), m("th", { scope: "col" }, "score (higher is better)"), m("th", { scope: "col" }, ""))),
           m("tbody", null, candidates.map((one) => m("tr", null, m("th", { scope: "row" }, one.origin), m("td", null, one.score), m("td", null, [one.chosen ? "chosen" : "", one.note].filter(Boolean).join("; "))))),
         )
       : null;
@@ -175,7 +175,7 @@ fsr.case = (() => {
       m(
         "li",
         { class: one.chosen ? "chosen" : null },
-        m("button.frame", { type: "button", title: one.origin, "aria-label": `Rank ${one.rank}, ${one.origin}: show it to the right`, onclick: () => take("right", one) }, m("img", { src: fsr.picture(one.shown.file), alt: "", decoding: "async", loading: "lazy" })),
+        m("button.frame", { type: "button", title: one.origin, "aria-label": `Rank ${one.rank}, ${one.origin}: show it to the right`, onclick: () => take("right", one) }, m("img", { src: fsr.picture(one.shown.file), alt: "", decoding: "async" })),
         m("span", null, m("b", null, `${one.rank}`), ` ${one.score}`),
         m("span.sides", null, side("left", one), side("right", one)),
       );
