@@ -28,7 +28,7 @@ from fsrbench.core.contracts import Metric
 from fsrbench.core.stored import KnobValue
 from fsrbench.core.values import PURE, Audit, Decision, Failure, Restoration, Round, Score, Trail, Verdict
 from fsrbench.measure import stats, summary
-from fsrbench.measure.choosing_values import Choice
+from fsrbench.measure.choosing_values import MeasuredChoice
 from fsrbench.measure.results import Course, Numbers, Results
 from fsrbench.measure.standings import Standing
 from fsrbench.measure.subjects import Evaluation, Subject
@@ -140,12 +140,14 @@ def make(
     return Results(root, what, numbers, summary.summarise(what, numbers, failures), choices)
 
 
-def choice(family: str, case: str, arm: str) -> Choice:
+def choice(family: str, case: str, arm: str) -> MeasuredChoice:
     """A choice among four candidates, of which the better two are kept, or the first two, by the length of a name."""
     each = (90.0, 120.0, 100.0, 110.0)
     kept = (0, 2) if len(arm) % 2 else (0, 1)
     curve = (each[0], 85.0, 84.0, 83.0)
-    return Choice(family, case, arm, kept, each, 12.0, curve, (105.0, 94.0, 88.0, 83.0), (90.0, 82.0, 82.5, 83.0))
+    return MeasuredChoice(
+        family, case, arm, kept, each, 12.0, curve, (105.0, 94.0, 88.0, 83.0), (90.0, 82.0, 82.5, 83.0)
+    )
 
 
 def effect(results: Results, metric: str, arm: str, family: str = "general") -> Any:

@@ -28,7 +28,7 @@ from fsrbench.core.ways import Network, ToolChoice
 from fsrbench.files import shapes
 from fsrbench.imaging import images, wavelets
 from fsrbench.measure import choosing, choosing_file
-from fsrbench.measure.choosing_values import Choice
+from fsrbench.measure.choosing_values import MeasuredChoice
 from fsrbench.measure.subjects import Subject
 from fsrbench.study import config, sheets
 from fsrbench.study.store import RunFolder
@@ -318,7 +318,7 @@ def products(seed: int, count: int = 8, alike: float = 0.5) -> Any:
     return errors @ errors.T / 300
 
 
-def chosen(seed: int, judge: str) -> Choice:
+def chosen(seed: int, judge: str) -> MeasuredChoice:
     """A case of forty, chosen by somebody who draws, or who knows."""
     table = products(seed)
     order = np.random.default_rng(1000 + seed).permutation(8) if judge == "random" else np.argsort(np.diag(table))

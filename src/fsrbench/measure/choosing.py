@@ -20,7 +20,7 @@ from fsrbench.core.operations import Mean
 from fsrbench.core.values import Round
 from fsrbench.imaging import images
 from fsrbench.measure import crossfit, stats
-from fsrbench.measure.choosing_values import ArmChoices, Choice, Gained
+from fsrbench.measure.choosing_values import ArmChoices, Gained, MeasuredChoice
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.study import inputs
 from fsrbench.study.store import RunFolder, read_made
@@ -32,7 +32,7 @@ Products: TypeAlias = "NDArray[np.float64]"
 """Candidates × candidates: the mean product of two candidates' errors, over all pixels and colours."""
 
 
-def measure(what: Evaluation, folder: RunFolder, workers: int = 1) -> list[Choice]:
+def measure(what: Evaluation, folder: RunFolder, workers: int = 1) -> list[MeasuredChoice]:
     """Every choice that can be measured: the candidates' pictures are kept, and there is a reference."""
     if not any(role in what.judged for role in what.roles):
         return []
@@ -41,7 +41,7 @@ def measure(what: Evaluation, folder: RunFolder, workers: int = 1) -> list[Choic
     return sorted((one for own in found for one in own), key=lambda one: places[one.family, one.case])
 
 
-def _of_case(what: Evaluation, folder: RunFolder, subject: Subject) -> list[Choice]:
+def _of_case(what: Evaluation, folder: RunFolder, subject: Subject) -> list[MeasuredChoice]:
     trail = subject.trail
     if trail is None or subject.hr is None:
         return []
@@ -62,10 +62,10 @@ def _of_case(what: Evaluation, folder: RunFolder, subject: Subject) -> list[Choi
     return found
 
 
-def told(subject: Subject, arm: str, kept: Sequence[int], order: Sequence[int], products: Products) -> Choice:
+def told(subject: Subject, arm: str, kept: Sequence[int], order: Sequence[int], products: Products) -> MeasuredChoice:
     """One choice, from the table of its candidates."""
     each = np.diag(products)
-    return Choice(
+    return MeasuredChoice(
         subject.family,
         subject.case,
         arm,
@@ -123,7 +123,7 @@ def _by_luck(products: Products) -> tuple[float, ...]:
 # ------------------------------------------------------------------ all cases
 
 
-def of_arms(choices: Sequence[Choice], persons: Mapping[str, str] | None) -> dict[str, dict[str, ArmChoices]]:
+def of_arms(choices: Sequence[MeasuredChoice], persons: Mapping[str, str] | None) -> dict[str, dict[str, ArmChoices]]:
     """Family → arm → what its choices came to."""
     found: dict[str, dict[str, ArmChoices]] = {}
     for family, arm, own in _grouped(choices):
@@ -139,7 +139,7 @@ def of_arms(choices: Sequence[Choice], persons: Mapping[str, str] | None) -> dic
     return found
 
 
-def _grouped(choices: Sequence[Choice]) -> Iterator[tuple[str, str, list[Choice]]]:
+def _grouped(choices: Sequence[MeasuredChoice]) -> Iterator[tuple[str, str, list[MeasuredChoice]]]:
     for family, arm in dict.fromkeys((one.family, one.arm) for one in choices):
         yield family, arm, [one for one in choices if (one.family, one.arm) == (family, arm)]
 
@@ -148,7 +148,7 @@ def _gained(values: Sequence[float], members: Sequence[str] | None) -> Gained:
     return Gained(fmean(values), *stats.mean_interval(values, members))
 
 
-def _fixed(choices: Sequence[Choice], members: Sequence[str] | None) -> Gained | None:
+def _fixed(choices: Sequence[MeasuredChoice], members: Sequence[str] | None) -> Gained | None:
     """The best fixed candidate, found on all other persons."""
     whose = list(members or (one.case for one in choices))
     if len({len(one.each) for one in choices}) > 1 or len(set(whose)) < 2:

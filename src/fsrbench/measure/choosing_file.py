@@ -8,7 +8,7 @@ from statistics import fmean
 
 from fsrbench.core.errors import StoreError
 from fsrbench.files import csvfile
-from fsrbench.measure.choosing_values import Choice
+from fsrbench.measure.choosing_values import MeasuredChoice
 
 HEADER = (
     "family", "case", "arm", "candidates", "kept", "mse_all", "mse_kept", "mse_mean", "selection_skill", "averaging",
@@ -17,16 +17,16 @@ HEADER = (
 """Its columns. Errors are on the 0–255 scale; the last four hold one for each candidate, or each number kept."""
 
 
-def write(path: Path, choices: Iterable[Choice]) -> None:
+def write(path: Path, choices: Iterable[MeasuredChoice]) -> None:
     """Store them as a table."""
     csvfile.write(path, HEADER, map(_row, choices))
 
 
-def read(path: Path) -> list[Choice]:
+def read(path: Path) -> list[MeasuredChoice]:
     """Read them back; none where there is no table."""
     try:
         return [
-            Choice(
+            MeasuredChoice(
                 row["family"],
                 row["case"],
                 row["arm"],
@@ -41,7 +41,7 @@ def read(path: Path) -> list[Choice]:
         raise StoreError(f"{path} was changed: {error}. Delete it: fsrbench evaluate makes it again.") from None
 
 
-def _row(one: Choice) -> list[object]:
+def _row(one: MeasuredChoice) -> list[object]:
     kept = fmean(one.each[place] for place in one.kept)
     left = [one.family, one.case, one.arm, len(one.each), len(one.kept)]
     told = [fmean(one.each), kept, kept - one.averaging, one.skill, one.averaging]

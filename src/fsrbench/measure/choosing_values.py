@@ -10,7 +10,7 @@ from statistics import fmean
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MeasuredChoice:
     """What an arm's choice did to one case, measured against the reference once all is done.
 
     However many pictures are kept, the error of their mean is the mean of their errors less their spread around it. So

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from fsrbench.core.values import PURE, DecisionRule, Round, Score, Trail
-from fsrbench.measure.choosing_values import Choice
+from fsrbench.measure.choosing_values import MeasuredChoice
 from fsrbench.measure.subjects import Evaluation
 from fsrbench.measure.summary_values import Summary
 
@@ -124,7 +124,7 @@ class Results:
     """Its scores."""
     summary: Summary
     """Means, effects and counts: what `summary.json` holds."""
-    choices: Sequence[Choice] = ()
+    choices: Sequence[MeasuredChoice] = ()
     """What every choice among candidates did."""
 
     @cached_property

@@ -14,14 +14,14 @@ from itertools import groupby
 from fsrbench.core import order
 from fsrbench.core.values import Failure
 from fsrbench.measure import choosing, claims, effects, mishaps, signs, stats, tallies
-from fsrbench.measure.choosing_values import Choice
+from fsrbench.measure.choosing_values import MeasuredChoice
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary_values import Canaries, FamilyOutcome, InputFacts, MetricFacts, Statistics, Summary
 
 
 def summarise(
-    what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = (), choices: Sequence[Choice] = ()
+    what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = (), choices: Sequence[MeasuredChoice] = ()
 ) -> Summary:
     """Family means, paired effects and counts. An effect rests on the cases that have both numbers."""
     beside = {f.family for f in failures} | {one.family for one in what.unfinished}

@@ -26,7 +26,7 @@ from fsrbench.imaging import png
 from fsrbench.measure import changes, choosing, choosing_file, evaluate, subjects, summary_file
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure import summary as summarising
-from fsrbench.measure.choosing_values import Choice
+from fsrbench.measure.choosing_values import MeasuredChoice
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary_values import Summary
@@ -176,7 +176,7 @@ def _make(journal: Journal, product: str, inputs: str, make: Callable[[], Iterab
 # --------------------------------------------------------------------- products
 
 
-def _choices(what: Evaluation, told: str, folder: RunFolder, workers: int) -> list[Choice]:
+def _choices(what: Evaluation, told: str, folder: RunFolder, workers: int) -> list[MeasuredChoice]:
     """What choices among candidates did, as it is stored or measured anew; no table where nothing was chosen."""
     file = folder.choosing_file
 
@@ -196,7 +196,7 @@ def _summary(
     what: Evaluation,
     scores: Sequence[Score],
     failures: Sequence[Failure],
-    choices: Sequence[Choice],
+    choices: Sequence[MeasuredChoice],
     told: str,
     folder: RunFolder,
 ) -> Summary:

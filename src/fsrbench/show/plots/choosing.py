@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from fsrbench.measure.choosing_values import Choice
+from fsrbench.measure.choosing_values import MeasuredChoice
 from fsrbench.measure.results import Results
 from fsrbench.show.plots import _data, _style, _text
 from fsrbench.show.plots._data import Row
@@ -67,7 +67,7 @@ def figure(results: Results) -> Figure | None:
     return made.figure
 
 
-def _choices(results: Results, row: Row) -> list[Choice]:
+def _choices(results: Results, row: Row) -> list[MeasuredChoice]:
     return [one for one in results.choices if (one.family, one.arm) == (row.family, row.arm)]
 
 
@@ -95,7 +95,7 @@ def _psnr(error: float) -> float:
     return 100.0 if error <= 0 else min(100.0, 20 * math.log10(255) - 10 * math.log10(error))
 
 
-def _curves(ax: Axes, choices: Sequence[Choice]) -> None:
+def _curves(ax: Axes, choices: Sequence[MeasuredChoice]) -> None:
     """PSNR against the number averaged, for as many as every case has."""
     from matplotlib.ticker import MaxNLocator
 
@@ -118,7 +118,7 @@ def _curves(ax: Axes, choices: Sequence[Choice]) -> None:
     ax.set_ylabel("PSNR (dB)", fontsize=_style.SMALL)
 
 
-def _bars(ax: Axes, arms: Sequence[tuple[str, Sequence[Choice]]]) -> None:
+def _bars(ax: Axes, arms: Sequence[tuple[str, Sequence[MeasuredChoice]]]) -> None:
     """Skill to the right of zero, or to the left where the choice was worse than chance; averaging after it."""
     for place, (name, choices) in enumerate(arms):
         skill, averaging = fmean(one.skill for one in choices), fmean(one.averaging for one in choices)
