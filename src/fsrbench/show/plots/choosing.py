@@ -7,9 +7,9 @@ same for all arms beside it, so that the bars differ by their judges alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fsrbench.measure.choosing_values import MeasuredChoice
 from fsrbench.measure.results import Results
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 QUESTION = "Does the choice gain anything, or only the averaging?"
-ORDERS = {
+ORDERS: Mapping[str, tuple[str, str, str, Any]] = {
     "judged": ("in the judge's order", _style.ROLES["contender"], "o", "-"),
     "luck": ("in any order (mean over all of them)", _style.ROLES["control"], "s", "--"),
     "oracle": ("in the order of their own errors (saw the reference)", _style.ROLES["headroom"], "^", "-."),
