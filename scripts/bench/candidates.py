@@ -1,6 +1,6 @@
 """What the way `select` costs and gains: skill and averaging of each judge, who is taken in, and passes per second.
 
-    python scripts/bench/select.py --faces DIR --model PATH --cases 6
+    python scripts/bench/candidates.py --faces DIR --model PATH --cases 6
 
 prints three tables in Markdown. The first is that of `docs/select.md`: every judge with its controls on the same eight
 candidates. The second: of eight candidates one is spoilt, and how often each judge puts it first. The third: what an
