@@ -30,6 +30,7 @@ from fsrbench.imaging import images, wavelets
 from fsrbench.measure import choosing, choosing_file
 from fsrbench.measure.choosing_values import MeasuredChoice
 from fsrbench.measure.subjects import Subject
+from fsrbench.show import wording
 from fsrbench.study import config, sheets
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -187,6 +188,9 @@ def test_the_mean_of_the_best_stands_and_its_controls_stand_beside_it(faces: tup
     best = [first.candidates[place] for place in first.ranking.order[:3]]
     assert [one.operations[0] for one in best] == list(second.restoration.operations[:3])
     assert first.restoration.sha256 == best[0].sha256
+    assert [wording.choice(step) for step in (first, second)] == [
+        f"of 8 candidates, consistency chose {best[0].origin}", "the mean of 3 pictures stands",
+    ]  # fmt: skip
     ours = {one.sha256 for one in first.candidates}
     assert len(ours) == 8
     for name in CONTROLS:

@@ -34,7 +34,7 @@ Products: TypeAlias = "NDArray[np.float64]"
 
 def measure(what: Evaluation, folder: RunFolder, workers: int = 1) -> list[MeasuredChoice]:
     """Every choice that can be measured: the candidates' pictures are kept, and there is a reference."""
-    if not any(role in what.judged for role in what.roles):
+    if not what.judged:
         return []
     places = {(one.family, one.case): place for place, one in enumerate(what.subjects)}
     found = execute.run(partial(_of_case, what, folder), what.subjects, workers)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fsrbench.core import order
 from fsrbench.measure.choosing_values import Gained
 from fsrbench.measure.summary_values import Summary
-from fsrbench.show import numbers, wording
+from fsrbench.show import numbers
 
 TITLE = "What choosing gained, and what averaging did"
 HEAD = ("n", "candidates", "kept", "selection skill", "averaging", "together", "best fixed")
@@ -37,11 +37,6 @@ def rows(summary: Summary) -> Iterator[tuple[str, str, list[str]]]:
 def reading(summary: Summary) -> str:
     """How the table is read."""
     return READING.format(level=summary.statistics.level)
-
-
-def name(summary: Summary, arm: str) -> str:
-    """An arm as the table calls it, with what must be said of it."""
-    return wording.arm_name(summary, arm)
 
 
 def _gained(found: Gained | None) -> str:

@@ -61,7 +61,7 @@ def _rival_cell(metric: MetricFacts, effect: RivalEffect | None) -> str:
 def chosen(summary: Summary) -> list[str]:
     """A row for each arm that chose among candidates whose pictures are kept."""
     rows = [
-        [md.escape(family), md.escape(choosing.name(summary, arm)), *cells]
+        [md.escape(family), md.escape(wording.arm_name(summary, arm)), *cells]
         for family, arm, cells in choosing.rows(summary)
     ]
     table = md.table(("Family", "Arm", *choosing.HEAD), rows, "ll" + "r" * len(choosing.HEAD))

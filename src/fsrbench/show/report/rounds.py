@@ -29,7 +29,7 @@ def _decided(step: Round) -> str:
     if step.ranking is not None:
         return f"chose {wording.origin(step)}"
     if step.audit is None or step.decision is None:
-        return "not audited"
+        return wording.averaged(step) or "not audited"
     if step.audit.status == "invalid":
         return "unusable reply"
     rejected = step.verdict is not None and not step.verdict.kept
