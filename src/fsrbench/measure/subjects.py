@@ -145,6 +145,8 @@ class Evaluation:
     """Family → arm → what its certificate says of its harm; an arm without one promised nothing."""
     twins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Contender → the controls that differ from it by their auditor alone."""
+    judged: tuple[str, ...] = ()
+    """Arms whose candidates a judge orders."""
     degraded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Case → the row of the LR folder's `degradations.csv` that made its input; empty where nothing is known."""
     clusters: dict[str, str] | None = None
@@ -194,6 +196,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         chosen_by={arm: settings.arms[arm].chosen_by() for arm in roles},
         promises=promises.of_study(study),
         twins=standings.twins(settings, roles),
+        judged=tuple(arm for arm in roles if settings.arms[arm].judge is not None),
         degraded=degraded,
         clusters=case_tables.clusters(settings.clusters, found.cases),
         hr_size=settings.hr_size,

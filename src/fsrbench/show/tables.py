@@ -73,7 +73,8 @@ def markdown(summary: Summary) -> str:
         parts.append(f"{OUTLIER}\n\n{made}")
     if wording.any_chosen(summary):
         parts.append(wording.CHOSEN_MEANS)
-    parts += [*harm.markdown(summary), *side_tables.against(summary), *side_tables.evidence(summary)]
+    parts += [*harm.markdown(summary), *side_tables.against(summary), *side_tables.chosen(summary)]
+    parts += side_tables.evidence(summary)
     parts += side_tables.counts(summary)
     if lacking := md.points(missing(summary)):
         parts += ["## Not available", lacking]

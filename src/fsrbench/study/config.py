@@ -6,6 +6,7 @@ said in `configs/default.yaml`; what they do is in the modules that take them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -21,7 +22,7 @@ from fsrbench.core.near import among
 from fsrbench.core.values import PURE
 from fsrbench.files import yamlfile
 from fsrbench.study.checking import fitting, sentence, validate
-from fsrbench.study.schema import Arm, Settings
+from fsrbench.study.schema import NAME, Arm, Settings
 
 FLAGS: dict[auditing.Common, str] = {
     "base_url": "--base-url", "model": "--lvlm-model", "concurrency": "--concurrency", "max_cost": "--max-cost",
@@ -83,6 +84,23 @@ def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
         chosen[name] = settings.arms.get(name) or arm
         fitting(name, chosen[name], None, {})
     return settings.model_copy(update={"arms": chosen})
+
+
+def with_controls(settings: Settings) -> Settings:
+    """Arms that ask for their controls, followed by them. One that is there under its name already stands as it is.
+
+    Such an arm keeps its candidates: from their pictures it is measured what choosing gained, and what averaging did.
+    """
+    arms: dict[str, Arm] = {}
+    for name, arm in settings.arms.items():
+        arms[name] = arm.model_copy(update={"controls": False, "keep_candidates": True}) if arm.controls else arm
+        for added, control in arm.declared().controls(arm.chosen()).items() if arm.controls else ():
+            own = {**arm.model_dump(exclude={"controls", "keep_candidates"}), "judge": dict(control.judge)}
+            own["with"] = {**arm.options, **control.settings}
+            arms[f"{name}-{added}"] = settings.arms.get(f"{name}-{added}") or Arm.model_validate(own)
+    if long := next((name for name in arms if not re.fullmatch(NAME, name)), ""):
+        raise SettingsError(f"Arm {long}: a control is called by its arm and what it is. Give the arm a shorter name.")
+    return settings.model_copy(update={"arms": arms})
 
 
 def with_options(

@@ -91,6 +91,11 @@ class OpenFamily:
                 self.tools[key] = _tool(choice, self.machine)
             return self.tools[key]
 
+    def shares(self, arm: str, following: str = "") -> bool:
+        """Does the arm that is next propose the same pictures?"""
+        ways = {self.settings.arms[name].way for name in (arm, following) if name}
+        return bool(following) and len(ways) == 1 and self.settings.arms[arm].declared().shares
+
     def weights(self) -> dict[str, str]:
         """Files of all networks that were opened, and those that arms were fitted in, with their hashes.
 
@@ -237,12 +242,14 @@ def _setup(
     """What the way of an arm is opened with."""
     arm, own = settings.arms[name], settings.families[family]
     policy = certificates.proposing(settings, family, name)
+    backend: contracts.Backend = plugins.load("backends", own.backend)
     return ArmSetup(
         arm=name,
         kind=settings.kind(family),
         settings=arm.chosen(),
         offered=settings.offered(family),
-        draws=plugins.load("backends", own.backend).draws,
+        draws=backend.draws,
+        upright=backend.upright,
         ask=ask,
         look=look,
         judge=_judge(settings, machine, name, look),

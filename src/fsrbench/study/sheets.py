@@ -94,7 +94,8 @@ def _step(step: Operation) -> str:
     if isinstance(step, Restore):
         network = f"{step.backend} {step.checkpoint}" if step.checkpoint else step.backend
         turned = "".join(f" {name}={value:g}" for name, value in step.knobs.items())
-        return f"restore {network}{turned} seed={step.seed}{_of(step.of)}"
+        seen = "" if step.view is None else f" shown {step.view.told}"
+        return f"restore {network}{turned} seed={step.seed}{seen}{_of(step.of)}"
     if isinstance(step, Treat):
         turned = "".join(f" {name}={value}" for name, value in step.settings.items())
         return f"{step.tool}{turned}{_of(step.of)}"

@@ -14,7 +14,7 @@ from fsrbench.files import atomic
 from fsrbench.measure.results import Results
 from fsrbench.study.store import RunFolder
 
-NAMES = ("forest", "harm", "sorted_deltas", "knows", "reliability", "knobs", "strength", "decisions")
+NAMES = ("forest", "harm", "sorted_deltas", "knows", "reliability", "knobs", "strength", "decisions", "choosing")
 """In the order in which a reader asks."""
 OF_ONE_CASE = ("forest", "decisions")
 """Those that are drawn of a single case, too: all others show how cases differ from each other."""
