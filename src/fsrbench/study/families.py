@@ -13,16 +13,15 @@ from fsrbench.asking import comparison, prompts
 from fsrbench.case import liveness
 from fsrbench.case.making import OpenTool, Parts
 from fsrbench.case.restore import Pipeline
-from fsrbench.core import auditing, coherence, contracts, plugins
+from fsrbench.core import auditing, contracts, plugins
 from fsrbench.core.contracts import Machine
-from fsrbench.core.errors import AuditorUnreachable, BadOutput, FsrbenchError, SettingsError, StoreError, WeightsError
+from fsrbench.core.errors import AuditorUnreachable, FsrbenchError, SettingsError, StoreError, WeightsError
 from fsrbench.core.forecasts import Demand
-from fsrbench.core.judging import Contest, Judge
 from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
-from fsrbench.core.values import Case, Image, Ranking
+from fsrbench.core.values import Case, Image
 from fsrbench.core.ways import ArmSetup, Basis, Intervention, Network, ToolChoice
 from fsrbench.files import jsonfile
-from fsrbench.study import bases, certificates, ledger, networks
+from fsrbench.study import bases, certificates, hearing, ledger, networks
 from fsrbench.study.certificates import Promised
 from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
@@ -252,49 +251,12 @@ def _setup(
         upright=backend.upright,
         ask=ask,
         look=look,
-        judge=_judge(settings, machine, name, look),
+        judge=hearing.of_arm(settings, _reading(settings, machine), name, look),
         limits=PolicyLimits(**settings.limits_of(name).model_dump(), max_changes=own.max_changes),
         guards=GuardLimits(**settings.guards.model_dump()) if policy == "guarded" else None,
         prompt=own.prompt,
         seeds=arm.variant_of or name,
     )
-
-
-def _judge(
-    settings: Settings, machine: Machine, name: str, look: Callable[[Image, Image], Evidence] | None
-) -> Callable[[Contest], Ranking] | None:
-    """The judge of an arm, opened; what it lacks is said before any work is done."""
-    arm = settings.arms[name]
-    if arm.judge is None:
-        return None
-    declared: Judge = plugins.load("judges", arm.judge["name"])
-    try:
-        opened = declared.open(arm.judging(), _reading(settings, machine))
-    except FsrbenchError as error:
-        raise type(error)(f"Arm {name}: {error}") from None
-    return heard(arm.judge["name"], declared, opened, look)
-
-
-def heard(
-    judge: str,
-    declared: Judge,
-    opened: Callable[[Contest], Ranking],
-    look: Callable[[Image, Image], Evidence] | None,
-) -> Callable[[Contest], Ranking]:
-    """An opened judge that is given what it was declared to need and no more, and whose answers are looked at."""
-
-    def answered(contest: Contest) -> Ranking:
-        """Its answer, if it is one to this contest. It sees a reference only where it is declared privileged."""
-        reference = contest.reference if declared.privileged else None
-        answer = opened(replace(contest, reference=reference, look=look if declared.looks else None))
-        if not isinstance(answer, Ranking):
-            raise BadOutput(f"The judge {judge} answered with no ranking.")
-        if wrong := coherence.of_ranking(answer, len(contest.pictures)):
-            raise BadOutput(f"The judge {judge} answered with {wrong}.")
-        scores = tuple(None if score is None else float(score) for score in answer.scores)
-        return replace(answer, scores=scores, order=tuple(map(int, answer.order)))
-
-    return answered
 
 
 def _reading(settings: Settings, machine: Machine) -> Machine:
