@@ -33,14 +33,14 @@ EACH, GAIN = "{:.2f} / {:.3f} / {:.2f}", "{:+.2f} / {:+.3f} / {:+.2f}"
 def measure(weights: Path, faces: Path, seed: int, sheet: Path | None = None) -> tuple[Scores, list[str]]:
     """Scores of bicubic and of each network that lies in `weights`, the cases, and the contact sheet."""
     trained = {family: weights / f"{family}.safetensors" for family in networks.NETWORKS}
-    opened = {family: networks.load(path)[0] for family, path in trained.items() if path.is_file()}
+    opened = {family: networks.load(path) for family, path in trained.items() if path.is_file()}
     ssim, niqe = (plugins.load("metrics", name).open(contracts.Machine()) for name in ("ssim", "niqe"))
     scores: Scores = {name: [] for name in ("bicubic", *opened)}
     cases = pairs(faces, seed)
     rows = []
     for high, low in cases.values():
         row = [images.as_stored(images.resize(low, SIZE, SIZE))]
-        row += [loop.run(network, family, low) for family, network in opened.items()]
+        row += [loop.run(network, family, low, sharpen) for family, (network, sharpen) in opened.items()]
         for found, picture in zip(scores.values(), row, strict=True):
             found.append((loop.psnr(picture, high), ssim([picture], high)[0], niqe([picture], None)[0]))
         rows.append(images.hstack([*row, high]))

@@ -1,10 +1,10 @@
-"""The training loop: first true to the face, then sharp.
+"""The training loop: true to the face; the pictures are sharpened afterwards.
 
-What is wanted first is the face, mixed with a little of what a large network, the teacher, makes of the same input. A
-network that is trained so gives the mean of all faces that the input may come from, which is nearer to the face than
-anything else and too soft. So it learns in the last steps to give that very picture sharpened, which costs a few
-hundredths of a dB. (Wanting sharpened faces from the start comes to less: a network that cannot know fine detail gives
-its mean, sharpened or not.) A critic was tried and left out: in so few steps it drew a fine grid before it drew skin.
+What is wanted is the face, mixed with a little of what a large network, the teacher, makes of the same input. A network
+that is trained so gives the mean of all faces that the input may come from, which is nearer to the face than anything
+else and too soft. So its file says by how much its pictures are to be sharpened, which costs a few hundredths of a dB.
+(Wanting sharpened faces comes to the same mean, sharpened, and is learned less well. Mixing in much of the teacher
+costs more and sharpens less. A critic drew a fine grid before it drew skin. All of these were tried.)
 Counted in steps, never in time. Every step draws its batch and its noise from (seed, family, step), so a
 run that was interrupted and resumed ends with the same weights as one that was not.
 """
@@ -25,7 +25,7 @@ from torch import nn
 
 from fsrbench.core import contracts, plugins
 from fsrbench.core.values import Image, derive_seed
-from fsrbench.imaging import images
+from fsrbench.imaging import images, sharpening
 from training import data, networks
 
 
@@ -46,11 +46,11 @@ class Plan:
     fall: int
     """The rate is level for the first 60 % of so many steps, then falls to a tenth."""
     steps: int
-    """All steps; in those after `fall` the network learns to give its own picture sharpened."""
+    """All steps; those after `fall` are taken at a tenth of the rate."""
     taught: float
     """Share of the teacher's picture in what is wanted."""
     sharpen: float
-    """By how much the fine detail of its own picture is strengthened in the last steps."""
+    """By how much the fine detail of the finished network's pictures is strengthened."""
 
     def scaled(self, steps: int) -> Plan:
         """The same plan in another number of steps; the pool shrinks with it."""
@@ -61,14 +61,10 @@ class Plan:
     def rate_at(self, step: int) -> float:
         """Learning rate: a short rise, level, a cosine fall to a tenth, level again."""
         rise = min(1.0, (step + 1) / 100)
-        if step >= self.fall:
-            return self.rate * POLISH
-        fall = max(0.0, (step / self.fall - 0.6) / 0.4)
+        fall = min(max(0.0, (step / self.fall - 0.6) / 0.4), 1.0)
         return self.rate * rise * (0.1 + 0.9 * (1 + math.cos(math.pi * fall)) / 2)
 
 
-POLISH = 0.3
-"""The rate of the last steps, as a share of the plan's."""
 PLANS = {
     "general": Plan(
         data.Diet("general", {"paper": 0.75, "realesrgan": 0.25}, 512, (0.75, 1.0), 0, False),
@@ -77,9 +73,9 @@ PLANS = {
         patch=48,
         rate=6e-4,
         fall=2600,
-        steps=3100,
+        steps=2600,
         taught=0.15,
-        sharpen=1.7,
+        sharpen=1.0,
     ),
     "faithful": Plan(
         data.Diet("general", {"paper": 0.75, "realesrgan": 0.25}, 512, (0.75, 1.0), 0, False),
@@ -98,10 +94,10 @@ PLANS = {
         batch=6,
         patch=40,
         rate=4e-4,
-        fall=1600,
-        steps=1950,
-        taught=0.3,
-        sharpen=2.5,
+        fall=3100,
+        steps=3100,
+        taught=0.1,
+        sharpen=2.4,
     ),
     "prior": Plan(
         data.Diet("prior", {"paper": 0.85, "realesrgan": 0.15}, 512, (0.92, 1.0), 3, True),
@@ -110,9 +106,9 @@ PLANS = {
         patch=128,
         rate=6e-4,
         fall=2100,
-        steps=2400,
+        steps=2100,
         taught=0.15,
-        sharpen=1.8,
+        sharpen=2.1,
     ),
 }
 
@@ -125,7 +121,6 @@ class Trainer:
         self.family, self.plan, self.seed = family, plan, seed
         self.network = networks.quick(networks.build(family), family)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.smooth = copy.deepcopy(self.average)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=plan.rate, betas=(0.9, 0.99))
         self.done = 0
 
@@ -134,7 +129,6 @@ class Trainer:
         return {
             "network": self.network,
             "average": self.average,
-            "smooth": self.smooth,
             "optimiser": self.optimiser,
         }
 
@@ -159,11 +153,9 @@ class Trainer:
         torch.manual_seed(derive_seed(self.seed, "noise", self.family, str(number)))
         for group in self.optimiser.param_groups:
             group["lr"] = plan.rate_at(number)
-        if number == plan.fall:
-            self.smooth.load_state_dict(self.average.state_dict())
         with torch.autocast("cpu", torch.bfloat16):
             restored = networks.restore(self.network, self.family, low).float()
-            wanted = high.lerp(taught, plan.taught) if number < plan.fall else self._sharp(low)
+        wanted = high.lerp(taught, plan.taught)
         losses = {
             "pixel": charbonnier(restored - wanted),
             "spectrum": 0.05 * spectrum_distance(restored, wanted),
@@ -173,15 +165,9 @@ class Trainer:
         total.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 0.5)
         self.optimiser.step()
-        since = number - plan.fall if number >= plan.fall else number
-        self._average(min(0.998, (1 + since) / (10 + since)))
+        self._average(min(0.998, (1 + number) / (10 + number)))
         self.done += 1
         return {name: float(loss.detach()) for name, loss in losses.items()}
-
-    @torch.no_grad()
-    def _sharp(self, low: torch.Tensor) -> torch.Tensor:
-        """What the network made before the last steps, sharpened."""
-        return sharpened(networks.restore(self.smooth, self.family, low).float(), self.plan.sharpen)
 
     @torch.no_grad()
     def _average(self, keep: float) -> None:
@@ -199,14 +185,6 @@ def spectrum_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return (torch.fft.rfft2(a, norm="ortho") - torch.fft.rfft2(b, norm="ortho")).abs().mean()
 
 
-def sharpened(picture: torch.Tensor, strength: float) -> torch.Tensor:
-    """Detail finer than a few pixels, made stronger."""
-    coarse = picture
-    for _ in range(2):
-        coarse = nn.functional.avg_pool2d(coarse, 5, 1, 2, count_include_pad=False)
-    return (picture + strength * (picture - coarse)).clamp(0, 1)
-
-
 def watch(faces: list[Path], size: int, seed: int) -> list[tuple[Image, Image]]:
     """Held-out (HR, LR) pairs under the recipe `paper`, two draws a face."""
     recipe = plugins.load("recipes", "paper")
@@ -220,14 +198,15 @@ def watch(faces: list[Path], size: int, seed: int) -> list[tuple[Image, Image]]:
 
 
 @torch.no_grad()
-def run(network: nn.Module, family: str, low: Image, seed: int = 0) -> Image:
-    """Restore one picture with seeded noise."""
-    torch.manual_seed(seed)
+def run(network: nn.Module, family: str, low: Image, sharpen: float) -> Image:
+    """Restore one picture, with seeded noise, and sharpen it."""
+    torch.manual_seed(0)
     if family == "prior":  # upsampled as its backend does, which is not torch's bicubic
         restored = networks.polish(network.eval(), batch(images.resize(low, low.shape[1] * 4, low.shape[0] * 4)))
     else:
         restored = networks.restore(network.eval(), family, batch(low))
-    return images.as_stored(np.ascontiguousarray(restored[0].clamp(0, 1).numpy().transpose(1, 2, 0)))
+    picture = np.ascontiguousarray(restored[0].clamp(0, 1).numpy().transpose(1, 2, 0))
+    return images.as_stored(sharpening.sharpened(picture, sharpen))
 
 
 def batch(picture: Image) -> torch.Tensor:
@@ -272,8 +251,8 @@ def train(
             sums.setdefault(name, []).append(loss)
         if trainer.done % every == 0 or trainer.done == until:
             trainer.store(checkpoint)
-            networks.save(trainer.average.state_dict(), family, weights)
-            made = [run(trainer.average, family, low) for _, low in watched]
+            networks.save(trainer.average.state_dict(), family, plan.sharpen, weights)
+            made = [run(trainer.average, family, low, plan.sharpen) for _, low in watched]
             gain = np.mean([psnr(one, high) for one, (high, _) in zip(made, watched, strict=True)]) - floor
             niqe = np.mean(natural(made, None))
             means = ", ".join(f"{name} {np.mean(values):.4f}" for name, values in sums.items())

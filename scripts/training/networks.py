@@ -153,8 +153,8 @@ def quick(network: nn.Module, family: str) -> nn.Module:
     return network if family == "prior" else network.to(memory_format=torch.channels_last)
 
 
-def save(state: dict[str, torch.Tensor], family: str, path: Path) -> None:
-    """Store in half precision with what is needed to build the network again."""
+def save(state: dict[str, torch.Tensor], family: str, sharpen: float, path: Path) -> None:
+    """Store in half precision with what is needed to build the network again, and to sharpen what it makes."""
     from safetensors.torch import save as pack
 
     architecture, arguments = NETWORKS[family]
@@ -164,13 +164,14 @@ def save(state: dict[str, torch.Tensor], family: str, path: Path) -> None:
         "hyperparameters": arguments,
         "version": FORMAT,
         "licence": LICENCE,
+        "sharpen": sharpen,
     }
     half = {name: tensor.detach().to(torch.float16).contiguous() for name, tensor in state.items()}
     atomic.write_bytes(path, pack(half, metadata={"fsrbench": json.dumps(about, sort_keys=True)}))
 
 
-def load(path: Path) -> tuple[nn.Module, str]:
-    """A stored network in float32, and its family."""
+def load(path: Path) -> tuple[nn.Module, float]:
+    """A stored network in float32, and by how much its pictures are sharpened."""
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
@@ -178,4 +179,4 @@ def load(path: Path) -> tuple[nn.Module, str]:
         state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a mapping
     network = build(about["family"])
     network.load_state_dict(state)
-    return network.eval(), about["family"]
+    return network.eval(), float(about["sharpen"])

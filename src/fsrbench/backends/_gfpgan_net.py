@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench.core.errors import BadOutput, out_of_memory
+from fsrbench.imaging import sharpening
 from fsrbench.models import devices, networks
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ class FaceNet:
 
     def __init__(self, path: Path, device: str) -> None:
         self._net: Any
-        self._net, self.hyperparameters = networks.load_gfpgan(path, device)
+        checkpoint = networks.read(path)
+        self._net, self.hyperparameters = networks.load_gfpgan(checkpoint, device)
+        self._sharpen = networks.sharpening_of(checkpoint)
         self._device = device
         self.size: int = 2**self._net.log_size
 
@@ -46,7 +49,7 @@ class FaceNet:
                     conditions = [sft * c if i % 2 else 1 + sft * (c - 1) for i, c in enumerate(conditions)]
                 maps = self._noise(seeds, noise)
                 decoded, _ = self._net.stylegan_decoder([style], conditions, input_is_latent=True, noise=maps)
-                return networks.to_images(decoded.float() / 2 + 0.5)
+                made = networks.to_images(decoded.float() / 2 + 0.5)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
@@ -55,6 +58,8 @@ class FaceNet:
                     f"Out of memory on {self._device} for one face of {self.size}×{self.size}. Free memory there, or "
                     "choose another --device."
                 ) from error
+        else:
+            return [sharpening.sharpened(image, self._sharpen) for image in made]
         alone = zip(faces, seeds, strict=True)
         return [image for f, s in alone for image in self([f], [s], sft=sft, noise=noise, precision=precision)]
 

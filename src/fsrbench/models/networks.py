@@ -6,7 +6,7 @@ larger picture out); GFPGAN, which is no such network, is only loaded here and r
 come from is `weights.py`; what they compute on is `devices.py`; whether an output is sane is decided in `restore.py`.
 
 A safetensors file of fsrbench's own says what it holds under the metadata key `fsrbench`: JSON with `family`,
-`architecture`, `hyperparameters` (the constructor's) and `version`.
+`architecture`, `hyperparameters` (the constructor's), `version`, and `sharpen` where its pictures are to be sharpened.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 
 from fsrbench.core.errors import BadOutput, WeightsError, first_line, out_of_memory
 from fsrbench.core.modules import alone
+from fsrbench.imaging import sharpening
 from fsrbench.models import allowance, architectures, checkpoints, devices
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ LARGEST_SCALE = 16
 """Factor of a network; usual ones have 2 or 4."""
 SMALLEST_TILE = 32
 """Halving stops here: if this does not fit, nothing will."""
+MAX_SHARPEN = 10.0
+"""The strongest sharpening that a file may ask for."""
 MAX_HYPERPARAMETER = 4096
 """The largest number that a checkpoint may give the constructor of its network."""
 _STEP = 4
@@ -72,6 +75,8 @@ class LoadedNetwork:
     """How many times larger the output is."""
     context: int
     """Pixels around a tile that it must see for the tile to come out as in the whole picture."""
+    sharpen: float = 0.0
+    """By how much the fine detail of what it makes is strengthened: part of what an embedded model is."""
 
 
 # -------------------------------------------------------------------- loading
@@ -116,7 +121,17 @@ def build(checkpoint: Checkpoint, device: str = "cpu") -> LoadedNetwork:
         model.size_requirements = type(model.size_requirements)(minimum=4)
     model.eval().to(device)
     model.model.requires_grad_(requires_grad=False)
-    return LoadedNetwork(model, architecture, _size(model.tags), model.scale, _reach(model.model, architecture))
+    sharpen = sharpening_of(checkpoint)
+    context = _reach(model.model, architecture) + (_STEP if sharpen else 0)
+    return LoadedNetwork(model, architecture, _size(model.tags), model.scale, context, sharpen)
+
+
+def sharpening_of(checkpoint: Checkpoint) -> float:
+    """By how much a file says that its network's pictures are to be sharpened."""
+    asked = checkpoint.about.get("sharpen", 0.0)
+    if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 <= asked <= MAX_SHARPEN:
+        raise WeightsError(f"{checkpoint.path} asks for sharpening by {asked!r:.50} (allowed: 0 to {MAX_SHARPEN:g}).")
+    return float(asked)
 
 
 def mix(first: Checkpoint, second: Checkpoint, share: float) -> Checkpoint:
@@ -127,11 +142,12 @@ def mix(first: Checkpoint, second: Checkpoint, share: float) -> Checkpoint:
     return Checkpoint(first.path, tensors, first.about)
 
 
-def load_gfpgan(path: Path, device: str = "cpu") -> tuple[torch.nn.Module, dict[str, Any]]:
+def load_gfpgan(source: Path | Checkpoint, device: str = "cpu") -> tuple[torch.nn.Module, dict[str, Any]]:
     """Load a GFPGAN (architecture `clean`) and what differs from the published one in its hyperparameters."""
     import torch
 
-    checkpoint = read(path)
+    checkpoint = source if isinstance(source, Checkpoint) else read(source)
+    path = checkpoint.path
     if "stylegan_decoder.constant_input.weight" not in checkpoint.tensors:
         raise WeightsError(f"{path} is no GFPGAN checkpoint of the architecture `clean` (v1.3, v1.4).")
     hyperparameters = dict(checkpoint.about.get("hyperparameters", {}))
@@ -256,7 +272,8 @@ def _run(network: LoadedNetwork, lrs: Sequence[Image], precision: str, device: s
     import torch
 
     with torch.inference_mode(), devices.autocast(precision, device):
-        return to_images(network.module(to_tensor(lrs, precision, device)))
+        made = to_images(network.module(to_tensor(lrs, precision, device)))
+    return [sharpening.sharpened(image, network.sharpen) for image in made]
 
 
 def _tiled(network: LoadedNetwork, lr: Image, side: int, precision: str, device: str) -> Image:
