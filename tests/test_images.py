@@ -255,3 +255,17 @@ def test_what_a_process_prints_into_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "out").is_symlink()
     with pytest.raises(StoreError, match="directory"):
         atomic.write_named(tmp_path, b"")
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 2.4])
+def test_sharpening_adds_what_a_picture_differs_by_from_its_means(strength: float) -> None:
+    from scipy.ndimage import uniform_filter
+
+    from fsrbench.models import sharpening
+
+    picture = np.random.default_rng(0).uniform(0.3, 0.7, (40, 50, 3)).astype(np.float32)
+    coarse = picture.astype(np.float64)
+    for _ in range(2):
+        coarse = uniform_filter(coarse, (5, 5, 0), mode="mirror")
+    expected = np.clip(picture + strength * (picture - coarse), 0, 1)
+    np.testing.assert_allclose(sharpening.sharpened(picture, strength), expected, atol=1e-5)

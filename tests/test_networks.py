@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from spandrel.architectures.GFPGAN import GFPGAN
 
 from fsrbench.core.errors import BadOutput, SettingsError, WeightsError
 from fsrbench.imaging import images
-from fsrbench.models import devices, networks
+from fsrbench.models import devices, networks, sharpening
 from fsrbench.models.networks import LoadedNetwork
 from support import draw_face
 from support.networks import made_compact
@@ -241,6 +242,21 @@ def test_the_real_x4v3_leaves_no_seams(shared_weights: Path, face: Any) -> None:
     whole, _ = networks.upscale(net, lr)
     tiled, _ = networks.upscale(net, lr, tile=48)
     assert np.abs(whole - tiled).max() < 0.1 / 255
+
+
+def test_what_a_file_says_of_sharpening_is_done_without_seams(compact: Path) -> None:
+    plain = networks.load(compact)
+    sharp = replace(plain, sharpen=1.5, context=plain.context + 4)
+    lr = draw_face(130)
+    whole, _ = networks.upscale(sharp, lr)
+    np.testing.assert_array_equal(whole, sharpening.sharpened(networks.upscale(plain, lr)[0], 1.5))
+    np.testing.assert_allclose(networks.upscale(sharp, lr, tile=48)[0], whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("asked", ["1", True, -0.1, 11, None])
+def test_a_file_that_asks_for_strange_sharpening_is_refused(asked: object) -> None:
+    with pytest.raises(WeightsError, match="asks for sharpening by"):
+        networks.sharpening_of(networks.Checkpoint(Path("a"), {}, {"sharpen": asked}))
 
 
 def test_same_bytes_each_time(compact: Path) -> None:

@@ -28,9 +28,14 @@ from fsrbench.core.ways import Network, ToolChoice
 from fsrbench.files import shapes
 from fsrbench.imaging import images, wavelets
 from fsrbench.measure import choosing, choosing_file
+from fsrbench.measure import subjects as gathering
 from fsrbench.measure.choosing_values import MeasuredChoice
+from fsrbench.measure.results import Numbers, Results
 from fsrbench.measure.subjects import Subject
+from fsrbench.measure.summary import summarise
 from fsrbench.show import wording
+from fsrbench.show.report import cases
+from fsrbench.show.report.pictures import Gallery
 from fsrbench.study import config, sheets
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -207,6 +212,19 @@ def test_the_mean_of_the_best_stands_and_its_controls_stand_beside_it(faces: tup
     assert "21 of 21 pictures" in fsrbench("check", str(out), "--pictures")
     fsrbench(*COMMON, *faces, *arm(controls=True), "--out", str(out))
     assert RunFolder(out).trail("general", "1") == trail
+    shown_by_the_report(out)
+
+
+def shown_by_the_report(out: Path) -> None:
+    """Every candidate of every arm has a picture there, each picture once; pure is shown as pure."""
+    what = gathering.of_run(RunFolder(out), config.stored(RunFolder(out).study()["settings"], out))
+    results = Results(out, what, Numbers([]), summarise(what, Numbers([])))
+    told = cases.Teller(results, Gallery(out / "gallery")).tell(cases.entries(results)[1]).details
+    for name in ("pick", *CONTROLS):
+        keys = [one["picture"] for one in told["arms"][name][0]["ranked"]]
+        assert len({told["pictures"][key]["file"] for key in keys}) == 8
+        assert "pure:" in keys
+    assert sum(key.startswith("pick:c") for key in told["pictures"]) >= 4
 
 
 def test_candidates_are_restored_once_for_all_arms(

@@ -74,16 +74,16 @@ def candidates(own: Pipeline, lr: Image) -> list[Image]:
 
 
 def taken_in(made: Sequence[tuple[Image, Image, list[Image]]]) -> Iterator[list[str]]:
-    """Judge, and for each kind of spoiling the share of (case, place) pairs in which it puts the spoilt one first."""
+    """Judge, and for each kind of spoiling the share of cases in which it puts the spoilt one first."""
     for judge in JUDGES:
         ask, picked = opened(judge), dict[str, list[bool]]()
         for number, (lr, hr, pictures) in enumerate(made):
             other = made[(number + 1) % len(made)][2][0]
             for name, spoil in spoilers(other).items():
-                for place in range(1, CANDIDATES):
-                    shown = [images.as_stored(spoil(one)) if n == place else one for n, one in enumerate(pictures)]
-                    order = ask(Contest(str(number), "general", 8 * number + place, lr, tuple(shown), hr)).order
-                    picked.setdefault(name, []).append(order[0] == place)
+                place = 1 + number % (CANDIDATES - 1)
+                shown = [images.as_stored(spoil(one)) if n == place else one for n, one in enumerate(pictures)]
+                order = ask(Contest(str(number), "general", number, lr, tuple(shown), hr)).order
+                picked.setdefault(name, []).append(order[0] == place)
         yield [judge, *(f"{np.mean(found):.0%}" for found in picked.values())]
 
 

@@ -25,7 +25,8 @@ from torch import nn
 
 from fsrbench.core import contracts, plugins
 from fsrbench.core.values import Image, derive_seed
-from fsrbench.imaging import images, sharpening
+from fsrbench.imaging import images
+from fsrbench.models import sharpening
 from training import data, networks
 
 

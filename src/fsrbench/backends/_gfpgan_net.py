@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench.core.errors import BadOutput, out_of_memory
-from fsrbench.imaging import sharpening
-from fsrbench.models import devices, networks
+from fsrbench.models import devices, networks, sharpening
 
 if TYPE_CHECKING:
     import torch

@@ -22,8 +22,7 @@ import numpy as np
 
 from fsrbench.core.errors import BadOutput, WeightsError, first_line, out_of_memory
 from fsrbench.core.modules import alone
-from fsrbench.imaging import sharpening
-from fsrbench.models import allowance, architectures, checkpoints, devices
+from fsrbench.models import allowance, architectures, checkpoints, devices, sharpening
 
 if TYPE_CHECKING:
     import torch
