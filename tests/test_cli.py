@@ -41,6 +41,7 @@ def test_help_of_every_command() -> None:
         "restore",
         "headroom",
         "tune",
+        "certify",
         "knobs",
         "plugins",
         "prompt",

@@ -23,7 +23,7 @@ from fsrbench.experiments import judge as judging
 from fsrbench.experiments import judges
 from fsrbench.experiments.judges import OpenJudge
 from fsrbench.imaging import images, spoiling
-from fsrbench.measure import choices, reopen, shares
+from fsrbench.measure import choices, intervals, reopen
 from fsrbench.measure.choices import Choice
 from fsrbench.measure.hearings import HeardCase, Hearing
 from fsrbench.measure.judged_values import JudgeFacts, JudgeResult, JudgingReport
@@ -369,7 +369,7 @@ def test_shares_of_persons_cover_what_they_estimate() -> None:
         for _ in range(60):
             chance = np.repeat(draw.choice([0.33, 1.0], persons), 4)
             points = (draw.random(4 * persons) < chance).astype(float).tolist()
-            one = shares.share(points, names)
+            one = intervals.share(points, names)
             assert one.low is not None
             assert one.high is not None
             assert one.share is not None
@@ -379,10 +379,10 @@ def test_shares_of_persons_cover_what_they_estimate() -> None:
 
 
 def test_nothing_is_made_of_nothing() -> None:
-    assert shares.share([], []) == shares.PersonShare(None)
-    alone = shares.share([1.0, 0.0], ["a", "a"], left_out=2)
+    assert intervals.share([], []) == intervals.PersonShare(None)
+    alone = intervals.share([1.0, 0.0], ["a", "a"], left_out=2)
     assert (alone.share, alone.low, alone.n, alone.persons, alone.left_out) == (0.5, None, 2, 1, 2)
-    assert shares.mean([], []).mean is None
+    assert intervals.mean([], []).mean is None
 
 
 def test_differences_inside_the_noise_floor_are_left_out() -> None:

@@ -162,6 +162,7 @@ def evaluate(
 app.command(short_help="Restore pictures or whole folders, without an experiment.")(picture_commands.restore)
 app.command(short_help="How much any auditor could gain: the oracle's upper bound.")(probes.headroom)
 app.command(short_help="The best unchanging setting, found on other people's faces.")(tuning_commands.tune)
+app.command(short_help="How far an arm may be followed so that it does no harm.")(tuning_commands.certify)
 app.command(short_help="Every knob, and what it moves.")(probes.knobs)
 app.command(short_help="Ways, judges, auditors and all else that a setting can name.")(probes.plugins)
 app.command(short_help="Print exactly what an LVLM would be sent.")(probes.prompt)

@@ -14,7 +14,8 @@ from fsrbench.core.errors import FsrbenchError
 
 VALUES: dict[str, tuple[str, ...]] = {
     "models": ("embedded", "official"),
-    "policy": ("paper", "guarded"),
+    "policy": ("paper", "guarded", "certified"),
+    "certificate": ("shipped",),
 }
 """Settings that take one of a few words, by the last part of their key."""
 PLUGINS = {

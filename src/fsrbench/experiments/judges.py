@@ -25,7 +25,7 @@ from fsrbench.core.values import Ranking
 from fsrbench.files import downloads, jsonfile, yamlfile
 from fsrbench.measure.judged_values import JudgeFacts
 from fsrbench.measure.standings import Standing
-from fsrbench.study import families, schema
+from fsrbench.study import schema
 
 log = logging.getLogger("fsrbench")
 AUDITOR = "auditor"
@@ -134,7 +134,7 @@ def _opened(own: Mapping[str, Any], machine: Machine, look: evidence.Tools | Non
     facts = JudgeFacts(name, told, role, tuple(declared.measures(settings)))
     return OpenJudge(
         facts,
-        families.heard(name, declared, judge, look),
+        hearing.heard(name, declared, judge, look),
         _identity(name, declared, told, machine, look),
         declared.privileged,
         judge.preflight if isinstance(judge, auditing.Remote) else None,

@@ -45,7 +45,7 @@ def _open(settings: ByAuditor, machine: Machine) -> Callable[[Contest], Ranking]
         said = [ask.compare(one.asked) for one in duels]
         usage = sum((one.usage for one in said), Usage(cost=0.0))
         scores = _duels.scores(contest, duels, [one.chosen for one in said])
-        return _ordered.ranking(f"auditor {settings.auditor}", scores, usage)
+        return _ordered.ranking(f"auditor {settings.auditor}", scores, usage=usage)
 
     return judge
 

@@ -79,7 +79,7 @@ class AskedJudge:
             exchanges = [own.ask(task) for task in tasks]
         chosen = [one.said.preferred if one.said is not None else None for one in exchanges]
         usage = sum((one.usage for one in exchanges), Usage(cost=0.0))
-        return _ordered.ranking(self.whom, _duels.scores(contest, duels, chosen), usage)
+        return _ordered.ranking(self.whom, _duels.scores(contest, duels, chosen), usage=usage)
 
     def _rated(self, contest: Contest) -> Ranking:
         if contest.look is None:
@@ -92,7 +92,7 @@ class AskedJudge:
             exchanges = [own.ask(task) for task in tasks]
         scores = [one.said.score if one.said is not None else None for one in exchanges]
         usage = sum((one.usage for one in exchanges), Usage(cost=0.0))
-        return _ordered.ranking(self.whom, scores, usage)
+        return _ordered.ranking(self.whom, scores, usage=usage)
 
 
 def _open(settings: ByModel, machine: Machine) -> AskedJudge:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fsrbench.core.stored import Stored
 from fsrbench.core.values import Usage
-from fsrbench.measure.shares import PersonMean, PersonShare
+from fsrbench.measure.intervals import PersonMean, PersonShare
 from fsrbench.measure.standings import Standing
 
 FORMAT = 1

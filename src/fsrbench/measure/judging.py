@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from fsrbench.core.values import Usage
 from fsrbench.measure.choices import Choice
 from fsrbench.measure.hearings import AGAIN, OTHER_INPUT, SHOWN, TURNED, HeardCase, Hearing
+from fsrbench.measure.intervals import PersonMean, PersonShare, mean, share
 from fsrbench.measure.judged_values import JudgedFamily, JudgeResult
 from fsrbench.measure.ranks import kendall
-from fsrbench.measure.shares import PersonMean, PersonShare, mean, share
 
 
 def family(cases: Sequence[HeardCase], choices: Sequence[Choice], floors: Mapping[str, float]) -> JudgedFamily:

@@ -1,91 +1,81 @@
-"""Shares and means over persons, with their 95 % intervals: how often somebody agrees, and by how much less."""
+"""How much of what an oracle gained others took: contenders and controls, and what a contender's auditor adds to that.
+
+An oracle bounds the metric that it chose by and no other, so each is a bound in that metric alone. Where a control
+differs from a contender by its auditor and by nothing else, the difference of their shares is what looking added.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
-import numpy as np
-
-from fsrbench.core.stored import Stored
-from fsrbench.measure import captured, stats, thresholds
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-FEW = 10
-"""Below so many persons nothing is resampled."""
+from fsrbench.core.contracts import Metric
+from fsrbench.measure import captured, stats
+from fsrbench.measure.captured import CapturedShare
+from fsrbench.measure.claims import TESTED
+from fsrbench.measure.harm_values import TakenShare
+from fsrbench.measure.results import Numbers
+from fsrbench.measure.subjects import Evaluation
+from fsrbench.measure.summary_values import MetricResults, rounded
 
 
-@dataclass(frozen=True, slots=True)
-class PersonShare(Stored):
-    """A share of pairs, from 0 to 1; a pair may count in part."""
-
-    share: float | None
-    """The share; None where no pair counts."""
-    low: float | None = None
-    """Lower end of its interval; None below two persons."""
-    high: float | None = None
-    """Its upper end."""
-    n: int = 0
-    """Pairs that count."""
-    persons: int = 0
-    """Persons that they show."""
-    left_out: int = 0
-    """Pairs that were left out since nobody could be right: a tie, or a difference inside the noise floor."""
-    unjudged: int = 0
-    """Pairs to which there is no usable answer."""
+def of_family(
+    family: str,
+    what: Evaluation,
+    numbers: Numbers,
+    persons: Mapping[str, str] | None,
+    measured: Mapping[str, MetricResults],
+) -> tuple[TakenShare, ...]:
+    """Every share of every oracle's gain in a family."""
+    return tuple(
+        _taken(family, what, numbers, persons, measured[metric].arms[oracle].floor, (arm, less), (oracle, metric))
+        for oracle, metric in _bounds(what, measured)
+        for arm in measured[metric].arms
+        if what.roles.get(arm) in TESTED
+        for less in ("", *what.twins.get(arm, ()))
+        if not less or less in measured[metric].arms
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class PersonMean(Stored):
-    """A mean over cases or pairs."""
-
-    mean: float | None
-    """The mean; None where there is nothing to take it of."""
-    low: float | None = None
-    """Lower end of its t-interval, cluster-robust over persons; None below two persons."""
-    high: float | None = None
-    """Its upper end."""
-    n: int = 0
-    """What it is taken of."""
+def _bounds(what: Evaluation, measured: Mapping[str, MetricResults]) -> Iterator[tuple[str, str]]:
+    """Each oracle with the metric that it chose by."""
+    for oracle, role in what.roles.items():
+        if role == "headroom":
+            for metric in what.chosen_by.get(oracle, ()):
+                if metric in measured and oracle in measured[metric].arms:
+                    yield oracle, metric
 
 
-def share(points: Sequence[float], persons: Sequence[str], left_out: int = 0, unjudged: int = 0) -> PersonShare:
-    """The mean of points from 0 to 1, with its interval over persons.
-
-    BCa; where all points are the same end, Clopper's and Pearson's exact interval of so many persons, since resamples
-    would have no width; and of FEW persons the bound that holds for any number of them, since resamples say too much.
-    """
-    beside = {"left_out": left_out, "unjudged": unjudged}
-    if not points:
-        return PersonShare(None, **beside)
-    found = float(np.mean(points))
-    count = len(set(persons))
-    if count < 2:
-        return PersonShare(found, None, None, len(points), count, **beside)
-    if min(points) == max(points) and found in (0.0, 1.0):
-        low, high = captured.harm_interval(round(found * count), count)
-    elif count < FEW:
-        low, high = thresholds.mean_bounds(_person_means(points, persons))
-        low, high = min(low, found), max(high, found)
-    else:
-        one = captured.captured(points, [1.0] * len(points), persons)
-        if one.low is None or one.high is None:
-            raise TypeError("every resample of persons holds a pair")
-        low, high = one.low, one.high
-    return PersonShare(found, low, high, len(points), count, **beside)
+def of_bound(
+    metric: Metric,
+    own: Mapping[str, float],
+    bound: Mapping[str, float],
+    persons: Mapping[str, str] | None,
+    floor: float,
+) -> CapturedShare:
+    """The share of a bound's differences from pure that others have, on the cases of both; none of next to nothing."""
+    both = sorted(own.keys() & bound.keys())
+    members = [case if persons is None else persons[case] for case in both]
+    upper = stats.paired([bound[case] for case in both], metric.better, clusters=members)
+    if upper.delta is None or not captured.worth_a_share(upper.delta, upper.low, upper.high, metric, floor):
+        return CapturedShare(None)
+    sign = 1 if metric.better == "higher" else -1
+    return captured.captured([sign * own[case] for case in both], [sign * bound[case] for case in both], members)
 
 
-def _person_means(points: Sequence[float], persons: Sequence[str]) -> NDArray[np.float64]:
-    member = np.unique(np.asarray(persons), return_inverse=True)[1]
-    return np.bincount(member, weights=np.asarray(points, np.float64)) / np.bincount(member)
-
-
-def mean(values: Sequence[float], persons: Sequence[str]) -> PersonMean:
-    """A mean with its interval over persons."""
-    if not values:
-        return PersonMean(None)
-    low, high = stats.mean_interval(values, persons)
-    return PersonMean(float(np.mean(values)), low, high, len(values))
+def _taken(
+    family: str,
+    what: Evaluation,
+    numbers: Numbers,
+    persons: Mapping[str, str] | None,
+    floor: float,
+    arms: tuple[str, str],
+    oracle: tuple[str, str],
+) -> TakenShare:
+    """One share, or how far one arm's exceeds another's."""
+    (arm, less), (bound, metric) = arms, oracle
+    own, best = (numbers.deltas(family, metric, one) for one in (arm, bound))
+    if less:
+        own = numbers.deltas(family, metric, arm, less)
+    found = of_bound(what.metrics[metric], own, best, persons, floor)
+    both = len(own.keys() & best.keys())
+    return TakenShare(arm, bound, metric, both, rounded(found.share), rounded(found.low), rounded(found.high), less)

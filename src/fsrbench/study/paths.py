@@ -32,6 +32,11 @@ class RunPaths:
         return self.root / "scores.csv"
 
     @property
+    def choosing_file(self) -> Path:
+        """What every choice among candidates gained."""
+        return self.root / "choosing.csv"
+
+    @property
     def summary_file(self) -> Path:
         """What the numbers come to, for programs."""
         return self.root / "summary.json"

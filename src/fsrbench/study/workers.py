@@ -6,9 +6,9 @@ open one of their own. What is done with a case is in `unit.py`, how threads tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 from typing import Protocol, TypeAlias
@@ -22,6 +22,7 @@ from fsrbench.core.judging import Judge
 from fsrbench.core.values import Case
 from fsrbench.models import devices
 from fsrbench.study import families, trials, unit
+from fsrbench.study.certificates import Promised
 from fsrbench.study.families import OpenFamily
 from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
@@ -38,6 +39,8 @@ class FamilyFacts:
     """Which instruments the auditors' evidence is made with."""
     assumption: str = ""
     """What its network, and arms that were fitted on other inputs, take for granted about these."""
+    promises: Mapping[str, Promised] = field(default_factory=dict)
+    """Certified arm → what its certificate promises of these inputs."""
 
 
 class WorkerPool(Protocol):
@@ -49,7 +52,7 @@ class WorkerPool(Protocol):
     def open(self, family: str) -> FamilyFacts:
         """Load a family's network; WeightsError if its checkpoint cannot be used."""
 
-    def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
+    def try_knobs(self, family: str, cases: Sequence[Case]) -> dict[str, Trial] | None:
         """What offered knobs move, tried on the first cases; None if none could be read."""
 
     def run(self, family: str, todo: Sequence[Case]) -> Iterable[UnitOutcome]:
@@ -85,11 +88,11 @@ class OpenStudy:
         restorer = opened.pipeline.restorer
         assumed = [restorer.assumption] if isinstance(restorer, Assuming) and restorer.assumption else []
         told = " ".join([*assumed, *opened.doubts])
-        return FamilyFacts(weights, self._look.available if self._look else {}, told)
+        return FamilyFacts(weights, self._look.available if self._look else {}, told, opened.promises)
 
-    def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
+    def try_knobs(self, family: str, cases: Sequence[Case]) -> dict[str, Trial] | None:
         """What offered knobs move; nothing is tried where nobody will ask for any."""
-        return trials.try_knobs(self._opened(family), todo) if self._auditors else {}
+        return trials.try_knobs(self._opened(family), cases) if self._auditors else {}
 
     def work(self, family: str, case: Case) -> UnitOutcome:
         """Do what is missing of one case."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from fsrbench.measure.intervals import PersonMean, PersonShare
 from fsrbench.measure.judged_values import JudgeResult, JudgingReport
-from fsrbench.measure.shares import PersonMean, PersonShare
 from fsrbench.show import md
 from fsrbench.show.judging import rows, words
 from fsrbench.show.judging.rows import JudgeRow

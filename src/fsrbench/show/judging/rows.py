@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fsrbench.measure.intervals import PersonShare
 from fsrbench.measure.judged_values import JudgeResult, JudgingReport
-from fsrbench.measure.shares import PersonShare
 from fsrbench.measure.standings import MARKS
 from fsrbench.show import numbers, wording
 

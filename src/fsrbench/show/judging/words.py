@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fsrbench.measure.intervals import PersonShare
 from fsrbench.measure.judged_values import JudgeResult, JudgingReport
-from fsrbench.measure.shares import PersonShare
 from fsrbench.show import numbers
 from fsrbench.show.judging import rows
 

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fsrbench.measure.intervals import PersonShare
 from fsrbench.measure.judged_values import JudgeResult, JudgingReport
-from fsrbench.measure.shares import PersonShare
 from fsrbench.show import numbers
 from fsrbench.show.judging import rows
 from fsrbench.show.plots import _data, _style, _text
