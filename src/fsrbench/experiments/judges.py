@@ -25,7 +25,7 @@ from fsrbench.core.values import Ranking
 from fsrbench.files import downloads, jsonfile, yamlfile
 from fsrbench.measure.judged_values import JudgeFacts
 from fsrbench.measure.standings import Standing
-from fsrbench.study import schema
+from fsrbench.study import hearing, schema
 
 log = logging.getLogger("fsrbench")
 AUDITOR = "auditor"
