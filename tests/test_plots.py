@@ -200,7 +200,7 @@ def test_plain_folders_have_no_auditor_to_ask_about(tmp_path: Path) -> None:
     made = make(tmp_path)
     bare = [Subject(s.family, s.case, None, None, s.variants) for s in made.what.subjects]
     written = plots.draw(Results(tmp_path, Evaluation(bare, made.what.metrics, roles=ARMS), made.numbers, made.summary))
-    assert {path.stem for path in written} == {"forest", "sorted_deltas"}
+    assert {path.stem for path in written} == {"forest", "harm", "sorted_deltas"}
 
 
 PSNR: dict[str, Any] = {"metrics": {"psnr": METRICS["psnr"]}}
