@@ -50,6 +50,8 @@ def judge(
 
     Example: fsrbench judge outputs/demo --judge lvlm --lvlm-model gpt-4o --judge metric --judge random
     """
+    from dataclasses import replace
+
     from fsrbench.experiments import judge as judging
     from fsrbench.experiments import judges
     from fsrbench.measure import reopen
@@ -62,7 +64,8 @@ def judge(
     evaluated = reopen.evaluated(run, run.resolve().name, hr, changes or ())
     machine = machines.machine(evaluated.settings, device, offline=offline)
     notes: list[str] = []
-    opened = judges.opened(chosen, machine, skip=named is None, notes=notes)
+    reading = replace(machine, bounds=evaluated.settings.limits.of_replies())
+    opened = judges.opened(chosen, reading, skip=named is None, notes=notes)
     with console.interruptible(), console.progress() as track:
         found = judging.run(
             evaluated, opened, machine, candidates=candidates, limit=limit, notes=notes, workers=workers, track=track

@@ -16,7 +16,7 @@ from fsrbench.core.contracts import Machine
 from fsrbench.core.errors import InputError
 from fsrbench.core.stored import to_json
 from fsrbench.experiments import judge_case, judge_pictures
-from fsrbench.experiments.judge_case import Bench, CaseFile, Remembered
+from fsrbench.experiments.judge_case import CaseFile, JudgeBench, Remembered
 from fsrbench.experiments.judge_pictures import Developer
 from fsrbench.experiments.judges import OpenJudge, try_out
 from fsrbench.files import atomic
@@ -51,7 +51,7 @@ def run(
         scorers = Scorers.of(evaluated.what, machine, Journal(None))
         develop = Developer(folder, evaluated.settings, machine)
         remembered = Remembered.of(folder)
-        bench = Bench(judges, scorers, develop, remembered, folder.judged / "asked", evaluated.settings.seed)
+        bench = JudgeBench(judges, scorers, develop, remembered, folder.judged / "asked", evaluated.settings.seed)
         files = _files(evaluated, candidates, limit)
         try_out(_waiting(bench, files), bench.kept / "preflight")
         heard, stopped = list[HeardCase](), ""
@@ -65,7 +65,7 @@ def run(
     return report
 
 
-def _waiting(bench: Bench, files: Sequence[CaseFile]) -> dict[str, OpenJudge]:
+def _waiting(bench: JudgeBench, files: Sequence[CaseFile]) -> dict[str, OpenJudge]:
     """The judges that have something before them which they were not asked."""
     known = bench.remembered.known
     return {

@@ -62,7 +62,7 @@ class Remembered:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class JudgeBench:
     """What every case is judged with."""
 
     judges: Mapping[str, OpenJudge]
@@ -135,7 +135,7 @@ class JudgedOutcome:
     """Why nothing further may be asked; empty where it may."""
 
 
-def ask(bench: Bench, file: CaseFile) -> JudgedOutcome:
+def ask(bench: JudgeBench, file: CaseFile) -> JudgedOutcome:
     """Ask every judge all that is missing of a case. What fails costs the case that judge alone."""
     work = _CaseWork(bench, file)
     answers: dict[str, dict[str, Hearing]] = {}
@@ -161,7 +161,7 @@ def ask(bench: Bench, file: CaseFile) -> JudgedOutcome:
     )
 
 
-def questions(bench: Bench, file: CaseFile, judge: OpenJudge) -> Iterator[JudgeQuestion]:
+def questions(bench: JudgeBench, file: CaseFile, judge: OpenJudge) -> Iterator[JudgeQuestion]:
     """What a judge is asked about a case: all pictures under everything that is asked of them, then the pure one beside
     itself, spoilt, in an order that is drawn. Nothing where there is only one picture."""
     shown = [one.sha256 for one in file.shown.pictures]
@@ -190,7 +190,7 @@ def questions(bench: Bench, file: CaseFile, judge: OpenJudge) -> Iterator[JudgeQ
 class _CaseWork:
     """A case in work. Pixels are read when the first question needs them."""
 
-    bench: Bench
+    bench: JudgeBench
     file: CaseFile
     new: dict[str, Any] = field(default_factory=dict)
 

@@ -19,12 +19,12 @@ HEADER = ("family", "judge", "role", "what", "against", "value", "low", "high", 
 """Columns of `judge.csv`: one number a row."""
 
 
-NAME = 20
+NAME = 18
 """Least width of the column of names on a terminal."""
 SEES = 18
 """And of that of planted faults."""
-WIDE = 12
-"""Most of every other column."""
+WIDE, NARROW = 12, 9
+"""Most of every other column, in the first table and in the second."""
 
 
 def markdown(found: JudgingReport) -> str:
@@ -77,7 +77,7 @@ def _numbers(result: JudgeResult) -> Iterator[tuple[str, str | None, PersonShare
 def terminal(found: JudgingReport) -> tuple[Table, Table]:
     """Both tables for a terminal: the second without intervals, which are in all other forms."""
     told = list(rows.rows(found))
-    agreement = _table(rows.columns(found), [(row, row.agreement) for row in told])
+    agreement = _table(rows.columns(found), [(row, row.agreement) for row in told], WIDE)
     head = rows.behaviours(found)
     faults = [place for place, column in enumerate(head) if column in rows.sees(found)]
     plain = [place for place in range(len(head)) if place not in faults]
@@ -88,10 +88,10 @@ def terminal(found: JudgingReport) -> tuple[Table, Table]:
         steady.append(
             (row, [*(row.behaviour[place][:1] for place in plain), (f"{seen} %",) if seen.strip("/") else ("",)])
         )
-    return agreement, _table(columns, steady)
+    return agreement, _table(columns, steady, NARROW)
 
 
-def _table(head: Sequence[str], lines: Sequence[tuple[JudgeRow, Sequence[Sequence[str]]]]) -> Table:
+def _table(head: Sequence[str], lines: Sequence[tuple[JudgeRow, Sequence[Sequence[str]]]], wide: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -100,7 +100,7 @@ def _table(head: Sequence[str], lines: Sequence[tuple[JudgeRow, Sequence[Sequenc
     for column in head:
         planted = "/" in column
         table.add_column(
-            column, justify="right", min_width=SEES if planted else None, max_width=None if planted else WIDE
+            column, justify="right", min_width=SEES if planted else None, max_width=None if planted else wide
         )
     for family, own in groupby(lines, lambda line: line[0].family):
         table.add_section()

@@ -4,6 +4,7 @@ against and for how steady they are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,7 @@ QUESTION = "How often is each judge right, and does it stay with what it said?"
 PITCH, GUTTER, FOOT = 0.3, 2.1, 0.5
 """Height of a row; room for names; room for an axis."""
 ACROSS = 5
-"""Panels side by side."""
+"""Panels side by side at most; rows of them are equally long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def _agreement(metric: str, result: JudgeResult) -> PersonShare:
 def _figure(found: JudgingReport) -> Figure:
     lines = _data.headed(list(found.results), lambda result: result.family)
     panels = list(_panels(found))
-    blocks = [panels[i : i + ACROSS] for i in range(0, len(panels), ACROSS)]
+    across = math.ceil(len(panels) / math.ceil(len(panels) / ACROSS))
+    blocks = [panels[i : i + across] for i in range(0, len(panels), across)]
     high = PITCH * len(lines)
     sheet = _style.sheet(QUESTION, _caption(found), 0.4 + len(blocks) * (0.35 + high + FOOT))
     sheet.legend(0.15, [facts.role for facts in found.judges.values()])
