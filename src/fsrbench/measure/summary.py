@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from fsrbench.core import order
 from fsrbench.core.values import Failure
-from fsrbench.measure import claims, effects, mishaps, signs, stats, tallies
+from fsrbench.measure import claims, effects, mishaps, preferences, signs, stats, tallies
+from fsrbench.measure.choices import SPOILT
+from fsrbench.measure.preference_values import People
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary_values import Canaries, FamilyOutcome, InputFacts, MetricFacts, Statistics, Summary
@@ -47,6 +49,17 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
         dead_knobs={family: tuple(knobs) for family, knobs in what.dead_knobs.items()},
         counts=counts,
         failures=tuple(str(group) for group in mishaps.grouped(failures)),
+        people=_people(what, persons),
+    )
+
+
+def _people(what: Evaluation, persons: Mapping[str, str] | None) -> People | None:
+    """What people chose; a choice whose case or arm is not compared here is counted and left out."""
+    if not what.choices:
+        return None
+    compared = {(s.family, s.case): {SPOILT, *s.variants} for s in what.subjects}
+    return preferences.told(
+        what.choices, lambda c: compared.get((c.family, c.case), set()).issuperset(c.pair), what.roles, persons
     )
 
 

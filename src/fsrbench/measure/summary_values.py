@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from fsrbench.measure.compute_values import Took
+from fsrbench.measure.preference_values import People
 from fsrbench.measure.provenance import Provenance
 from fsrbench.measure.standings import Standing
 
@@ -282,6 +283,8 @@ class Summary:
     """What failed, a line for each reason."""
     findings: dict[str, str] = field(default_factory=dict)
     """Family → what it all comes to, in sentences."""
+    people: People | None = None
+    """What people chose, blind; None where nobody was asked."""
 
 
 def rounded(value: float | None) -> float | None:
