@@ -195,5 +195,5 @@ def _strengths(
         value = float(found[number] - found[base])
         half = None if error is None or number == base else float(error[number])
         ends = (None, None) if half is None else (rounded(value - half), rounded(value + half))
-        result[arms[arm]] = (rounded(value), *ends)
+        result[arms[int(arm)]] = (rounded(value), *ends)
     return result, not bool(bradley_terry.bounded(whole))
