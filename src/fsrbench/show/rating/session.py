@@ -67,9 +67,14 @@ def choice_of(rater: str, one: Showing, told: Mapping[str, Any], at: str) -> Cho
     chosen = next((side for side in SIDES if side == told.get("chosen")), None)
     if chosen is None:
         raise InputError(f"A choice is one of {', '.join(SIDES)}; {told.get('chosen')!s:.40} is none.")
-    seconds = told.get("seconds")
-    timed = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds <= SLOWEST
-    return Choice(rater, *one.parts(), chosen, one.repeat, one.check, round(float(seconds), 3) if timed else None, at)
+    return Choice(rater, *one.parts(), chosen, one.repeat, one.check, _seconds(told.get("seconds")), at)
+
+
+def _seconds(told: object) -> float | None:
+    """A time that can have been taken; None for any other."""
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told <= SLOWEST:
+        return None
+    return round(float(told), 3)
 
 
 def _rater(asked: Mapping[str, Any]) -> str:
