@@ -1,4 +1,4 @@
-"""What people chose, as people read it: tables and sentences for `summary.md`, the report's first page, and one case."""
+"""What people chose, in words and tables: for `summary.md`, the first page of the report, and one case."""
 
 from __future__ import annotations
 
@@ -126,7 +126,8 @@ def of_case(choices: Sequence[Choice], summary: Summary) -> list[str]:
         return []
     pairs: dict[tuple[str, ...], Counter[str | None]] = {}
     for choice in choices:
-        if not choice.check and not choice.repeat and people.raters[choice.rater].counted:
+        rater = people.raters.get(choice.rater)
+        if not choice.check and not choice.repeat and rater is not None and rater.counted:
             both = tuple(order.arms(choice.pair, summary.roles))
             pairs.setdefault(both, Counter())[choice.winner] += 1
     return [
