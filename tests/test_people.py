@@ -53,7 +53,7 @@ def test_it_is_read_back_from_the_summary(results: Results, tmp_path: Path) -> N
 
 def test_the_report_tells_it_on_its_first_page_and_in_each_case(results: Results) -> None:
     index = report.build(results)
-    page, details = (path.read_text(encoding="utf-8") for path in (index, index.parent / "cases" / "0.js"))
+    page, details = (path.read_text(encoding="utf-8") for path in (index, index.parent / "cases" / "000.js"))
     assert f"<h2>{people.TITLE}</h2>" in page
     assert "&lt;script&gt;window.ran = 1" in page
     assert '"people":["Pure or +LVLM: 2 × +LVLM"]' in details

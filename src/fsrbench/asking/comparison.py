@@ -36,7 +36,7 @@ SCHEMA: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ComparisonReply:
     """The checked fields of a reply to a comparison."""
 
     preferred: Preferred
@@ -49,7 +49,7 @@ class Choice:
     """What was mended, dropped or shortened."""
 
 
-def task(comparison: Comparison) -> Task[Choice]:
+def task(comparison: Comparison) -> Task[ComparisonReply]:
     """The question in text, with the pictures of both."""
     first, second = comparison.first, comparison.second
     told = labels(first, second)
@@ -91,7 +91,7 @@ def labels(first: Evidence, second: Evidence) -> tuple[str, ...]:
     )
 
 
-def parse(text: str, bounds: Bounds) -> Choice:
+def parse(text: str, bounds: Bounds) -> ComparisonReply:
     """Read one reply."""
     fields, repairs = reply.fields(text, FIELDS, bounds)
     said = fields["preferred"]
@@ -102,4 +102,4 @@ def parse(text: str, bounds: Bounds) -> Choice:
         repairs.append("letter case")
     confidence = reply.percent("confidence", fields["confidence"], repairs)
     reason = reply.reason(fields["reason"], repairs, bounds)
-    return Choice(cast("Preferred", preferred), confidence, reason, tuple(dict.fromkeys(repairs)))
+    return ComparisonReply(cast("Preferred", preferred), confidence, reason, tuple(dict.fromkeys(repairs)))

@@ -35,7 +35,7 @@ class RaterRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Preferred:
+class PreferenceShare:
     """How often an arm's picture was chosen before others. A tie is half a choice of each."""
 
     n: int
@@ -58,9 +58,9 @@ class Preferred:
 class ArmPreference:
     """What people thought of an arm, or of pure."""
 
-    against_pure: Preferred | None
+    against_pure: PreferenceShare | None
     """Its picture beside pure's; None for pure itself."""
-    overall: Preferred
+    overall: PreferenceShare
     """Its picture beside any other's."""
     strength: float | None
     """Bradley–Terry: log odds of being chosen before pure; None where no chain of comparisons leads to pure."""

@@ -30,7 +30,7 @@ from fsrbench.measure.preference_values import (
     ArmPreference,
     FamilyPreferences,
     People,
-    Preferred,
+    PreferenceShare,
     RaterRecord,
 )
 from fsrbench.measure.summary_values import rounded
@@ -123,7 +123,7 @@ def _side(choice: Choice) -> str:
     return "tie" if winner is None else ("one", "other")[choice.pair.index(winner)]
 
 
-def preferred(by_person: Iterable[Sequence[Choice]], arm: str, other: str | None = None) -> Preferred:
+def preferred(by_person: Iterable[Sequence[Choice]], arm: str, other: str | None = None) -> PreferenceShare:
     """How often an arm was chosen before another one, or before any."""
     gains = [
         [
@@ -136,10 +136,10 @@ def preferred(by_person: Iterable[Sequence[Choice]], arm: str, other: str | None
     gains = [own for own in gains if own]
     every = [gain for own in gains for gain in own]
     if not every:
-        return Preferred(0, 0, 0, 0, None, None, None)
+        return PreferenceShare(0, 0, 0, 0, None, None, None)
     share = (1 + sum(every) / len(every)) / 2
     low, high = _share_interval(gains, share)
-    return Preferred(
+    return PreferenceShare(
         len(every), every.count(1), every.count(0), every.count(-1), rounded(share), rounded(low), rounded(high)
     )
 

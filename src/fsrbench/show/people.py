@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from fsrbench.core import order
 from fsrbench.core.values import PURE
 from fsrbench.measure.choices import Choice
-from fsrbench.measure.preference_values import ArmPreference, People, Preferred
+from fsrbench.measure.preference_values import ArmPreference, People, PreferenceShare
 from fsrbench.measure.summary_values import Summary
 from fsrbench.show import md, numbers, wording
 
@@ -40,7 +40,7 @@ def _cells(own: ArmPreference) -> list[str]:
     return ["" if before is None else _share(before), counts, _share(own.overall), _strength(own)]
 
 
-def _share(found: Preferred) -> str:
+def _share(found: PreferenceShare) -> str:
     return _with(numbers.share(found.share), numbers.share(found.low), numbers.share(found.high), found.low)
 
 

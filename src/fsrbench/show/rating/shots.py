@@ -30,7 +30,7 @@ KEY = 32
 """Bytes of the key."""
 LENGTH = 20
 """Characters of a name."""
-Source: TypeAlias = Callable[[], Image]
+PixelSource: TypeAlias = Callable[[], Image]
 """Reads or makes a picture."""
 
 
@@ -75,7 +75,7 @@ class Shots:
 
     def __init__(self, what: Evaluation, showings: Iterable[Showing], names: BlindNames, *, reference: bool) -> None:
         self._what, self._names, self._reference = what, names, reference
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[str, PixelSource] = {}
         wanted = {(one.family, one.case) for one in showings}
         self._subjects = {(s.family, s.case): s for s in what.subjects if (s.family, s.case) in wanted}
 
@@ -103,16 +103,16 @@ class Shots:
         source = self._sources.get(name)
         return None if source is None else png.encode(images.to_8bit(source()))
 
-    def _restoration(self, subject: Subject, one: Showing, arm: str) -> Source:
+    def _restoration(self, subject: Subject, one: Showing, arm: str) -> PixelSource:
         if arm == SPOILT:
             real = self._restoration(subject, one, one.second if one.first == SPOILT else one.first)
             return lambda: FAULTS[one.check](real())
         return lambda: read_made(subject.variants[arm], subject.made[arm])
 
-    def _input(self, lr: Path) -> Source:
+    def _input(self, lr: Path) -> PixelSource:
         return lambda: images.read(lr, **self._what.limits.of_pictures())
 
-    def _true(self, subject: Subject, hr: Path) -> Source:
+    def _true(self, subject: Subject, hr: Path) -> PixelSource:
         def read() -> Image:
             pure = images.read_stored(next(iter(subject.variants.values())))
             return inputs.reference(hr, pure.shape[:2], self._what.hr_size, **self._what.limits.of_pictures())
