@@ -38,8 +38,8 @@ def test_the_summary_tells_it(results: Results) -> None:
     section = section.partition("\n## ")[0]
     assert "| general | FSR+LVLM | 88% [" in section
     assert "| 6 / 2 / 0 |" in section
-    assert "| Ann | 4 | 1 | 0 | 0 of 0 | 1 of 1 | 2 | yes |" in section
-    assert "| Asleep | 4 | 1 | 0 | 0 of 0 | 0 of 1 | 2 | no |" in section
+    assert "| Ann | yes | 4 | 1 | 0 | 0 of 0 | 1 of 1 | 2 |" in section
+    assert "| Asleep | no | 4 | 1 | 0 | 0 of 0 | 0 of 1 | 2 |" in section
     assert "8 choices of 2 raters on 4 cases; alpha is 1.00 over 4 pairs" in section
     assert "Left out, since they passed less than 80 % of their attention checks: Asleep." in section
     assert "1 choice of cases or arms that this evaluation does not have: left out." in section

@@ -14,9 +14,7 @@ from fsrbench.show import md, numbers, wording
 
 TITLE = "What people chose"
 ARMS_HEAD = ("Family", "Variant", "before pure", "chosen / no difference / not", "before any other", "strength")
-RATERS_HEAD = (
-    "Rater", "pairs", "no difference", "left", "same again", "checks passed", "seconds", "counts",
-)  # fmt: skip
+RATERS_HEAD = ("Rater", "counts", "pairs", "no difference", "left", "same again", "checks passed", "seconds")
 READING = (
     "Two pictures of one case stood side by side, and nobody was told who made which. A share is of the choices, with "
     "no difference as half of one; pairs whose two pictures are the same were not asked about. Strength is "
@@ -60,13 +58,13 @@ def raters(people: People) -> Iterator[tuple[str, list[str]]]:
         yield (
             name,
             [
+                "yes" if own.counted else "no",
                 str(own.choices),
                 str(own.ties),
                 str(own.left),
                 f"{own.same} of {own.repeats}",
                 f"{own.passed} of {own.checks}",
                 numbers.short(own.seconds, 3),
-                "yes" if own.counted else "no",
             ],
         )
 
@@ -113,7 +111,7 @@ def markdown(summary: Summary) -> list[str]:
     return [
         f"## {TITLE}",
         *([md.table(ARMS_HEAD, chosen, "llrrrr")] if chosen else []),
-        md.table(RATERS_HEAD, asked, "lrrrrrrl"),
+        md.table(RATERS_HEAD, asked, "llrrrrrr"),
         md.points(sentences(people)),
         READING,
     ]
