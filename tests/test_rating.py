@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
+import subprocess
+import sys
 import threading
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -390,3 +394,19 @@ def test_the_command_exports_adds_and_refuses(folder: RunFolder, tmp_path: Path)
         assert done.returncode == 2
         assert said in done.stderr
     assert EVIL_CASE in {subject.case for subject in opened(folder).subjects}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
+def test_the_command_serves_until_ctrl_c(folder: RunFolder) -> None:
+    command = [sys.executable, "-m", "fsrbench", "rate", str(folder.root), "--pairs", "4"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        address = running.stdout.readline().strip()
+        with urllib.request.urlopen(address, timeout=20) as page:
+            assert "Which is better?" in page.read().decode()
+        running.send_signal(signal.SIGINT)
+        said = running.communicate(timeout=60)[1]
+    assert running.returncode == 130
+    assert f"next: fsrbench report {folder.root}" in said
+    assert "Traceback" not in said
