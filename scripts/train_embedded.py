@@ -1,6 +1,6 @@
 """Train the small networks that ship with fsrbench, and measure them.
 
-    python scripts/train_embedded.py --family general --faces DIR --out DIR
+    python scripts/train_embedded.py --family general --faces DIR --teacher FILE --out DIR
     python scripts/train_embedded.py --eval DIR --out DIR
 
 The first trains one network; the same faces, seed, machine and number of threads give the same weights.
@@ -23,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", choices=sorted(networks.NETWORKS), help="network to train")
     parser.add_argument("--faces", type=Path, metavar="DIR", help="aligned faces to train on")
+    parser.add_argument("--teacher", type=Path, metavar="FILE", help="weights of the sharp network to learn from")
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="where the weights are written or lie")
     parser.add_argument("--steps", type=int, help="train in so many steps (default: the plan's)")
     parser.add_argument("--until", type=int, help="stop after so many steps; --resume goes on from there")
@@ -37,8 +38,8 @@ def main() -> None:
     torch.set_flush_denormal(True)  # some CPUs are thirty times slower on denormals
     torch.use_deterministic_algorithms(True)
     if given.family:
-        if given.faces is None:
-            parser.error("--family needs --faces")
+        if given.faces is None or given.teacher is None:
+            parser.error("--family needs --faces and --teacher")
         plan = loop.PLANS[given.family]
         if given.steps:
             plan = plan.scaled(given.steps)
@@ -46,6 +47,7 @@ def main() -> None:
             given.family,
             plan,
             given.faces,
+            given.teacher,
             given.out,
             given.seed,
             until=given.until or plan.steps,

@@ -104,7 +104,9 @@ def test_listing_loads_no_torch() -> None:
         "assert not {'torch', 'cv2', 'spandrel', 'basicsr'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[:4] == ["bicubic general", "bsrgan blind", "gfpgan prior", "realesrgan general"]
+    assert done.stdout.split("\n")[:5] == [
+        "bicubic general", "bsrgan blind", "faithful general", "gfpgan prior", "realesrgan general",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

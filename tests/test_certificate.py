@@ -13,7 +13,10 @@ import pytest
 from scipy import stats as scipy_stats
 from statsmodels.stats.proportion import proportion_confint
 
-from fsrbench.measure import captured, conformal, radius, ridge, thresholds
+from fsrbench.case.certificate import RadiusPrediction
+from fsrbench.core.errors import InputError
+from fsrbench.measure import captured, certifying, conformal, radius, ridge, thresholds
+from fsrbench.measure.certifying import MeasuredPath
 
 STUDIES = 2_000
 
@@ -325,3 +328,99 @@ def test_too_little_to_fit_is_refused() -> None:
         ridge.fit(np.ones((2, 1)), np.ones(2), ["a", "a"])
     with pytest.raises(ValueError, match="missing or infinite"):
         ridge.fit(np.array([[1.0], [math.nan]]), np.ones(2), ["a", "b"])
+
+
+# -------------------------------------------- the whole way: fitted, calibrated, acted
+
+STEPS = tuple(step / 8 for step in range(1, 9))
+
+
+def drawn(rng: np.random.Generator, persons: int, draws: int = 1, shift: float = 0.0) -> list[MeasuredPath]:
+    """Persons with a safe radius of their own, and features of which one tells of it; some have nothing proposed."""
+    found = []
+    for number in range(persons):
+        own = rng.normal(0.55, 0.3)
+        for _ in range(draws):
+            true = own + rng.normal(0, 0.15)
+            features = {"tells": true + rng.normal(0, 0.3), "noise": rng.normal(), "never": 1.0}
+            radius = max((step for step in STEPS if step <= true - shift), default=0.0)
+            if rng.random() < 0.1:
+                found.append(MeasuredPath(f"p{number}", 1.0, proposed=False))
+            else:
+                found.append(MeasuredPath(f"p{number}", radius, features=features))
+    return found
+
+
+def studied(alpha: float, persons: int, *, delta: float | None = None, studies: int, shift: float = 0.0) -> np.ndarray:
+    """For each synthetic study, the share of 50 new persons that its certificate harms."""
+    rng = np.random.default_rng(21)
+    rates = []
+    for study in range(studies):
+        if study % 20 == 0:  # what is promised holds for every prediction: twenty calibrations share one
+            prediction = certifying.fit(drawn(rng, 12, draws=2))
+        calibration = drawn(rng, persons)
+        offset: float | None
+        if delta is None:
+            offset = certifying.conformal_offset(certifying.first_draws(calibration), prediction, STEPS, alpha)
+        else:
+            offset = certifying.tested_offset(calibration, prediction, STEPS, alpha, delta)
+        new = drawn(rng, 50, shift=shift)
+        rates.append(np.mean([certifying.harmed(path, prediction, offset, STEPS) for path in new]))
+    return np.array(rates)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("alpha", "persons"), [(0.1, 16), (0.2, 9)])
+def test_the_whole_way_keeps_its_promise(alpha: float, persons: int) -> None:
+    rates = studied(alpha, persons, studies=STUDIES)
+    assert rates.mean() <= alpha + 3 * rates.std() / math.sqrt(STUDIES)
+    assert rates.mean() > 0
+
+
+@pytest.mark.slow
+def test_the_whole_way_with_delta_is_rarely_too_harmful() -> None:
+    rates = studied(0.2, 40, delta=0.1, studies=STUDIES // 4)
+    wrong = np.mean(rates > 0.2 + 2 * math.sqrt(0.2 * 0.8 / 50))  # of 50 new persons, so many more can be chance
+    assert wrong <= 0.1 + slack(0.1, STUDIES // 4)
+    assert rates.mean() > 0
+
+
+def test_a_shift_of_everybody_breaks_it_and_is_seen() -> None:
+    rates = studied(0.1, 30, studies=40, shift=0.4)
+    low, _ = captured.harm_interval(round(rates.mean() * 50), 50)
+    assert low > 0.1
+
+
+def test_who_may_be_followed_all_the_way_or_proposes_nothing_comes_to_no_harm() -> None:
+    prediction = RadiusPrediction(0.5, {})
+    safe, idle, failed = MeasuredPath("a", 1.0), MeasuredPath("b", 1.0, proposed=False), MeasuredPath("c", None)
+    scores = [certifying.score(path, prediction, STEPS) for path in (safe, idle, failed, MeasuredPath("d", 0.25))]
+    assert scores == [-math.inf, -math.inf, math.inf, 0.25]
+    assert [certifying.harmed(path, prediction, -9.0, STEPS) for path in (safe, idle, failed)] == [False, False, True]
+    assert certifying.conformal_offset([safe] * 9 + [MeasuredPath("d", 0.25)], prediction, STEPS, 0.2) is None
+    with pytest.raises(InputError, match="failed on 2 of 9 calibration persons"):
+        certifying.conformal_offset([safe] * 7 + [failed] * 2, prediction, STEPS, 0.1)
+
+
+def test_an_offset_that_was_found_is_enough_for_who_gave_it() -> None:
+    """Rounding must not take a person beyond the radius that they were calibrated with."""
+    rng = np.random.default_rng(1)
+    for _ in range(500):
+        prediction = RadiusPrediction(float(rng.normal()), {"a": float(rng.normal())})
+        path = MeasuredPath("x", float(rng.choice((0.0, *STEPS[:-1]))), features={"a": float(rng.normal())})
+        own = certifying.score(path, prediction, STEPS)
+        assert not certifying.harmed(path, prediction, own, STEPS)
+        assert certifying.share(path, prediction, own, STEPS) == path.radius
+
+
+def test_a_feature_that_somebody_lacks_is_left_out() -> None:
+    paths = [MeasuredPath(f"p{n}", 0.5, features={"a": n, **({"b": n} if n else {})}) for n in range(4)]
+    assert list(certifying.fit(paths).weights) == ["a"]
+    assert certifying.fit([MeasuredPath(f"p{n}", 0.25 * n, features={}) for n in range(3)])({}) == 0.25
+    with pytest.raises(InputError, match="it takes 2, dozens are better, and there are 1"):
+        certifying.fit([*paths[:1], MeasuredPath("z", 1.0, proposed=False), MeasuredPath("y", None)])
+
+
+def test_needed_persons_are_those_with_whom_something_may_act() -> None:
+    assert [certifying.needed(0.1, delta) for delta in (None, 0.1, 0.05)] == [9, 22, 29]
+    assert [certifying.needed(0.05, delta) for delta in (None, 0.1, 0.05)] == [19, 45, 59]

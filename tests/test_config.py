@@ -184,7 +184,7 @@ def test_whoever_is_said_to_compare_does(auditor: str, tmp_path: Path) -> None:
 )
 def test_an_option_that_no_arm_takes_is_refused(option: str, value: object) -> None:
     chosen = config.with_arms(config.load(None)[0], ["heuristic"])
-    with pytest.raises(SettingsError, match=f"{schema.FLAGS[option]} is for an arm that asks a model.*--lvlm"):  # type: ignore[index]
+    with pytest.raises(SettingsError, match=f"{config.FLAGS[option]} is for an arm that asks a model.*--lvlm"):  # type: ignore[index]
         config.with_options(chosen, **{option: value})  # type: ignore[arg-type]
 
 

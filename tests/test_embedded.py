@@ -20,7 +20,7 @@ from fsrbench.imaging import images
 from support import ROOT, draw_face
 
 FOLDER = Path(fsrbench.__file__).parent / "models" / "embedded"
-FAMILIES = ("general", "blind", "prior")
+NETWORKS = ("general", "blind", "prior", "faithful")
 NUMBER = r"[+-]?\d+\.\d+"
 SCRIPT = ROOT / "scripts" / "train_embedded.py"
 
@@ -40,11 +40,11 @@ def read(family: str) -> tuple[dict[str, Any], dict[str, Any]]:
         return json.loads(file.metadata()["fsrbench"]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def test_all_three_fit_into_eight_megabytes() -> None:
-    assert sum((FOLDER / f"{family}.safetensors").stat().st_size for family in FAMILIES) <= 8_000_000
+def test_all_of_them_fit_into_eight_megabytes() -> None:
+    assert sum((FOLDER / f"{family}.safetensors").stat().st_size for family in NETWORKS) <= 8_000_000
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", NETWORKS)
 def test_card_names_the_hash_and_size_of_what_ships(family: str) -> None:
     data = (FOLDER / f"{family}.safetensors").read_bytes()
     row = re.search(rf"^\| `{family}\.safetensors` \|.*$", (FOLDER / "MODEL_CARD.md").read_text("utf-8"), re.M)
@@ -53,7 +53,7 @@ def test_card_names_the_hash_and_size_of_what_ships(family: str) -> None:
     assert f"{len(data):,}" in row[0]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", NETWORKS)
 def test_metadata_says_how_to_build_it(family: str) -> None:
     import torch
 
@@ -67,8 +67,10 @@ def test_metadata_says_how_to_build_it(family: str) -> None:
         assert torch.isfinite(tensor).all()
 
 
-@pytest.mark.parametrize(("family", "architecture"), [("general", "Compact"), ("blind", "ESRGAN")])
-def test_spandrel_detects_the_first_two(family: str, architecture: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "architecture"), [("general", "Compact"), ("faithful", "Compact"), ("blind", "ESRGAN")]
+)
+def test_spandrel_detects_all_but_the_prior(family: str, architecture: str) -> None:
     import torch
     from spandrel import ModelLoader
 
@@ -112,24 +114,46 @@ def test_training_starts_at_interpolation_and_not_at_noise(training: Any) -> Non
         assert training.loop.psnr(start, plain) > 23  # noise would be at 10
 
 
-def test_held_out_faces_are_not_trained_on(training: Any, tmp_path: Path) -> None:
+def test_faces_are_trained_on_or_watch_or_are_kept(training: Any, tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / f"{number:02}.png").touch()
-    trained, held = training.data.split(tmp_path)
-    assert len(trained) == 36
-    assert [p.stem for p in held] == ["09", "19", "29", "39"]
-    assert not set(trained) & set(held)
+    split = training.data.split(tmp_path)
+    assert [p.stem for p in split.watching] == ["09", "19", "29", "39"]
+    assert [p.stem for p in split.kept[:5]] == ["01", "03", "05", "07", "11"]
+    assert (len(split.trained), len(split.kept)) == (20, 16)
+    assert len({*split.trained, *split.watching, *split.kept}) == 40
 
 
-def test_a_batch_is_cut_at_the_same_place_from_both(training: Any) -> None:
+def test_a_batch_is_cut_at_the_same_place_from_all(training: Any) -> None:
     ramp = np.arange(32, dtype=np.uint8)
     low = np.broadcast_to(ramp[:, None] + 40 * (ramp[None] % 3), (2, 3, 32, 32)).astype(np.uint8)
     high = low.repeat(4, axis=2).repeat(4, axis=3)
-    hr, lr = training.data.draw_batch((high, low), 5, 8, 0, "general", 3)
-    np.testing.assert_array_equal(hr, lr.repeat(4, axis=2).repeat(4, axis=3))
-    again = training.data.draw_batch((high, low), 5, 8, 0, "general", 3)
-    np.testing.assert_array_equal(lr, again[1])
-    assert not np.array_equal(lr, training.data.draw_batch((high, low), 5, 8, 0, "general", 4)[1])
+    pool = training.data.Pool(high, low, high + 1)
+    batch = training.data.draw_batch(pool, 5, 8, 0, "general", 3)
+    np.testing.assert_array_equal(batch.high, batch.low.repeat(4, axis=2).repeat(4, axis=3))
+    np.testing.assert_allclose(batch.taught, batch.high + 1 / 255, atol=1e-6)
+    np.testing.assert_array_equal(batch.low, training.data.draw_batch(pool, 5, 8, 0, "general", 3).low)
+    assert not np.array_equal(batch.low, training.data.draw_batch(pool, 5, 8, 0, "general", 4).low)
+
+
+@pytest.mark.slow
+def test_the_last_steps_learn_the_own_picture_sharpened(training: Any) -> None:
+    import torch
+
+    plan = training.loop.replace(training.loop.PLANS["general"], batch=2, patch=16, fall=3, steps=6)
+    rng = np.random.default_rng(0)
+    low = rng.integers(0, 256, (2, 3, 16, 16), np.uint8)
+    high = low.repeat(4, axis=2).repeat(4, axis=3)
+    trainer = training.loop.Trainer("general", plan, 0)
+    for _ in range(4):
+        trainer.step(training.data.Pool(high, low, high))
+    before = trainer.smooth.state_dict()
+    trainer.step(training.data.Pool(255 - high, low, high))  # faces no longer matter
+    assert all(torch.equal(one, before[name]) for name, one in trainer.smooth.state_dict().items())
+    plain = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    sharp = training.loop.sharpened(plain, 1.0)
+    assert sharp.std() > plain.std()
+    assert abs(float(sharp.mean() - plain.mean())) < 0.02
 
 
 @pytest.mark.slow
@@ -137,8 +161,8 @@ def test_each_gains_half_a_decibel_on_faces_never_seen_and_the_card_says_so(trai
     """The card's table is what the command under it prints; a processor may round the last digit otherwise."""
     scores, cases = training.judge.measure(FOLDER, eval_faces, 0)
     gains = training.judge.gains(scores)
-    for family in FAMILIES:
-        assert gains[family][0] >= 0.5, gains
+    for name in NETWORKS:
+        assert gains[name][0] >= 0.5, gains
     card = (FOLDER / "MODEL_CARD.md").read_text("utf-8")
     printed = training.judge.table(scores, cases)
     stated = card[card.index(printed.splitlines()[0]) :].splitlines()[: len(printed.splitlines())]
@@ -157,6 +181,7 @@ def test_the_same_steps_give_the_same_weights_also_when_interrupted(tmp_path: Pa
 
     def train(out: str, *options: str) -> str:
         base = [sys.executable, str(SCRIPT), "--family", "general", "--faces", str(faces), "--out", str(tmp_path / out)]
+        base += ["--teacher", str(FOLDER / "general.safetensors")]
         environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
         subprocess.run([*base, "--steps", "6", "--every", "2", *options], check=True, env=environment, timeout=600)
         return hashlib.sha256((tmp_path / out / "general.safetensors").read_bytes()).hexdigest()

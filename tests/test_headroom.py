@@ -18,6 +18,7 @@ from fsrbench.core.stored import to_json
 from fsrbench.core.values import Score
 from fsrbench.experiments import gains, headroom
 from fsrbench.imaging import images
+from fsrbench.measure import captured
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure.results import Numbers
 from fsrbench.show import overviews, publish
@@ -143,12 +144,32 @@ def test_what_arms_caught(found: dict[str, Any]) -> None:
     caught = bounds["psnr"]["caught"]
     assert caught["oracle"]["share"] == 1
     assert caught["oracle"]["mark"].startswith("privileged")
-    nothing = {"n": 3, "delta": 0, "low": 0, "high": 0, "oracle": caught["oracle"]["delta"], "share": 0, "mark": ""}
-    assert caught["shy"] == nothing
+    none = {"share": 0, "share_low": 0, "share_high": 0}
+    nothing = {"n": 3, "delta": 0, "low": 0, "high": 0, "oracle": caught["oracle"]["delta"], "mark": ""}
+    assert caught["shy"] == nothing | none | {"predictable": none}
     eager = caught["eager"]
     assert eager["share"] == pytest.approx(eager["delta"] / eager["oracle"], abs=1e-4)
     assert eager["share"] < 1
     assert eager["low"] <= eager["delta"] <= eager["high"]
+    assert eager["share_low"] <= eager["share"] <= eager["share_high"]
+
+
+def test_what_can_be_predicted_stands_beside_the_oracle(found: dict[str, Any]) -> None:
+    bound = found["families"]["general"]["paper"]["objectives"]["psnr"]
+    predictor, caught = bound["predictor"], bound["caught"]
+    assert {"consistency", "input_noise"} <= set(predictor["features"])
+    assert predictor["settings"] == bound["constant"]["settings"]
+    assert 0 < predictor["delta"] <= bound["gain"]["delta"]
+    most = max(predictor["delta"], bound["constant"]["delta"])
+    for arm in ("eager", "oracle"):
+        assert caught[arm]["predictable"]["share"] == pytest.approx(caught[arm]["delta"] / most, abs=1e-3)
+    assert caught["oracle"]["predictable"]["share"] >= 1
+    told = overviews.headroom_markdown(found)
+    assert "## What can be predicted" in told
+    assert "3 persons are few to learn from" in told
+    lines = list(overviews.headroom_lines(found))
+    assert any("the best predictor, of" in line for line in lines)
+    assert any("of the predictable" in line for line in lines)
 
 
 def test_each_metric_has_a_bound_of_its_own(found: dict[str, Any]) -> None:
@@ -203,10 +224,10 @@ def test_a_share_of_next_to_nothing_is_no_percentage(
     gain: float, low: float | None, high: float | None, floor: float, worth: bool
 ) -> None:
     psnr = plugins.load("metrics", "psnr")
-    assert gains.worth_a_share(gain, low, high, psnr, floor) is worth
+    assert captured.worth_a_share(gain, low, high, psnr, floor) is worth
     turned = [None if end is None else -end for end in (high, low)]
     falls = plugins.load("metrics", "niqe")
-    assert gains.worth_a_share(-gain, *turned, falls, floor) is worth  # type: ignore[arg-type]
+    assert captured.worth_a_share(-gain, *turned, falls, floor) is worth  # type: ignore[arg-type]
 
 
 def test_no_headroom_to_speak_of_is_said(found: dict[str, Any]) -> None:
@@ -221,7 +242,7 @@ def test_no_headroom_to_speak_of_is_said(found: dict[str, Any]) -> None:
         "no headroom to speak of in PSNR beside eager (the oracle's is +0.007, 3 cases)" in line for line in lines
     )
     rows = [line for line in overviews.headroom_markdown(poor).splitlines() if "| eager |" in line]
-    assert rows[0].endswith("| no headroom to speak of |")
+    assert "| no headroom to speak of |" in rows[0]
     assert "−100%" not in "".join(rows)
 
 

@@ -234,7 +234,7 @@ def test_faces_are_not_turned_on_their_side() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (["families.blind.knobs=[second_opinion]"], r"families.blind.second=\{backend: realesrgan"),
+        (["families.blind.knobs=[second_opinion]"], "families.blind.second=faithful"),
         (["families.blind.second=nothing"], "there is no backend 'nothing'"),
         (["families.blind.second.modle=x2plus"], "Did you mean model"),
     ],

@@ -38,6 +38,7 @@ ELSEWHERE = {
 """Pages whose examples another test runs."""
 NOT_RUN = {
     "needs an LVLM server": r"--lvlm|--base-url|OPENAI_API_KEY",
+    "takes faces of nine persons and more; test_certify.py runs it": r"^fsrbench certify |--policy certified",
     "needs a download": r"--download|--models official|^(python -m )?pip |^git clone",
     "needs the extra mlflow; test_tracking.py does the same": r"^fsrbench log ",
     "needs a GPU": r"--device cuda|--gpus",

@@ -28,6 +28,7 @@ from fsrbench.core.contracts import Metric
 from fsrbench.core.stored import KnobValue
 from fsrbench.core.values import PURE, Audit, Decision, Failure, Restoration, Round, Score, Trail, Verdict
 from fsrbench.measure import stats, summary
+from fsrbench.measure.choosing_values import MeasuredChoice
 from fsrbench.measure.results import Course, Numbers, Results
 from fsrbench.measure.standings import Standing
 from fsrbench.measure.subjects import Evaluation, Subject
@@ -36,8 +37,10 @@ from fsrbench.show.plots import (
     _data,
     _style,
     _text,
+    choosing,
     decisions,
     forest,
+    harm,
     knobs,
     knows,
     reliability,
@@ -134,7 +137,18 @@ def make(
         subjects, dict(metrics), {f: ["embedded (tiny)"] for f in families}, roles=dict(arms), degraded=degraded
     )
     numbers = Numbers(scores)
-    return Results(root, what, numbers, summary.summarise(what, numbers, failures))
+    choices = [choice(s.family, s.case, arm) for s in subjects for arm in arms if arms[arm] != "floor"]
+    return Results(root, what, numbers, summary.summarise(what, numbers, failures), choices)
+
+
+def choice(family: str, case: str, arm: str) -> MeasuredChoice:
+    """A choice among four candidates, of which the better two are kept, or the first two, by the length of a name."""
+    each = (90.0, 120.0, 100.0, 110.0)
+    kept = (0, 2) if len(arm) % 2 else (0, 1)
+    curve = (each[0], 85.0, 84.0, 83.0)
+    return MeasuredChoice(
+        family, case, arm, kept, each, 12.0, curve, (105.0, 94.0, 88.0, 83.0), (90.0, 82.0, 82.5, 83.0)
+    )
 
 
 def effect(results: Results, metric: str, arm: str, family: str = "general") -> Any:
@@ -166,6 +180,12 @@ def test_each_plot_is_written_twice_and_the_same_results_give_the_same_bytes(tmp
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
+def test_a_single_case_has_no_plots_of_how_cases_differ(tmp_path: Path) -> None:
+    drawn = {n: {path.stem for path in plots.draw(make(tmp_path / str(n), n=n))} for n in (1, 2)}
+    assert drawn[1] == {"forest", "decisions"}
+    assert drawn[2] > drawn[1]
+
+
 def test_what_has_no_data_is_not_written_and_an_old_one_goes(tmp_path: Path) -> None:
     folder = tmp_path / "plots"
     folder.mkdir()
@@ -180,7 +200,7 @@ def test_plain_folders_have_no_auditor_to_ask_about(tmp_path: Path) -> None:
     made = make(tmp_path)
     bare = [Subject(s.family, s.case, None, None, s.variants) for s in made.what.subjects]
     written = plots.draw(Results(tmp_path, Evaluation(bare, made.what.metrics, roles=ARMS), made.numbers, made.summary))
-    assert {path.stem for path in written} == {"forest", "sorted_deltas"}
+    assert {path.stem for path in written} == {"forest", "harm", "sorted_deltas"}
 
 
 PSNR: dict[str, Any] = {"metrics": {"psnr": METRICS["psnr"]}}
@@ -283,7 +303,7 @@ def test_no_two_texts_touch_and_none_leaves_the_sheet(name: str, size: str, tmp_
     )
     figure = {
         "forest": forest, "sorted_deltas": sorted_deltas, "knows": knows, "reliability": reliability, "knobs": knobs,
-        "strength": strength, "decisions": decisions,
+        "strength": strength, "decisions": decisions, "harm": harm, "choosing": choosing,
     }[name].figure(results)  # fmt: skip
     assert figure is not None
     figure.canvas.draw()
@@ -763,3 +783,30 @@ def test_an_axis_of_differences_holds_them_and_zero(reach: float, better: str) -
     assert ticks[1] == 0
     assert ticks[0] == -ticks[2]
     assert max(low, high) >= ticks[2] > 0.4 * max(low, high)
+
+
+# -------------------------------------------------------------------- choosing
+
+
+def test_a_choice_is_drawn_as_skill_and_averaging_which_add_up(tmp_path: Path) -> None:
+    """A lvlm keeps the first two of four (error 105 of 105 in the mean), at an averaging of 12."""
+    figure = choosing.figure(make(tmp_path, arms={"lvlm": "contender", "picks": "control"}, **PSNR))
+    assert figure is not None
+    curves, bars = panel(figure, "curves"), panel(figure, "bars")
+    for order, heights in (("judged", (90.0, 85.0, 84.0, 83.0)), ("luck", (105.0, 94.0, 88.0, 83.0))):
+        [line] = named(curves, order)
+        assert list(line.get_ydata()) == pytest.approx([10 * np.log10(255**2 / one) for one in heights])
+    [kept] = named(curves, "kept")
+    assert list(kept.get_xdata()) == [2]
+    skill, averaging = ([bar.get_width() for bar in named(bars, part)] for part in ("skill", "averaging"))
+    assert skill == [0.0, 10.0]
+    assert averaging == [12.0, 12.0]
+    assert [list(sign.get_xdata()) for sign in named(bars, "together")] == [[12.0], [22.0]]
+
+
+def test_candidates_that_are_not_the_same_are_not_drawn_beside_each_other(tmp_path: Path) -> None:
+    made = make(tmp_path, arms={"lvlm": "contender", "picks": "control"}, **PSNR)
+    choices = [replace(one, each=(*one.each[:3], 99.0)) if one.arm == "picks" else one for one in made.choices]
+    figure = choosing.figure(replace(made, choices=choices))
+    assert figure is not None
+    assert len(named(panel(figure, "bars"), "skill")) == 1

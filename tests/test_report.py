@@ -188,13 +188,13 @@ def test_a_round_that_nobody_audited_says_who_chose() -> None:
     pure, other = Candidate("pure", "a", (), chosen=False), Candidate("constant 1", "b", (), chosen=True)
     ranking = Ranking("metric niqe", (-9.5, -9.25), (1, 0))
     judged = Round("some", 1, made("b"), candidates=(pure, other), ranking=ranking)
-    shown = rounds.shown(judged)
+    shown = rounds.shown(judged, {})
     assert shown["choice"] == "of 2 candidates, metric niqe chose constant 1"
     assert [(one["origin"], one["score"], one["chosen"]) for one in shown["ranked"]] == [
         ("constant 1", "−9.25", True), ("pure", "−9.5", False),
     ]  # fmt: skip
     assert rounds.outcome((judged,)) == "chose constant 1"
-    again = rounds.shown(Round("rerun", 1, made("c"), bound="seconds"))
+    again = rounds.shown(Round("rerun", 1, made("c"), bound="seconds"), {})
     assert (again["choice"], again["ranked"]) == ("nobody was asked", [])
     assert again["bound"] == "its limit of seconds was reached"
 

@@ -41,7 +41,7 @@ from fsrbench.measure import subjects
 from fsrbench.measure.summary_values import MetricFacts, Statistics, Summary
 from fsrbench.show import publish, sweep_views
 from fsrbench.show.plots import sweep as plot
-from fsrbench.study import config, schema
+from fsrbench.study import config, following, schema
 from fsrbench.study.run import RunOutcome, run_study
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -242,7 +242,7 @@ def test_a_sweep_without_a_model(arm: str, faces: tuple[Path, Path], tmp_path: P
     plan, outcome = go(file, faces, tmp_path / "out")
     settings, _ = config.load(None)
     one = config.with_arms(plan.settings.model_copy(update={"arms": settings.arms}), [arm])
-    one = one.model_copy(update={"policy": schema.Policy(retries=2, accept_score=100)})
+    one = one.model_copy(update={"policy": following.Policy(retries=2, accept_score=100)})
     ran = run_study(one, MACHINE, *faces, tmp_path / "one")
     for trail in ran.folder.trails():
         swept = outcome.folder.trail(trail.family, trail.case)

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from fsrbench.core import plugins
 from fsrbench.core.values import Image, derive_seed
 from fsrbench.imaging import images
+from training import teaching
 
 SCALE = 4
-HELD_OUT_EVERY = 10
-"""Every tenth face (by name) is never trained on: it watches the training."""
+WATCHING, KEPT = (9,), (1, 3, 5, 7)
+"""By name, of every ten faces: the last watches the training, four are shown to no network, so that a certificate may
+be calibrated on them; the other five are trained on."""
 
 Pixels = NDArray[np.uint8]
 
@@ -44,22 +46,47 @@ class Diet:
     """Cut from the middle (a face network relies on where the eyes are) or anywhere."""
 
 
-def split(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Faces to train on and faces held out."""
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The faces of a folder, by what may be done with them."""
+
+    trained: list[Path]
+    """Networks are trained on these."""
+    watching: list[Path]
+    """Never trained on; their gain is printed while a network is trained."""
+    kept: list[Path]
+    """No network has seen them in any way."""
+
+
+def split(folder: Path) -> Split:
+    """The faces of a folder by their place in the order of names; a folder of a few faces has some of each too."""
     paths = list(images.find(folder).values())
-    held = paths[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY] or paths[-1:]
-    return [p for p in paths if p not in held] or paths, held
+    watching = [path for place, path in enumerate(paths) if place % 10 in WATCHING] or paths[-1:]
+    kept = [path for place, path in enumerate(paths) if place % 10 in KEPT and path not in watching]
+    return Split([path for path in paths if path not in watching and path not in kept] or paths, watching, kept)
 
 
-def make_pairs(faces: list[Path], diet: Diet, count: int, seed: int, workers: int) -> tuple[Pixels, Pixels]:
-    """A pool of (HR, LR) pairs, N × 3 × H × W."""
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Degraded pictures and what is wanted of them, each N × 3 × H × W."""
+
+    high: Pixels
+    """The faces before they were degraded."""
+    low: Pixels
+    """What a network is given."""
+    taught: Pixels
+    """What the teacher makes of it."""
+
+
+def make_pool(faces: list[Path], diet: Diet, count: int, seed: int, workers: int, teacher: Path) -> Pool:
+    """Faces, degraded, and restored by the teacher."""
     jobs = [(faces, diet, index, seed) for index in range(count)]
-    hr = np.empty((count, 3, diet.size, diet.size), np.uint8)
-    lr = np.empty((count, 3, diet.size // SCALE, diet.size // SCALE), np.uint8)
+    high = np.empty((count, 3, diet.size, diet.size), np.uint8)
+    low = np.empty((count, 3, diet.size // SCALE, diet.size // SCALE), np.uint8)
     with ProcessPoolExecutor(workers) as executor:
-        for index, (high, low) in enumerate(executor.map(_make_pair, jobs, chunksize=8)):
-            hr[index], lr[index] = high, low
-    return hr, lr
+        for index, (face, small) in enumerate(executor.map(_make_pair, jobs, chunksize=8)):
+            high[index], low[index] = face, small
+    return Pool(high, low, teaching.restore(teacher, low))
 
 
 def _make_pair(job: tuple[list[Path], Diet, int, int]) -> tuple[Pixels, Pixels]:
@@ -115,18 +142,29 @@ def planes(image: Image) -> Pixels:
     return np.ascontiguousarray(images.to_8bit(image).transpose(2, 0, 1))
 
 
-def draw_batch(
-    pool: tuple[Pixels, Pixels], count: int, patch: int, seed: int, family: str, step: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """`count` patches (`patch` LR pixels a side) as floats: HR and LR. A patch as large as the LR is the whole pair."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Patches of a pool, cut at the same place, as floats in [0, 1]."""
+
+    high: NDArray[np.float32]
+    """Of the faces."""
+    low: NDArray[np.float32]
+    """Of what a network is given."""
+    taught: NDArray[np.float32]
+    """Of what the teacher makes of it."""
+
+
+def draw_batch(pool: Pool, count: int, patch: int, seed: int, family: str, step: int) -> Batch:
+    """`count` patches, `patch` LR pixels a side. A patch as large as the LR is the whole picture."""
     rng = np.random.default_rng(derive_seed(seed, "batch", family, str(step)))
-    hr, lr = pool
-    high = np.empty((count, 3, patch * SCALE, patch * SCALE), np.float32)
-    low = np.empty((count, 3, patch, patch), np.float32)
+    large = (count, 3, patch * SCALE, patch * SCALE)
+    batch = Batch(*(np.empty(shape, np.float32) for shape in (large, (count, 3, patch, patch), large)))
     for row in range(count):
-        index = int(rng.integers(len(hr)))
-        top, left = rng.integers(lr.shape[2] - patch + 1, size=2)
-        low[row] = lr[index, :, top : top + patch, left : left + patch]
-        top, left = top * SCALE, left * SCALE
-        high[row] = hr[index, :, top : top + patch * SCALE, left : left + patch * SCALE]
-    return high / np.float32(255), low / np.float32(255)
+        index = int(rng.integers(len(pool.high)))
+        top, left = rng.integers(pool.low.shape[2] - patch + 1, size=2)
+        small = np.s_[index, :, top : top + patch, left : left + patch]
+        whole = np.s_[index, :, top * SCALE : (top + patch) * SCALE, left * SCALE : (left + patch) * SCALE]
+        batch.low[row], batch.high[row], batch.taught[row] = pool.low[small], pool.high[whole], pool.taught[whole]
+    for part in (batch.high, batch.low, batch.taught):
+        part /= 255
+    return batch

@@ -25,15 +25,16 @@ def pairs(folder: Path, seed: int) -> dict[str, tuple[Image, Image]]:
     return found
 
 
-Scores = dict[str, list[tuple[float, float]]]
-"""Bicubic or family → (PSNR, SSIM) of each case."""
+Scores = dict[str, list[tuple[float, float, float]]]
+"""Bicubic or network → (PSNR, SSIM, NIQE) of each case."""
+EACH, GAIN = "{:.2f} / {:.3f} / {:.2f}", "{:+.2f} / {:+.3f} / {:+.2f}"
 
 
 def measure(weights: Path, faces: Path, seed: int, sheet: Path | None = None) -> tuple[Scores, list[str]]:
     """Scores of bicubic and of each network that lies in `weights`, the cases, and the contact sheet."""
     trained = {family: weights / f"{family}.safetensors" for family in networks.NETWORKS}
     opened = {family: networks.load(path)[0] for family, path in trained.items() if path.is_file()}
-    ssim = plugins.load("metrics", "ssim").open(contracts.Machine())
+    ssim, niqe = (plugins.load("metrics", name).open(contracts.Machine()) for name in ("ssim", "niqe"))
     scores: Scores = {name: [] for name in ("bicubic", *opened)}
     cases = pairs(faces, seed)
     rows = []
@@ -41,28 +42,26 @@ def measure(weights: Path, faces: Path, seed: int, sheet: Path | None = None) ->
         row = [images.as_stored(images.resize(low, SIZE, SIZE))]
         row += [loop.run(network, family, low) for family, network in opened.items()]
         for found, picture in zip(scores.values(), row, strict=True):
-            found.append((loop.psnr(picture, high), ssim([picture], high)[0]))
+            found.append((loop.psnr(picture, high), ssim([picture], high)[0], niqe([picture], None)[0]))
         rows.append(images.hstack([*row, high]))
     if sheet:
         images.write(sheet, np.concatenate(rows))
     return scores, list(cases)
 
 
-def gains(scores: Scores) -> dict[str, tuple[float, float]]:
-    """Mean gain of each network over bicubic."""
+def gains(scores: Scores) -> dict[str, tuple[float, ...]]:
+    """By how much the means of each network differ from bicubic's."""
     means = {name: np.mean(found, axis=0) for name, found in scores.items()}
     return {name: tuple(mean - means["bicubic"]) for name, mean in means.items() if name != "bicubic"}
 
 
 def table(scores: Scores, cases: list[str]) -> str:
-    """The scores as Markdown: PSNR in dB / SSIM."""
+    """The scores as Markdown: PSNR in dB / SSIM / NIQE."""
     lines = ["| case | " + " | ".join(scores) + " |", "|---|" + "---|" * len(scores)]
     for row, case in enumerate(cases):
-        lines.append(
-            f"| {case} | " + " | ".join("{:.2f} / {:.3f}".format(*found[row]) for found in scores.values()) + " |"
-        )
+        lines.append(f"| {case} | " + " | ".join(EACH.format(*found[row]) for found in scores.values()) + " |")
     means = (np.mean(found, axis=0) for found in scores.values())
-    lines.append("| mean | " + " | ".join("{:.2f} / {:.3f}".format(*mean) for mean in means) + " |")
+    lines.append("| mean | " + " | ".join(EACH.format(*mean) for mean in means) + " |")
     over = gains(scores).values()
-    lines.append("| over bicubic | | " + " | ".join("{:+.2f} / {:+.3f}".format(*gain) for gain in over) + " |")
+    lines.append("| over bicubic | | " + " | ".join(GAIN.format(*gain) for gain in over) + " |")
     return "\n".join(lines)

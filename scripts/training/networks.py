@@ -1,4 +1,4 @@
-"""The three embedded networks: what they are, how they start, how they are stored.
+"""The embedded networks: what they are, how they start, how they are stored.
 
 The first two start as plain interpolation and the third as the identity on its upsampled input, written
 into their own weights, so that all of the short training goes into what interpolation cannot do.
@@ -20,6 +20,7 @@ FORMAT = 1
 
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "general": ("SRVGGNetCompact", {"num_feat": 48, "num_conv": 16, "upscale": 4}),
+    "faithful": ("SRVGGNetCompact", {"num_feat": 48, "num_conv": 16, "upscale": 4}),
     "blind": ("RRDBNet", {"num_filters": 32, "num_blocks": 2, "scale": 4}),
     "prior": (
         "GFPGANv1Clean",
@@ -145,6 +146,11 @@ def restore(network: nn.Module, family: str, low: torch.Tensor) -> torch.Tensor:
 def polish(network: nn.Module, face: torch.Tensor) -> torch.Tensor:
     """The prior on a face that is already of its size, in [0, 1]."""
     return network(face * 2 - 1, return_rgb=False)[0] / 2 + 0.5
+
+
+def quick(network: nn.Module, family: str) -> nn.Module:
+    """The network laid out as matrix units like it, three times as fast in bfloat16; GFPGAN cannot be laid out so."""
+    return network if family == "prior" else network.to(memory_format=torch.channels_last)
 
 
 def save(state: dict[str, torch.Tensor], family: str, path: Path) -> None:

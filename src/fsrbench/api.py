@@ -332,7 +332,7 @@ def _planned(
         raise SettingsError(f"--limit is {limit}; it must be at least 1.")
     chosen, own_arms = _settings(config, settings, seed=seed, models=models)
     chosen = configuring.with_families(chosen, ["all"] if families is None else _names(families))
-    chosen = configuring.with_arms(chosen, own_arms if arms is None else _names(arms))
+    chosen = configuring.with_controls(configuring.with_arms(chosen, own_arms if arms is None else _names(arms)))
     chosen = configuring.with_options(
         chosen, base_url=base_url, model=lvlm_model, policy=policy, concurrency=concurrency, max_cost=max_cost
     )

@@ -49,8 +49,12 @@ class ComparisonReply:
     """What was mended, dropped or shortened."""
 
 
-def task(comparison: Comparison) -> Task[ComparisonReply]:
-    """The question in text, with the pictures of both."""
+PLACEHOLDERS = ("pictures", "answer")
+"""What its prompt file holds."""
+
+
+def task(comparison: Comparison, brief: str = "") -> Task[ComparisonReply]:
+    """The question in text, with the pictures of both; `brief` is a prompt file of the user's in place of ours."""
     first, second = comparison.first, comparison.second
     told = labels(first, second)
     images = [first.lr, *(one.image for both in (first, second) for one in prompts.pictures(both)[1:])]
@@ -62,7 +66,7 @@ def task(comparison: Comparison) -> Task[ComparisonReply]:
         kind="comparison",
         family=comparison.family,
         case=comparison.case,
-        prompt=Template(_text()).substitute(filled),
+        prompt=Template(brief or _text()).substitute(filled),
         pictures=tuple(Labelled(label, image) for label, image in zip(told, images, strict=True)),
         schema=SCHEMA,
         read=parse,

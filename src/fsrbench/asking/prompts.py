@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -71,6 +71,20 @@ def read(family: str, path: Path | None = None) -> Prompt:
         raise SettingsError(f"{path}, named by the setting families.{family}.prompt, is not there.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"The prompt {source} cannot be read as UTF-8 text: {error}.") from None
+    return checked(source, text, PLACEHOLDERS, REQUIRED)
+
+
+def read_own(path: Path, known: Collection[str], required: Collection[str]) -> Prompt:
+    """Read a prompt of the user's for another kind of question, with the placeholders that it knows and needs."""
+    try:
+        text = atomic.read_bytes(path, MAX_PROMPT).decode().replace("\r\n", "\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The prompt {path} cannot be read as UTF-8 text: {error}.") from None
+    return checked(path, text, known, required)
+
+
+def checked(source: Path, text: str, known: Collection[str], required: Collection[str]) -> Prompt:
+    """A prompt whose placeholders are known, and none of those missing that a reply depends on."""
     template = Template(text)
     if not template.is_valid():
         raise SettingsError(
@@ -78,12 +92,12 @@ def read(family: str, path: Path | None = None) -> Prompt:
         )
     found = template.get_identifiers()
     for name in found:
-        if name not in PLACEHOLDERS:
-            hint = near(name, PLACEHOLDERS, "${{{}}}")
+        if name not in known:
+            hint = near(name, known, "${{{}}}")
             raise SettingsError(
-                f"The prompt {source} has the unknown placeholder ${{{name}}}.{hint} Known: {', '.join(PLACEHOLDERS)}."
+                f"The prompt {source} has the unknown placeholder ${{{name}}}.{hint} Known: {', '.join(known)}."
             )
-    absent = [f"${{{name}}}" for name in REQUIRED if name not in found]
+    absent = [f"${{{name}}}" for name in required if name not in found]
     if absent:
         raise SettingsError(f"The prompt {source} lacks {' and '.join(absent)}, without which no reply can be used.")
     return Prompt(text, hashlib.sha256(text.encode()).hexdigest())

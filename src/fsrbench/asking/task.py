@@ -56,7 +56,7 @@ class Task(Generic[Said]):
     pictures: tuple[Labelled, ...]
     """What to look at, in the order in which it is sent."""
     schema: Mapping[str, Any]
-    """JSON schema of a valid reply."""
+    """JSON schema of a valid reply; empty where the form of the reply is left to the model."""
     read: Callable[[str, Bounds], Said]
     """From a reply's text to its fields; `Unusable`, which says why, where it cannot be used."""
     words: tuple[str, ...] = ("reason",)

@@ -9,16 +9,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
-import numpy as np
-
 from fsrbench.core.questions import Evidence
 from fsrbench.core.values import Image
-from fsrbench.imaging import images
+from fsrbench.imaging import spoiling
 
-QUALITY = 5
-"""JPEG quality of the planted artifact."""
-BLOCK = 8
-"""Side of its squares."""
 MARGIN = 10.0
 """Points by which a canary must score below the real picture, or half of the real score where that is less."""
 
@@ -30,8 +24,10 @@ def sampled(case: str, every: int) -> bool:
 
 def spoilt(evidence: Evidence) -> dict[str, Evidence]:
     """The same evidence with each canary in place of the restoration."""
-    blank = np.full_like(evidence.sr, 0.5)
-    return {"planted": _with(evidence, _blocky(evidence.sr)), "blank": _with(evidence, images.as_stored(blank))}
+    return {
+        "planted": _with(evidence, spoiling.blocks(evidence.sr)),
+        "blank": _with(evidence, spoiling.blank(evidence.sr)),
+    }
 
 
 def looking(real: float, canaries: dict[str, float | None]) -> bool | None:
@@ -48,19 +44,3 @@ def _with(evidence: Evidence, sr: Image) -> Evidence:
         for x0, y0, x1, y1 in (patch.box,)
     )
     return dataclasses.replace(evidence, sr=sr, patches=patches)
-
-
-def _blocky(sr: Image) -> Image:
-    """Half squares of one colour, then JPEG at a quality that nobody would call good."""
-    import cv2
-
-    height, width = sr.shape[:2]
-    whole = np.pad(sr, ((0, -height % BLOCK), (0, -width % BLOCK), (0, 0)), mode="edge")
-    blocks = whole.reshape(whole.shape[0] // BLOCK, BLOCK, whole.shape[1] // BLOCK, BLOCK, 3)
-    means = np.broadcast_to(blocks.mean(axis=(1, 3), keepdims=True), blocks.shape)
-    squares = means.reshape(whole.shape)[:height, :width]
-    data = images.encode((sr + squares) * np.float32(0.5), "jpeg", QUALITY)
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if decoded is None:  # pragma: no cover - it was encoded a line above
-        raise TypeError("OpenCV could not decode its own JPEG")
-    return images.from_8bit(np.ascontiguousarray(decoded[:, :, ::-1]).astype(np.uint8))

@@ -227,10 +227,10 @@ class Chat:
             dialect.limit: self.server.max_tokens,
         }
         options = {name: value for name, value in options.items() if name not in dialect.left_out}
-        if dialect.format == "json_schema":
+        if schema and dialect.format == "json_schema":
             strict = {"name": SCHEMA, "strict": True, "schema": dict(schema)}
             options["response_format"] = {"type": "json_schema", "json_schema": strict}
-        elif dialect.format == "json_object":
+        elif schema and dialect.format == "json_object":
             options["response_format"] = {"type": "json_object"}
         allowed = max(0.001, min(self.server.timeout, until - time.monotonic()))
         try:

@@ -277,11 +277,15 @@ def _read(completion: Completion, task: Task[Said], bounds: Bounds) -> Said | Pr
 
 def _request_to_repair(completion: Completion, problem: Problem, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The reply, and what is wrong with it."""
-    fields = NUMBERS.get(len(schema["required"]), "the")
-    text = (
-        f"Your reply could not be used ({problem.told}). Look at the same pictures and answer again with exactly one "
-        f"JSON object of the form given above: all {fields} fields, nothing before or after it, and a short reason."
-    )
+    told = f"Your reply could not be used ({problem.told}). Look at the same pictures and answer again"
+    if schema:
+        fields = NUMBERS.get(len(schema["required"]), "the")
+        text = (
+            f"{told} with exactly one JSON object of the form given above: all {fields} fields, nothing before or "
+            "after it, and a short reason."
+        )
+    else:
+        text = f"{told} in the form that was asked for, with nothing before or after it."
     quoted = completion.text[:QUOTED]
     earlier = [{"role": "assistant", "content": quoted}] if quoted.strip() else []
     return [*earlier, {"role": "user", "content": text}]

@@ -16,7 +16,7 @@ from fsrbench.case.restore import Pipeline, made
 from fsrbench.core.budget import Spending
 from fsrbench.core.contracts import Knob, Output
 from fsrbench.core.errors import FsrbenchError, StoreError
-from fsrbench.core.operations import Blend, Mean, Operation, Restore, Treat
+from fsrbench.core.operations import Blend, Mean, Operation, Restore, Treat, View
 from fsrbench.core.stored import Knobs
 from fsrbench.core.values import Image
 from fsrbench.core.ways import Network, Restored, ToolChoice
@@ -73,28 +73,27 @@ class Making:
         self._passed = set(pipeline.passes_of({}, pure.seed))
         self._given: dict[str, list[tuple[Operation, ...]]] = {}
 
-    def restore(
-        self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None
-    ) -> Restored:
+    def restore(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None,
+            view: View | None = None) -> Restored:  # fmt: skip
         """Restore with these knobs; a pass that the arm has made before costs none."""
         self._check(knobs)
         self._all_known(() if of is None else (of,))
         pipeline, seed = self._chosen(network), self._seed if seed is None else seed
-        passes = self.count(knobs, seed=seed, network=network, of=of)
-        return self._remembered(replace(restored(pipeline, self._lr, knobs, seed, of), passes=passes))
+        passes = self._spend(self._fresh(knobs, seed, network, of, view=view))
+        return self._remembered(replace(restored(pipeline, self._lr, knobs, seed, of, view), passes=passes))
 
     def rehearse(self, lr: Image, knobs: Knobs) -> Image | str:
         """What the family's own network makes of another input, which no arm can end with; or what forbids it."""
         self._check(knobs)
-        fresh = self._fresh(knobs, None, "", None, lr)
+        fresh = self._fresh(knobs, lr=lr)
         if bound := self._spending.bound(passes=len(fresh)):
             return bound
         self._spend(fresh)
         return self._pipeline.restore(lr, knobs, self._seed).image
 
-    def count(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
+    def count(self, knobs: Knobs) -> int:
         """Count the passes that `restore` would take, and say how many they are."""
-        return self._spend(self._fresh(knobs, seed, network, of))
+        return self._spend(self._fresh(knobs))
 
     def treat(self, tool: str, of: Restored | None = None, *, seed: int | None = None) -> Restored:
         """Let a tool treat a picture, or the input."""
@@ -103,9 +102,10 @@ class Making:
         seed = self._seed if seed is None else seed
         return self._remembered(treated(self._openers.tool(choice), choice, self._lr, seed, of))
 
-    def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
+    def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None,
+            view: View | None = None) -> int:  # fmt: skip
         """Passes that `restore` would take."""
-        return len(self._fresh(knobs, seed, network, of))
+        return len(self._fresh(knobs, seed, network, of, view=view))
 
     def mean(self, pictures: Sequence[Restored]) -> Restored:
         """The mean of several, pixel by pixel."""
@@ -156,12 +156,12 @@ class Making:
         self._passed |= fresh
         return len(fresh)
 
-    def _fresh(
-        self, knobs: Knobs, seed: int | None, network: str, of: Restored | None, lr: Image | None = None
-    ) -> set[tuple[object, ...]]:
+    def _fresh(self, knobs: Knobs, seed: int | None = None, network: str = "", of: Restored | None = None,
+            lr: Image | None = None, view: View | None = None) -> set[tuple[object, ...]]:  # fmt: skip
         """The passes through networks that this restoration takes and that the arm has not made before."""
         of_setting = self._chosen(network).passes_of(knobs, self._seed if seed is None else seed)
-        given = (*([] if of is None else [of.sha256]), *([] if lr is None else [images.exact_key(lr)]))
+        key = None if lr is None else images.exact_key(lr)
+        given = tuple(one for one in (of and of.sha256, key, view) if one is not None)
         return {(*one, *given) for one in of_setting} - self._passed
 
 
@@ -176,9 +176,11 @@ def _declared(kind: str, name: str, parts: Mapping[str, Part]) -> Part:
     return parts[name]
 
 
-def restored(pipeline: Pipeline, lr: Image, knobs: Knobs, seed: int, of: Restored | None = None) -> Restored:
-    """A network's restoration of the input, or of a picture that was made of it."""
-    made_now = pipeline.restore(lr if of is None else of.image, knobs, seed)
+def restored(
+    pipeline: Pipeline, lr: Image, knobs: Knobs, seed: int, of: Restored | None = None, view: View | None = None
+) -> Restored:
+    """A network's restoration of the input, or of a picture that was made of it, shown to it as it is or otherwise."""
+    made_now = pipeline.restore(lr if of is None else of.image, knobs, seed, view)
     if of is None:
         return made_now
     (step,) = made_now.operations
@@ -213,10 +215,14 @@ def blend(first: Restored, second: Restored, share: float) -> Restored:
     """A point on the line between two pictures: 0 is the first, 1 the second."""
     if not 0 <= share <= 1:
         raise TypeError(f"a share is between 0 and 1, not {share}")
-    near, far = first.image.astype(np.float64), second.image.astype(np.float64)
-    image: Image = np.asarray((1 - share) * near + share * far, dtype=np.float32)
     steps, (one, other) = _joined((first, second))
-    return _composed((first, second), image, (*steps, Blend(one, other, share)))
+    return _composed((first, second), between(first.image, second.image, share), (*steps, Blend(one, other, share)))
+
+
+def between(first: Image, second: Image, share: float) -> Image:
+    """The pixels of that, before they are rounded."""
+    near, far = first.astype(np.float64), second.astype(np.float64)
+    return np.asarray((1 - share) * near + share * far, dtype=np.float32)
 
 
 def replay(operations: Sequence[Operation], lr: Image, pipeline: Pipeline, openers: Openers) -> Restored:
@@ -229,7 +235,8 @@ def replay(operations: Sequence[Operation], lr: Image, pipeline: Pipeline, opene
             for name, value in step.knobs.items():
                 if name not in network.offered or not network.offered[name].allows(value):
                     raise StoreError(f"Its record turns {name} to {value!r:.40}, which cannot be.")
-            done.append(restored(network, lr, step.knobs, step.seed, None if step.of is None else done[step.of]))
+            of = None if step.of is None else done[step.of]
+            done.append(restored(network, lr, step.knobs, step.seed, of, step.view))
         elif isinstance(step, Treat):
             choice = ToolChoice(step.tool, step.settings)
             of = None if step.of is None else done[step.of]

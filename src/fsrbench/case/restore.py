@@ -23,7 +23,7 @@ from fsrbench.core import passes
 from fsrbench.core.contracts import Batching, Knob, Output, Restorer
 from fsrbench.core.errors import BadOutput
 from fsrbench.core.execute import Clock
-from fsrbench.core.operations import Operation, Restore
+from fsrbench.core.operations import Operation, Restore, View
 from fsrbench.core.stored import Knobs, KnobValue
 from fsrbench.core.values import Image, derive_seed
 from fsrbench.core.ways import Restored
@@ -181,21 +181,24 @@ class Pipeline:
         own._outputs = {}
         return own
 
-    def restore(self, lr: Image, changes: Knobs, seed: int) -> Restored:
-        """Restore with the given knobs, all others at their defaults; TookTooLong if the case's time is up."""
+    def restore(self, lr: Image, changes: Knobs, seed: int, view: View | None = None) -> Restored:
+        """Restore with the given knobs, all others at their defaults; TookTooLong if the case's time is up.
+
+        `view` is how the network is shown its input, after the knobs that act before it.
+        """
         self.clock.check()
         knobs = {name: changes.get(name, knob.default) for name, knob in self.offered.items()}
         moved = passes.moved(self.offered, knobs)
         started = time.perf_counter()
         prepared = self._turn_knobs("before", lr, moved, lr)
         before = time.perf_counter() - started
-        output, precision, network = self._seen(prepared, moved, seed)
+        output, precision, network = around.through(view, prepared, lambda seen: self._seen(seen, moved, seed))
         started = time.perf_counter()
         finished = self._turn_knobs("after", output.image, moved, lr)
         pixels = images.to_8bit(images.check(finished, "restoration"))
         seconds = before + network + time.perf_counter() - started
         model, weights = self._made_with(moved)
-        step = Restore(self.backend, model, knobs, seed, weights, self.checkpoint)
+        step = Restore(self.backend, model, knobs, seed, weights, self.checkpoint, view=view)
         return made(pixels, knobs, seed, seconds, precision, output.notes, (step,))
 
     def passes_of(self, changes: Knobs, seed: int) -> frozenset[passes.Pass]:

@@ -21,6 +21,7 @@ from fsrbench.cli import (
     between_commands,
     console,
     evidence_commands,
+    judging_commands,
     options,
     people_commands,
     picture_commands,
@@ -162,11 +163,13 @@ def evaluate(
 app.command(short_help="Restore pictures or whole folders, without an experiment.")(picture_commands.restore)
 app.command(short_help="How much any auditor could gain: the oracle's upper bound.")(probes.headroom)
 app.command(short_help="The best unchanging setting, found on other people's faces.")(tuning_commands.tune)
+app.command(short_help="How far an arm may be followed so that it does no harm.")(tuning_commands.certify)
 app.command(short_help="Every knob, and what it moves.")(probes.knobs)
 app.command(short_help="Ways, judges, auditors and all else that a setting can name.")(probes.plugins)
 app.command(short_help="Print exactly what an LVLM would be sent.")(probes.prompt)
 app.command(short_help="Has a run become worse than a baseline? For CI.")(evidence_commands.check)
 app.command(short_help="Many settings in one run: thresholds, retries, strengths, models.")(evidence_commands.sweep)
+app.command(short_help="How good judges are: against people and metrics.")(judging_commands.judge)
 app.command(short_help="Finished runs on the same cases, side by side and tested.")(between_commands.compare)
 app.command(short_help="What lies in a folder of outputs, and how far it is.")(between_commands.runs)
 app.command(short_help="The tables of a run as LaTeX or CSV.")(between_commands.tables)

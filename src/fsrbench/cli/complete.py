@@ -14,7 +14,8 @@ from fsrbench.core.errors import FsrbenchError
 
 VALUES: dict[str, tuple[str, ...]] = {
     "models": ("embedded", "official"),
-    "policy": ("paper", "guarded"),
+    "policy": ("paper", "guarded", "certified"),
+    "certificate": ("shipped",),
 }
 """Settings that take one of a few words, by the last part of their key."""
 PLUGINS = {
@@ -56,6 +57,11 @@ def arms(incomplete: str) -> list[str]:
 def recipes(incomplete: str) -> list[str]:
     """Names of recipes."""
     return _beginning(incomplete, _plugins("recipes"))
+
+
+def judges(incomplete: str) -> list[str]:
+    """Names of judges; an auditor that compares is one, too."""
+    return _beginning(incomplete, (*_plugins("judges"), *_plugins("auditors")))
 
 
 def metrics(incomplete: str) -> list[str]:

@@ -135,10 +135,12 @@ def show(summary: Summary, folder: Path, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(to_json(summary)))
         return
-    from fsrbench.show import caveats, tables
+    from fsrbench.show import caveats, harm, tables
     from fsrbench.study.store import RunFolder
 
     show_table(tables.terminal(summary))
+    if any(summary.harm.values()):
+        show_table(harm.terminal(summary))
     for line in tables.missing(summary):
         typer.echo(f"n/a: {line}", err=True)
     for line in caveats.lines(summary):

@@ -121,7 +121,12 @@ WhichModels: TypeAlias = Annotated[
 ]
 Policy: TypeAlias = Annotated[
     str | None,
-    _more("--policy", "Policy of the arms: paper or guarded.", "NAME", complete.one_of(*complete.VALUES["policy"])),
+    _more(
+        "--policy",
+        "Policy of the arms: paper, guarded or certified.",
+        "NAME",
+        complete.one_of(*complete.VALUES["policy"]),
+    ),
 ]
 BaseUrl: TypeAlias = Annotated[str | None, _more("--base-url", "LVLM server (or OPENAI_BASE_URL).", "URL")]
 LvlmModel: TypeAlias = Annotated[str | None, _more("--lvlm-model", "LVLM (or FSRBENCH_LVLM_MODEL).", "NAME")]

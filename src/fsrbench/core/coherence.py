@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fsrbench.core.operations import Blend, Mean, Operation, Restore, Treat
+from fsrbench.core.operations import FARTHEST, NOISIEST, TURNS, Blend, Mean, Operation, Restore, Treat, View
 from fsrbench.core.values import Ranking, Round
 
 
@@ -33,7 +33,15 @@ def of_operations(operations: Sequence[Operation]) -> str:
             return f"step {place} of a picture is made of steps {list(used)!s:.80}, which are not before it"
         if isinstance(step, Blend) and not 0 <= step.share <= 1:
             return f"step {place} of a picture takes {step.share:g} of another, which is no share"
+        if isinstance(step, Restore) and step.view is not None and not _possible(step.view):
+            return f"step {place} of a picture shows a network its input as nothing can be shown"
     return ""
+
+
+def _possible(view: View) -> bool:
+    """Is it one of the ways to lie, shifted and with noise within bounds?"""
+    near = all(-FARTHEST <= by <= FARTHEST for by in (view.right, view.down))
+    return 0 <= view.turn < len(TURNS) and near and 0 <= view.noise <= NOISIEST and view.seed >= 0
 
 
 def _used(step: Operation) -> tuple[int, ...]:

@@ -10,6 +10,39 @@ from fsrbench.core.stored import KnobValue, Stored
 
 
 @dataclass(frozen=True, slots=True)
+class View(Stored):
+    """How a network is shown its input: perturbed, so that it answers otherwise. Its answer is put back into place."""
+
+    turn: int = 0
+    """One of eight ways to lie: odd ones are mirrored, every second one is turned by a further quarter."""
+    right: float = 0.0
+    """Pixels of the input by which it is shifted to the right."""
+    down: float = 0.0
+    """Pixels by which it is shifted down."""
+    noise: float = 0.0
+    """Standard deviation of the noise that is added to it, on the 0–255 scale."""
+    seed: int = 0
+    """Seed of that noise."""
+
+    @property
+    def told(self) -> str:
+        """What was done to the input, in words."""
+        parts = [TURNS[self.turn]] if self.turn else []
+        parts += [f"shifted by {self.right:g}, {self.down:g} pixels"] if self.right or self.down else []
+        parts += [f"noise of {self.noise:g}/255"] if self.noise else []
+        return ", ".join(parts) or "as it is"
+
+
+TURNS = (
+    "as it is", "mirrored", "turned by 90°", "mirrored and turned by 90°", "turned by 180°",
+    "mirrored and turned by 180°", "turned by 270°", "mirrored and turned by 270°",
+)  # fmt: skip
+"""The eight ways to lie, in words."""
+FARTHEST, NOISIEST = 8.0, 32.0
+"""Pixels by which an input may be shifted, and noise that may be added to it, at most: beyond, it is another input."""
+
+
+@dataclass(frozen=True, slots=True)
 class Restore(Stored):
     """A step by which a picture is made: the input goes through a network with its knobs."""
 
@@ -30,6 +63,8 @@ class Restore(Stored):
     """What a network that reads text was told."""
     of: int | None = None
     """Position of an earlier step, whose picture goes in; None for the input."""
+    view: View | None = None
+    """How the network was shown what goes in; None for as it is."""
     kind: Literal["restore"] = "restore"
 
 

@@ -22,7 +22,7 @@ def no_second(family: str) -> str:
     """Said where a second network's opinion is asked for, and the family names none."""
     return (
         f"{SECOND_OPINION} needs a second network: name its backend, and a model where that is not the usual one, e.g. "
-        f"families.{family}.second={{backend: realesrgan, model: embedded}}."
+        f"families.{family}.second=faithful, or families.{family}.second={{backend: realesrgan, model: x4v3}}."
     )
 
 

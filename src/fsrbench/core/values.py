@@ -38,12 +38,14 @@ unusable: the reply could not be used. score reached: the picture is good enough
 sure enough to be followed, or did not say how sure. no effective hint: nothing that it asked for would change anything.
 no retry left: it asked for a change when all retries were spent. hints followed: its hints take effect.
 """
-VerdictRule: TypeAlias = Literal["preferred", "not preferred", "orders disagree", "guard tripped"]
+VerdictRule: TypeAlias = Literal[
+    "preferred", "not preferred", "orders disagree", "guard tripped", "certified", "not certified", "uncertified"
+]
 """What decided about a candidate.
 
 preferred: it was the better one whenever it was shown, and no guard tripped. not preferred: another choice was made
 each time. orders disagree: the choice changed with the order of the two. guard tripped: it was preferred, but measures
-worse than a guard allows.
+worse than a guard allows. certified, not certified: how far a certificate reaches. uncertified: the same, unpromised.
 """
 
 
@@ -156,7 +158,7 @@ class Decision(Stored):
 
 @dataclass(frozen=True, slots=True)
 class Verdict(Stored):
-    """What the guarded policy made of a candidate: does it replace the picture that stood?"""
+    """What policy guarded, or a certificate, made of a candidate: does it replace the picture that stood?"""
 
     kept: bool
     """True if the candidate replaced it."""
@@ -223,7 +225,7 @@ class Round(Stored):
     decision: Decision | None = None
     """What followed from it; None where there is no audit."""
     verdict: Verdict | None = None
-    """Whether the new picture was kept; None where the policy keeps every one."""
+    """Whether the new picture was kept; None where nobody asked that."""
     candidates: tuple[Candidate, ...] = ()
     """The pictures that the round chose among, pure first; empty where there was no choice."""
     ranking: Ranking | None = None

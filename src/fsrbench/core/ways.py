@@ -16,7 +16,7 @@ from fsrbench.core.contracts import Knob
 from fsrbench.core.execute import Clock
 from fsrbench.core.forecasts import Demand
 from fsrbench.core.judging import Contest
-from fsrbench.core.operations import Operation
+from fsrbench.core.operations import Operation, View
 from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
 from fsrbench.core.stored import Knobs, KnobValue
 from fsrbench.core.values import Audit, Decision, Image, Ranking, Verdict
@@ -65,12 +65,18 @@ class Maker(Protocol):
         """Knobs of the family's own network."""
 
     def restore(
-        self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None
+        self,
+        knobs: Knobs,
+        *,
+        seed: int | None = None,
+        network: str = "",
+        of: Restored | None = None,
+        view: View | None = None,
     ) -> Restored:
         """Restore with these knobs, all others at their defaults; with the pure picture's seed unless another is given.
 
         `network` is a name under which the way declared another network; empty for the family's own. `of` is the
-        picture that goes in; None for the input.
+        picture that goes in; None for the input. `view` is how the network is shown it; None for as it is.
         """
 
     def treat(self, tool: str, of: Restored | None = None, *, seed: int | None = None) -> Restored:
@@ -85,7 +91,15 @@ class Maker(Protocol):
     def rehearse(self, lr: Image, knobs: Knobs) -> Image | str:
         """What the family's own network makes of another input: passes are counted. Or the bound that forbids it."""
 
-    def extra(self, knobs: Knobs, *, seed: int | None = None, network: str = "", of: Restored | None = None) -> int:
+    def extra(
+        self,
+        knobs: Knobs,
+        *,
+        seed: int | None = None,
+        network: str = "",
+        of: Restored | None = None,
+        view: View | None = None,
+    ) -> int:
         """Passes that `restore` would take: 0 if the arm has made that pass before, or the pure picture has."""
 
     def count(self, knobs: Knobs) -> int:
@@ -191,6 +205,10 @@ class Basis:
     """File name → sha256 of the networks' files."""
     persons: frozenset[str]
     """sha256 of the HR pictures' files."""
+    by: Literal["tune", "certify"] = "tune"
+    """The command that made it."""
+    hr_size: int | None = None
+    """Pixels of an HR's side; None where it need not be the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +235,8 @@ class ArmSetup:
     """Knobs of the family."""
     draws: bool = False
     """Does the family's backend draw noise, so that another seed gives another picture?"""
+    upright: bool = False
+    """Does it take upright faces alone, so that a picture may be mirrored for it and not turned?"""
     ask: Callable[[Question], Answer] | None = None
     """The opened auditor, for a way that needs one."""
     look: Callable[[Image, Image], Evidence] | None = None
@@ -231,6 +251,16 @@ class ArmSetup:
     """The family's own prompt file; None for the shipped one."""
     seeds: str = ""
     """Name that what it draws is seeded from: of the arm that it is a variant of, else its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """An arm that stands beside another one, to be compared with it: the same but for what is named here."""
+
+    judge: Mapping[str, Any]
+    """Its judge: `name`, and the judge's own settings."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the way that differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +290,12 @@ class Way:
     """What an arm that is set up so asks for about a case; None where nothing can be said before."""
     basis: Callable[[Any, str], Basis | None] = lambda _settings, _family: None
     """From its checked settings and a family to what they were fitted on there; None where they were not. SettingsError
-    where the file that says so cannot be used."""
+    where the file that says so cannot be used. The setting that names the file is called `from`."""
     networks: Callable[[Any], Mapping[str, Network]] = lambda _settings: {}
     """From its checked settings to the other networks that it restores with, by the names it calls them."""
     tools: Callable[[Any], Mapping[str, ToolChoice]] = lambda _settings: {}
     """From its checked settings to the tools that it uses, by the names it calls them."""
+    controls: Callable[[Any], Mapping[str, Control]] = lambda _settings: {}
+    """From its checked settings to the arms that `controls: true` puts beside an arm, by what its name gets added."""
+    shares: bool = False
+    """Do its arms propose the same pictures? Then what a network made of a case for one is kept for the next."""

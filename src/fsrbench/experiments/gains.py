@@ -1,26 +1,26 @@
 """What each oracle gained in its own metric, which knobs carry it, and how much of it others take.
 
-Those others are the best constant, and the arms of a finished run."""
+Those others are the arms of a finished run; what could be had without the reference is `reachable.py`'s."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from fsrbench.core import order
-from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import InputError
 from fsrbench.core.stored import KnobValue
 from fsrbench.core.values import Trail
-from fsrbench.measure import crossfit, stats, subjects
+from fsrbench.experiments.reachable import Reachable
 from fsrbench.measure import scores as scorefile
+from fsrbench.measure import shares, stats, subjects
 from fsrbench.measure import summary as summarising
+from fsrbench.measure.captured import CapturedShare
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation
-from fsrbench.measure.summary_values import Summary
+from fsrbench.measure.summary_values import Summary, rounded
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder
 
@@ -88,53 +88,7 @@ def bound(
         "changed": sum(bool(knobs) for knobs in chosen.values()),
         "gain": {"n": effect.n if effect is not None else 0, **{end: getattr(effect, end, None) for end in GAIN}},
         "carriers": dict(sorted(carriers.items(), key=lambda item: -int(item[1]["cases"]))),
-        "constant": constant(family, folder, what, numbers, objective),
     }
-
-
-def constant(
-    family: str, folder: RunFolder, what: Evaluation, numbers: Numbers, objective: str
-) -> dict[str, Any] | None:
-    """What the best unchanging setting gains, of those that the oracle tried on every case; None for one person alone.
-
-    Each person is measured with the setting that all others chose. No picture is made for it: it is told from what the
-    oracle measured.
-    """
-    own, metric = arm(objective), what.metrics[objective]
-    best = numbers.deltas(family, objective, own)
-    tables = {case: table for case in sorted(best) if (table := _tried(folder, family, own, case))}
-    persons = summarising.persons_of(what) or {case: case for case in tables}
-    shared = [setting for setting in next(iter(tables.values()), {}) if all(setting in t for t in tables.values())]
-    sign = 1 if metric.better == "higher" else -1
-    rows: dict[str, list[list[float]]] = {}
-    for case, table in tables.items():
-        rows.setdefault(persons[case], []).append([sign * table[setting] for setting in shared])
-    if len(rows) < 2:
-        return None
-    gains = {person: [fmean(column) for column in zip(*own_rows, strict=True)] for person, own_rows in rows.items()}
-    chosen = crossfit.without(gains)
-    members = [persons[case] for case in tables]
-    deltas = [table[shared[chosen[persons[case]]]] for case, table in tables.items()]
-    effect = stats.paired(deltas, metric.better, clusters=members)
-    upper = stats.paired([best[case] for case in tables], metric.better, clusters=members)
-    worth = upper.delta is not None and worth_a_share(upper.delta, upper.low, upper.high, metric, 0.0)
-    return {
-        "settings": len(shared),
-        "knobs": json.loads(shared[crossfit.best(gains)]),
-        "n": effect.n,
-        **{end: None if (value := getattr(effect, end)) is None else round(value, 6) for end in GAIN},
-        "share": round(effect.delta / upper.delta, 4) if worth and effect.delta is not None and upper.delta else None,
-    }
-
-
-def _tried(folder: RunFolder, family: str, oracle: str, case: str) -> dict[str, float]:
-    """Setting, as JSON → by how much the objective differed from pure under it; pure is the first."""
-    record = folder.exchange(family, oracle, case, 1) or {}
-    current = record.get("current")
-    if current is None:
-        return {}
-    trials = {json.dumps(one["knobs"], sort_keys=True): one["value"] for one in record.get("tried", ())}
-    return {"{}": 0.0, **{setting: value - current for setting, value in trials.items() if value is not None}}
 
 
 def _applied(trail: Trail, oracle: str) -> dict[str, KnobValue]:
@@ -156,8 +110,13 @@ def _mean(values: Sequence[float]) -> float | None:
     return round(fmean(values), 6) if values else None
 
 
-def caught(family: str, beside: Beside, what: Evaluation, numbers: Numbers, objective: str) -> dict[str, Any]:
-    """Which share of an oracle's gain each arm of a finished run caught, on the cases that both restored alike."""
+def caught(
+    family: str, beside: Beside, what: Evaluation, numbers: Numbers, objective: str, predictable: Reachable | None
+) -> dict[str, Any]:
+    """Which share of an oracle's gain, and of the predictable one, each arm of a finished run caught.
+
+    On the cases that both restored alike.
+    """
     metric, floor = what.metrics[objective], beside.floor(family, objective)
     best = numbers.deltas(family, objective, arm(objective))
     pure = {s.case: trail.pure.sha256 for s in what.subjects if s.family == family and (trail := s.trail)}
@@ -171,24 +130,24 @@ def caught(family: str, beside: Beside, what: Evaluation, numbers: Numbers, obje
         )
     caught = {}
     for name in order.arms({name for trail in trails for name in trail.arms}, beside.what.roles):
-        own = beside.numbers.deltas(family, objective, name)
-        both = sorted(own.keys() & best.keys() & alike)
+        own = {case: d for case, d in beside.numbers.deltas(family, objective, name).items() if case in alike}
+        both = sorted(own.keys() & best.keys())
         members = [persons[case] for case in both] if persons else None
         effect = stats.paired([own[case] for case in both], metric.better, clusters=members)
-        upper = stats.paired([best[case] for case in both], metric.better, clusters=members)
-        ends = {end: None if (value := getattr(effect, end)) is None else round(value, 6) for end in ("low", "high")}
-        delta, gain = _mean([own[case] for case in both]), _mean([best[case] for case in both])
-        worth = gain is not None and worth_a_share(gain, upper.low, upper.high, metric, floor)
-        share = round(delta / gain, 4) if worth and delta is not None and gain else None
-        mark = beside.what.marks.get(name, "")
-        caught[name] = {"n": effect.n, "delta": delta, **ends, "oracle": gain, "share": share, "mark": mark}
+        caught[name] = {
+            "n": effect.n,
+            "delta": _mean([own[case] for case in both]),
+            "low": rounded(effect.low),
+            "high": rounded(effect.high),
+            "oracle": _mean([best[case] for case in both]),
+            **_share(shares.of_bound(metric, own, best, persons, floor)),
+            "predictable": predictable and _share(shares.of_bound(metric, own, predictable.deltas, persons, floor)),
+            "mark": beside.what.marks.get(name, ""),
+        }
     return caught
 
 
-def worth_a_share(gain: float, low: float | None, high: float | None, metric: Metric, floor: float) -> bool:
-    """Is an oracle's gain enough to take a share of? It shows in print, exceeds what a single case moves by without
-    any cause, and its interval leaves zero."""
-    if low is None or high is None:
-        return False
-    shown = round(gain, metric.digits) and abs(gain) > floor
-    return bool(shown) and (low > 0 if metric.better == "higher" else high < 0)
+def _share(found: CapturedShare) -> dict[str, float | None]:
+    """A share with its interval, as it is kept."""
+    ends = {"share": found.share, "share_low": found.low, "share_high": found.high}
+    return {end: None if value is None else round(value, 4) for end, value in ends.items()}

@@ -18,7 +18,8 @@ from fsrbench.experiments import gridpoints
 from fsrbench.experiments.gridpoints import FIXED, Axis, Point
 from fsrbench.files import yamlfile
 from fsrbench.study import config
-from fsrbench.study.schema import Arm, ArmPolicy, Family, Settings
+from fsrbench.study.following import ArmPolicy
+from fsrbench.study.schema import Arm, Family, Settings
 
 KEYS = ("arm", "families", "beside", "settings", "grid", "hints", "max_points")
 PREFIX = "sweep-"
@@ -149,6 +150,8 @@ def _chosen(file: _File, settings: Settings, varied: Sequence[str], beside: Sequ
             config.with_arms(settings, names)
         except SettingsError as error:
             raise file.error([key], str(error)) from None
+        if asking := next((name for name in names if name in settings.arms and settings.arms[name].controls), ""):
+            raise file.error([key], f"{asking} says controls: true, which is for fsrbench run: name its controls here.")
     families = _names(file, "families")
     try:
         settings = config.with_families(config.with_arms(settings, [*varied, *beside]), families or ["all"])

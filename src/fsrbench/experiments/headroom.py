@@ -10,17 +10,19 @@ contender's result. How it looks is in `overviews.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fsrbench.case import evidence
 from fsrbench.core import execute, order, plugins
 from fsrbench.core.contracts import Machine, Metric
 from fsrbench.core.errors import FsrbenchError, InputError
 from fsrbench.core.stored import to_json
 from fsrbench.core.values import Score
-from fsrbench.experiments import gains, preview
+from fsrbench.experiments import gains, preview, reachable
+from fsrbench.experiments.reachable import Features
 from fsrbench.files import atomic
 from fsrbench.measure import evaluate, subjects
 from fsrbench.measure import scores as scorefile
@@ -88,6 +90,11 @@ def run(
         "failures": [],
         "notes": notes,
     }
+    tools = evidence.open_tools(machine)
+
+    def look(folder: RunFolder, family: str, what: Evaluation) -> Features:
+        return reachable.seen(folder, family, what, tools, workers, track)
+
     for name in SETS:
         settings = _settings(plan.settings, name, objectives)
         if settings.families:
@@ -98,7 +105,7 @@ def run(
             what = subjects.of_run(outcome.folder, _stored(outcome.folder, settings))
             scores = evaluate.measure(what, machine, workers, track, outcome.folder.journal)
             scorefile.write(outcome.folder.scores_file, scores)
-            _add(result, name, plan, outcome.folder, settings, what, scores)
+            _add(result, name, plan, outcome.folder, settings, what, scores, look)
     atomic.write_bytes(out / "headroom.json", as_json(to_json(result)))
     return result
 
@@ -117,6 +124,7 @@ def _add(
     settings: Settings,
     what: Evaluation,
     scores: Sequence[Score],
+    look: Callable[[RunFolder, str, Evaluation], Features],
 ) -> None:
     """Put what one set of knobs showed into the result."""
     numbers = Numbers(scores)
@@ -135,11 +143,16 @@ def _add(
     for family in order.families(
         summary.families.keys() & settings.families.keys()
     ):  # of a run before there may be others
-        found = {}
+        found, features, persons = {}, look(folder, family, what), summarising.persons_of(what)
         for objective in result["objectives"]:
+            own, metric = gains.arm(objective), what.metrics[objective]
+            best = numbers.deltas(family, objective, own)
+            could = reachable.of(reachable.Tried.read(folder, family, own, metric, best, persons), features)
             found[objective] = gains.bound(family, folder, what, numbers, summary, objective)
+            found[objective] |= {name: one and one.told for name, one in could.items()}
             if beside is not None and beside.measured(objective):
-                found[objective]["caught"] = gains.caught(family, beside, what, numbers, objective)
+                most = reachable.predictable(metric, could)
+                found[objective]["caught"] = gains.caught(family, beside, what, numbers, objective, most)
         cases = max(entry["cases"] for entry in found.values())
         result["families"][family][name] = {
             "cases": cases, "knobs": list(settings.offered(family)), "objectives": found

@@ -92,6 +92,11 @@ class PictureRestorer:
             raise SettingsError(f"The arm {arm} turns the knobs itself: leave the arm out, or the knobs.")
         elif chosen.privileged(arm):
             raise SettingsError(f"The arm {arm} looks at the reference, and here is none. It is for fsrbench run.")
+        elif chosen.arms[arm].policy == "certified" and not chosen.arms[arm].uncertified:
+            raise SettingsError(
+                f"The arm {arm} is under a certificate, which promises nothing where it is not known how a picture was "
+                f"degraded: it would leave every one as pure. Add --set arms.{arm}.uncertified=true, or another policy."
+            )
         families.check(chosen)
         self.settings = chosen
         self._machine = machine

@@ -12,13 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import TypeAlias
 
 from fsrbench import __version__
 from fsrbench.case.tuned import FORMAT, TunedConstant, TunedGain
@@ -27,7 +24,8 @@ from fsrbench.core.contracts import Machine, Metric
 from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.stored import to_json
 from fsrbench.experiments import tunebench, tunegrid
-from fsrbench.experiments.tunebench import Bench, FaceDraw, TuningJob, TuningPlan
+from fsrbench.experiments.measuring import Measuring, PictureNumbers
+from fsrbench.experiments.tunebench import FaceDraw, TuningJob, TuningPlan
 from fsrbench.experiments.tunegrid import Setting
 from fsrbench.files import atomic
 from fsrbench.files.journal import Journal
@@ -36,13 +34,8 @@ from fsrbench.measure.summary_values import rounded
 from fsrbench.study import record
 from fsrbench.study.store import as_json
 
-LEAST, FEW = 2, 8
-"""Persons, at least; and below which it is said that they are few."""
-SAVED = 20.0
-"""Seconds after which what was measured is stored."""
-
-PictureNumbers: TypeAlias = Mapping[str, float]
-"""Key of a picture → what a metric makes of it."""
+LEAST = 2
+"""Persons, at least."""
 
 
 def run(
@@ -59,8 +52,8 @@ def run(
     grid = tunegrid.settings(offered, steps)
     weights = bench.pipeline.weights
     parts = out.with_name(f"{out.name}.parts")
-    work = _Work(bench, Journal(parts), _identity(plan, machine, weights), workers, track)
-    faces = tunebench.faces(plan)
+    work = Measuring(bench.measure, Journal(parts), _identity(plan, machine, weights), workers, track)
+    faces = tunebench.faces(plan.hr, plan.settings.clusters, plan.draws, plan.limit)
     found = work.measured("tune", [TuningJob(face, grid, (plan.objective,)) for face in faces])[plan.objective]
     known = [face for face in faces if all(face.key(setting) in found for setting in grid)]
     gains = _gains(objective, found, known, grid)
@@ -69,7 +62,7 @@ def run(
             f"A constant is tuned on {LEAST} persons at least, and {plan.hr} has {len(gains)} that could be measured"
             f"{'. '.join(['', *work.notes()])}. Name a folder with more faces: --hr."
         )
-    if len(gains) < FEW:
+    if len(gains) < crossfit.FEW:
         notes.append(f"{len(gains)} persons are few: another {len(gains)} may choose another setting.")
     best, chosen = crossfit.best(gains), crossfit.without(gains)
     own = {face: grid[chosen[face.person]] for face in known}
@@ -98,47 +91,6 @@ def run(
     atomic.write_named(out, as_json(to_json(result)))
     shutil.rmtree(parts, ignore_errors=True)
     return result
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """Measures what is not known yet, and keeps it."""
-
-    bench: Bench
-    """What is measured with."""
-    journal: Journal
-    """What is known."""
-    identity: str
-    """What decides the numbers: those of another tuning are dropped."""
-    workers: int
-    """Inputs in flight."""
-    track: execute.Track
-    """Shows progress."""
-    lacking: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    """What could not be had → of whom, and why."""
-
-    def measured(self, title: str, jobs: Sequence[TuningJob]) -> dict[str, PictureNumbers]:
-        """Metric → all numbers of these jobs that can be had. A job is done whole where any of its numbers is new."""
-        known = {name: self.journal.values(name, self.identity) for job in jobs for name in job.metrics}
-        waiting = [job for job in jobs if any(key not in known[name] for name, key in job.numbers())]
-        saved = time.monotonic()
-        try:
-            outcomes = execute.run(self.bench.measure, waiting, self.workers)
-            for found, lacking in self.track(title, outcomes, len(waiting)) if waiting else ():
-                for what, why in lacking.items():
-                    self.lacking[what].append(why)
-                for name, values in found.items():
-                    self.journal.keep(name, self.identity, values)
-                if time.monotonic() - saved > SAVED:
-                    self.journal.save()
-                    saved = time.monotonic()
-        finally:
-            self.journal.save()
-        return known
-
-    def notes(self) -> list[str]:
-        """What could not be had, and of how many inputs; missing is not zero, so they stand in no mean of it."""
-        return [f"{what} could not be had of {len(why)} inputs, {min(why)}" for what, why in self.lacking.items()]
 
 
 def _identity(plan: TuningPlan, machine: Machine, weights: Mapping[str, str]) -> str:

@@ -152,16 +152,16 @@ def open_bench(plan: TuningPlan, machine: Machine, notes: list[str]) -> Bench:
     return Bench(plan, networks.pipeline(plan.family, plan.settings, machine), recipe, metrics, scorers)
 
 
-def faces(plan: TuningPlan) -> list[FaceDraw]:
+def faces(hr: Path, clusters: Path | None, draws: int, limit: int | None) -> list[FaceDraw]:
     """Every input: each face in each draw. A person is whom the table of clusters names so, or one picture's bytes."""
-    found = dict(list(images.find(plan.hr, below=True).items())[: plan.limit])
+    found = dict(list(images.find(hr, below=True).items())[:limit])
     if not found:
-        raise InputError(f"{plan.hr} holds no pictures ({', '.join(images.SUFFIXES)}). Name a folder of faces: --hr.")
-    named = case_tables.clusters(plan.settings.clusters, found) or {}
+        raise InputError(f"{hr} holds no pictures ({', '.join(images.SUFFIXES)}). Name a folder of faces: --hr.")
+    named = case_tables.clusters(clusters, found) or {}
     hashes = {case: hashlib.sha256(path.read_bytes()).hexdigest() for case, path in found.items()}
     once = {digest: case for case, digest in sorted(hashes.items(), reverse=True)}  # the same bytes are one face
     return [
         FaceDraw(found[case], digest, named.get(case, "").strip() or digest, draw)
         for digest, case in sorted(once.items(), key=lambda item: item[1])
-        for draw in range(plan.draws)
+        for draw in range(draws)
     ]

@@ -50,6 +50,7 @@ class _Study(_Shape):
     dead_knobs: dict[str, list[str]]
     knob_trials: dict[str, dict[str, Any]] = {}
     assumptions: dict[str, str] = {}
+    promises: dict[str, dict[str, dict[str, Any]]] = {}
     started: str = ""
     versions: dict[str, str | None]
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsrbench.core.contracts import Metric
 from fsrbench.measure.stats import LEVEL
+from fsrbench.measure.summary_values import MetricFacts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,6 +63,19 @@ def captured(arm: Sequence[float], bound: Sequence[float], persons: Sequence[str
         return CapturedShare(share)
     low, high = _bca(share, own[drawn].sum(axis=1) / sums, (own.sum() - own) / left)
     return CapturedShare(share, low, high)
+
+
+def worth_a_share(
+    gain: float, low: float | None, high: float | None, metric: Metric | MetricFacts, floor: float
+) -> bool:
+    """Is an oracle's gain enough to take a share of?
+
+    It shows in print, exceeds what a single case moves by without any cause, and its interval leaves zero.
+    """
+    if low is None or high is None:
+        return False
+    shown = round(gain, metric.digits) and abs(gain) > floor
+    return bool(shown) and (low > 0 if metric.better == "higher" else high < 0)
 
 
 def _bca(found: float, resampled: Array, without: Array) -> tuple[float, float]:

@@ -19,8 +19,13 @@ def offset(scores: Sequence[float], alpha: float) -> float:
     """
     if any(math.isnan(score) for score in scores):
         raise ValueError("A score that is missing must not arrive here: leave its person out, and say so.")
-    rank = len(scores) + 1 - math.floor((len(scores) + 1) * _exactly(alpha))
-    return sorted(scores)[rank - 1] if rank <= len(scores) else math.inf
+    place = rank(len(scores), alpha)
+    return sorted(scores)[place - 1] if place <= len(scores) else math.inf
+
+
+def rank(persons: int, alpha: float) -> int:
+    """⌈(n + 1)(1 − α)⌉: which of n scores, from the smallest, is the offset; above n there is none."""
+    return persons + 1 - math.floor((persons + 1) * _exactly(alpha))
 
 
 def needed(alpha: float) -> int:

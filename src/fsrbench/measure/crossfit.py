@@ -16,6 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+FEW = 8
+"""Persons below whom it is said that they are few to choose by."""
 Gains: TypeAlias = Mapping[str, Sequence[float]]
 """Person → the gain of each setting there, all persons' in one order. Every number is finite."""
 

@@ -25,13 +25,19 @@ SUMMARY = (
     "improved", "p", "p_adjusted", "shown", "void", "chose",
 )  # fmt: skip
 """Columns of the summary: what each means stands at `summary_values.py`'s `ArmEffect`."""
-WHOLE = ("round", "candidate", "seed", "n", "units", "changed", "improved")
+HARM = (
+    "family", "arm", "role", "rate", "low", "high", "units", "cases", "harmed", "missing", "kept", "alpha", "delta",
+    "p", "p_adjusted", "broken",
+)  # fmt: skip
+"""Columns of harm: what each means stands at `harm_values.py`'s `ObservedHarm` and `Promise`."""
+WHOLE = ("round", "candidate", "seed", "n", "units", "changed", "improved", "cases", "harmed", "missing")
 """Columns of whole numbers, of which none is ever missing."""
-FLAGS = ("chosen", "shown", "void", "chose")
+FLAGS = ("chosen", "shown", "void", "chose", "broken")
 """Columns of yes or no."""
 NUMBERS = (
     "value", "score", "confidence", "seconds", "audit_seconds", "requests", "prompt_tokens", "completion_tokens",
     "cost", "parent", "rank", "passes", "pure", "mean", "delta", "low", "high", "p", "p_adjusted",
+    "rate", "kept", "alpha",
 )  # fmt: skip
 """Columns of numbers, any of which may be missing. So are those of knobs; all other columns are text."""
 
@@ -62,6 +68,18 @@ def summary(folder: RunFolder) -> pd.DataFrame:
     """`summary.json`, a row for each family, arm and metric; the rows of pure have its mean and no difference."""
     rows = list(_effects(details(folder)))
     return _frame({name: [row[name] for row in rows] for name in SUMMARY})
+
+
+def harm(folder: RunFolder) -> pd.DataFrame:
+    """Whom each arm harmed, a row for each family and arm; what nothing was promised of has no alpha and no p."""
+    found = details(folder)
+    rows = [
+        {"alpha": None, "delta": None, **asdict(one), **({} if one.promise is None else asdict(one.promise))}
+        | {"family": family, "arm": arm, "role": found.roles.get(arm, "")}
+        for family, arms in found.harm.items()
+        for arm, one in arms.items()
+    ]
+    return _frame({name: [row[name] for row in rows] for name in HARM})
 
 
 def details(folder: RunFolder) -> Summary:

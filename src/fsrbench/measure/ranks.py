@@ -1,6 +1,6 @@
-"""Spearman's rank correlation: a pure function over numbers.
+"""Rank correlations, Spearman's and Kendall's: pure functions over numbers.
 
-Its p is exact where there are few: what a sample of six can say is not left to an approximation.
+The p of the first is exact where there are few: what a sample of six can say is not left to an approximation.
 """
 
 from __future__ import annotations
@@ -31,6 +31,13 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> tuple[float, float] | No
     a, b = _ranks(x), _ranks(y)
     rho = float(np.asarray(np.corrcoef(np.column_stack((a, b)), rowvar=False))[1, 0])
     return rho, _exact(a, b) if len(x) <= EXACT_ORDERS else _approximate(rho, len(x))
+
+
+def kendall(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Kendall's tau-b, which makes room for ties; None where one side does not vary, or for fewer than two pairs."""
+    signs = [np.sign(np.subtract.outer(values, values)) for values in (x, y)]
+    varying = [float((one != 0).sum()) for one in signs]
+    return float((signs[0] * signs[1]).sum() / math.sqrt(varying[0] * varying[1])) if all(varying) else None
 
 
 def _ranks(values: Sequence[float]) -> Array:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from fsrbench.core.values import PURE, DecisionRule, Round, Score, Trail
+from fsrbench.measure.choosing_values import MeasuredChoice
 from fsrbench.measure.subjects import Evaluation
 from fsrbench.measure.summary_values import Summary
 
@@ -123,6 +124,8 @@ class Results:
     """Its scores."""
     summary: Summary
     """Means, effects and counts: what `summary.json` holds."""
+    choices: Sequence[MeasuredChoice] = ()
+    """What every choice among candidates did."""
 
     @cached_property
     def courses(self) -> Mapping[tuple[str, str], Mapping[str, Course]]:

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from fsrbench.core import order, plugins
 from fsrbench.core.ways import Role
-from fsrbench.study.schema import Settings
+from fsrbench.study.schema import Arm, Settings
 
 Standing: TypeAlias = Role | Literal["headroom"]
 """What an arm is to a reader: its role, or that it saw the reference and so bounds what others can reach."""
@@ -24,6 +24,22 @@ def of_run(settings: Settings) -> dict[str, Standing]:
 def marks(settings: Settings, roles: Mapping[str, Standing]) -> dict[str, str]:
     """Arm → what must be said of it, for those of which anything must."""
     return {arm: _mark(settings, arm, role) for arm, role in roles.items() if role in MARKS}
+
+
+def twins(settings: Settings, roles: Mapping[str, Standing]) -> dict[str, tuple[str, ...]]:
+    """Contender → the controls that differ from it by their auditor alone, and by its settings."""
+    rest = {arm: _but_for_the_auditor(settings.arms[arm]) for arm in roles if settings.arms[arm].auditor}
+    return {
+        arm: tuple(other for other in rest if roles[other] == "control" and rest[other] == rest[arm])
+        for arm in rest
+        if roles[arm] == "contender"
+    }
+
+
+def _but_for_the_auditor(arm: Arm) -> dict[str, object]:
+    """All that was said of an arm, without who looks for it."""
+    apart = {"auditor", "variant_of", *arm.settings}
+    return {key: value for key, value in arm.model_dump().items() if key not in apart}
 
 
 def _role(settings: Settings, arm: str) -> Standing:

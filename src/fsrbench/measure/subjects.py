@@ -17,8 +17,9 @@ from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.values import PURE, Failure, Trail
 from fsrbench.imaging import images
-from fsrbench.measure import case_tables, choices, provenance, remarks, standings
+from fsrbench.measure import case_tables, choices, promises, provenance, remarks, standings
 from fsrbench.measure.choices import Choice
+from fsrbench.measure.harm_values import Promise
 from fsrbench.measure.standings import Standing
 from fsrbench.study import config, ledger, schema
 from fsrbench.study.ledger import Unfinished
@@ -141,6 +142,12 @@ class Evaluation:
     """Arm → what it is there for, in the order of rows."""
     chosen_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Arm → metrics by which its pictures were chosen: a number that chose a picture is no evidence for it."""
+    promises: Mapping[str, Mapping[str, Promise]] = field(default_factory=dict)
+    """Family → arm → what its certificate says of its harm; an arm without one promised nothing."""
+    twins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Contender → the controls that differ from it by their auditor alone."""
+    judged: tuple[str, ...] = ()
+    """Arms whose candidates a judge orders."""
     degraded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Case → the row of the LR folder's `degradations.csv` that made its input; empty where nothing is known."""
     clusters: dict[str, str] | None = None
@@ -190,6 +197,9 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         about_metrics=remarks.of_metrics(settings),
         roles=roles,
         chosen_by={arm: settings.arms[arm].chosen_by() for arm in roles},
+        promises=promises.of_study(study),
+        twins=standings.twins(settings, roles),
+        judged=tuple(arm for arm in roles if settings.arms[arm].judge is not None),
         degraded=degraded,
         clusters=case_tables.clusters(settings.clusters, found.cases),
         hr_size=settings.hr_size,

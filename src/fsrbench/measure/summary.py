@@ -13,15 +13,18 @@ from itertools import groupby
 
 from fsrbench.core import order
 from fsrbench.core.values import Failure
-from fsrbench.measure import claims, effects, mishaps, preferences, signs, stats, tallies
+from fsrbench.measure import choosing, claims, effects, harm, mishaps, preferences, shares, signs, stats, tallies
 from fsrbench.measure.choices import SPOILT
+from fsrbench.measure.choosing_values import MeasuredChoice
 from fsrbench.measure.preference_values import People
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary_values import Canaries, FamilyOutcome, InputFacts, MetricFacts, Statistics, Summary
 
 
-def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = ()) -> Summary:
+def summarise(
+    what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = (), choices: Sequence[MeasuredChoice] = ()
+) -> Summary:
     """Family means, paired effects and counts. An effect rests on the cases that have both numbers."""
     beside = {f.family for f in failures} | {one.family for one in what.unfinished}
     names = order.families({s.family for s in what.subjects} | beside)
@@ -29,6 +32,9 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
     counts = {family: tallies.of_family(family, what, failures) for family in names}
     measured = {family: effects.of_family(family, what, numbers, persons, _void(counts[family])) for family in names}
     families, tests = claims.judged(measured, what.roles)
+    harmed = {
+        family: harm.of_family(family, what, numbers, persons, measured[family], counts[family]) for family in names
+    }
     return Summary(
         metrics={name: MetricFacts(m.label, m.better, m.digits, m.unit) for name, m in what.metrics.items()},
         run=what.run,
@@ -49,6 +55,9 @@ def summarise(what: Evaluation, numbers: Numbers, failures: Sequence[Failure] = 
         dead_knobs={family: tuple(knobs) for family, knobs in what.dead_knobs.items()},
         counts=counts,
         failures=tuple(str(group) for group in mishaps.grouped(failures)),
+        harm=harm.judged(harmed),
+        shares={family: shares.of_family(family, what, numbers, persons, measured[family]) for family in names},
+        choosing=choosing.of_arms(choices, persons),
         people=_people(what, persons),
     )
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from fsrbench.measure.choosing_values import ArmChoices
 from fsrbench.measure.compute_values import Took
+from fsrbench.measure.harm_values import ObservedHarm, TakenShare
 from fsrbench.measure.preference_values import People
 from fsrbench.measure.provenance import Provenance
 from fsrbench.measure.standings import Standing
@@ -281,6 +283,12 @@ class Summary:
     """Family → what became of its cases."""
     failures: tuple[str, ...]
     """What failed, a line for each reason."""
+    harm: dict[str, dict[str, ObservedHarm]] = field(default_factory=dict)
+    """Family → arm → whom it harmed; empty in a summary from before that was counted."""
+    shares: dict[str, tuple[TakenShare, ...]] = field(default_factory=dict)
+    """Family → how much of what oracles gained others took."""
+    choosing: dict[str, dict[str, ArmChoices]] = field(default_factory=dict)
+    """Family → arm → what choosing among candidates gained, and what averaging did."""
     findings: dict[str, str] = field(default_factory=dict)
     """Family → what it all comes to, in sentences."""
     people: People | None = None

@@ -38,7 +38,7 @@ def permitted(losses: Array, alpha: float, delta: float) -> int:
     return int((p <= delta).cumprod().sum())
 
 
-def p_values(losses: Array, alpha: float) -> Array:
+def p_values(losses: Array, alpha: Array | float) -> Array:
     """For each threshold, the p of its harm being above α: exact where everybody has 0 or 1, else a bound."""
     totals, persons = losses.sum(axis=-1), losses.shape[-1]
     if np.isin(losses, (0, 1)).all():
@@ -46,14 +46,14 @@ def p_values(losses: Array, alpha: float) -> Array:
     return hoeffding_bentkus(totals, persons, alpha)
 
 
-def binomial(harmed: Array | float, persons: int, alpha: float) -> Array:
+def binomial(harmed: Array | float, persons: int, alpha: Array | float) -> Array:
     """The chance of so few persons harmed, or fewer, if each is with chance α."""
     from scipy.special import bdtr
 
     return np.asarray(bdtr(np.asarray(harmed), persons, alpha))
 
 
-def hoeffding_bentkus(total: Array | float, persons: int, alpha: float) -> Array:
+def hoeffding_bentkus(total: Array | float, persons: int, alpha: Array | float) -> Array:
     """A bound on the chance of so small a total of losses between 0 and 1, if their mean is α."""
     from scipy.special import rel_entr
 

@@ -19,7 +19,7 @@ from fsrbench.measure.summary_values import (
     RivalEffect,
     Summary,
 )
-from fsrbench.show import caveats, numbers, wording
+from fsrbench.show import caveats, harm, numbers, wording
 from fsrbench.show.wording import Tellable
 
 VERBS = {1: "better", -1: "worse"}
@@ -46,6 +46,7 @@ def _sentences(summary: Summary, family: str) -> Iterator[str]:
     yield from caveats.of_family(summary, family)
     for arm in claimed_of:
         yield from _against(summary, arm, {m: entry.against.get(arm, {}) for m, entry in metrics.items()})
+    yield from harm.sentences(summary, family)
     first = next((name for name, entry in metrics.items() if entry.n), None)
     if first is not None and claimed_of:
         yield from _beside(summary, arms, claimed_of, summary.metrics[first], metrics[first])
@@ -77,7 +78,7 @@ def _arm(summary: Summary, family: str, arm: str) -> Iterator[str]:
         made = "; ".join(claim(summary, metric, effect) for metric, effect in shown.items())
         yield f"{name} made {made}. p is corrected for {_tests(summary)}, intervals are not."
     if chose := [summary.metrics[m].label for m, effect in measured.items() if effect.chose]:
-        yield f"{name} chose its pictures by {listed(chose)}, which is therefore no evidence for it."
+        yield f"{name} chose its pictures by {wording.listed(chose)}, which is therefore no evidence for it."
     yield from not_shown(summary, name, effects, "" if shown else f" {where}")
 
 
@@ -111,11 +112,11 @@ def not_shown(
     open_ = {m: effect for m, effect in effects.items() if not effect.shown}
     enough = {m: effect.majority for m, effect in open_.items() if effect.majority is not None}
     if enough:
-        takes = listed(list(dict.fromkeys(f"{most:,} of {open_[m].changed:,}" for m, most in enough.items())))
+        takes = wording.listed(list(dict.fromkeys(f"{most:,} of {open_[m].changed:,}" for m, most in enough.items())))
         things = f"{wording.unit(summary)}s"
         between = f" between {name} and {base}" if where else ""
         yield (
-            f"No difference{between} could be shown in {listed([label[m] for m in enough])}{where}: "
+            f"No difference{between} could be shown in {wording.listed([label[m] for m in enough])}{where}: "
             f"that takes {takes} changed {things} going one way."
         )
     few: dict[tuple[int, int, int], list[str]] = {}
@@ -123,7 +124,8 @@ def not_shown(
         effect = open_[metric]
         few.setdefault((effect.changed, effect.units, effect.least or 0), []).append(metric)
     for (changed, n, least), metrics in sorted(few.items()):
-        place = "" if len(metrics) == len(effects) else f" in {listed([label[m] for m in effects if m in metrics])}"
+        some = wording.listed([label[m] for m in effects if m in metrics])
+        place = "" if len(metrics) == len(effects) else f" in {some}"
         if n < least:
             yield (
                 f"With {wording.units(summary, n)} and {_tests(summary)} no difference between {name} and {base} can "
@@ -147,7 +149,7 @@ def _against(summary: Summary, arm: str, found: Mapping[str, Mapping[str, RivalE
         parts += [claim(summary, metric, effect, name) for metric, effect in shown.items()]
         open_ += [name] if tested and not shown else []
     if open_:
-        parts.append(f"no difference from {listed(open_, 'or')} could be shown")
+        parts.append(f"no difference from {wording.listed(open_, 'or')} could be shown")
     if parts:
         yield f"{wording.arm_name(summary, arm, marked=False)} beside the controls: {'; '.join(parts)}."
 
@@ -163,7 +165,7 @@ def _beside(
         if summary.roles[arm] in ("control", "headroom") and arm not in tested
     ]
     if parts:
-        yield f"Beside it, in {metric.label}: {listed(parts)}."
+        yield f"Beside it, in {metric.label}: {wording.listed(parts)}."
     if _of_role(summary, arms, "floor"):
         yield unmoved(summary, metric, next(effect.floor for effect in found.arms.values()))
 
@@ -184,8 +186,3 @@ def _band(metric: MetricFacts, effect: PairedComparison, what: str = "") -> str:
     """` (+0.02 to +0.19)`; nothing for a single case."""
     band = wording.interval(metric, effect.low, effect.high)
     return f" ({what}{band[0]} to {band[1]})" if band else ""
-
-
-def listed(items: Sequence[str], last: str = "and") -> str:
-    """`a, b and c`."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"

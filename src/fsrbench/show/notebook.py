@@ -15,7 +15,7 @@ from fsrbench.core.near import near
 from fsrbench.core.values import PURE, Image
 from fsrbench.measure import frames
 from fsrbench.measure.summary_values import Summary
-from fsrbench.show import caveats, tables
+from fsrbench.show import caveats, harm, tables
 from fsrbench.study import config
 from fsrbench.study.store import RunFolder
 
@@ -81,6 +81,15 @@ class Run:
         return frames.summary(self.folder)
 
     @property
+    def harm(self) -> pd.DataFrame:
+        """A row for each family and arm: the share of persons (cases) harmed with its interval, and what was promised.
+
+        `alpha` is the most that its certificate allows, `broken` says whether that is contradicted, `kept` is the share
+        of cases that end with pure's own bytes.
+        """
+        return frames.harm(self.folder)
+
+    @property
     def details(self) -> Summary:
         """All of `summary.json`: counts, findings, notes, what was run. StoreError where nothing was evaluated yet."""
         return frames.details(self.folder)
@@ -98,7 +107,7 @@ class Run:
         return folder.picture(trail.final(arm))
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the table of the command line, what must be known beside it, a link to the report."""
+        """What a notebook shows: the tables of the command line, what must be known beside it, a link to the report."""
         try:
             found = self.details
         except StoreError as error:
@@ -127,10 +136,12 @@ def _link(file: Path) -> str:
 
 
 def _table(found: Summary) -> str:
-    """The terminal's table, as HTML."""
+    """The terminal's tables, as HTML."""
     from rich.console import Console
 
     console = Console(record=True, file=io.StringIO(), width=WIDTH, force_jupyter=False)
     console.print(tables.terminal(found))
+    if any(found.harm.values()):
+        console.print(harm.terminal(found))
     style = "font-family:monospace;line-height:1.2;overflow-x:auto"
     return console.export_html(inline_styles=True, code_format=f'<pre style="{style}">{{code}}</pre>')

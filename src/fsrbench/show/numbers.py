@@ -40,6 +40,11 @@ def share(value: float | None) -> str:
     return MISSING if value is None else minus(f"{value:z.0%}")
 
 
+def banded(value: float | None, low: float | None, high: float | None) -> str:
+    """`62% [40%, 80%]`: a share with its interval, where it has one."""
+    return share(value) + ("" if low is None else f" [{share(low)}, {share(high)}]")
+
+
 def spaced(value: float | None) -> str:
     """`12 %`: a share within a sentence or a caption."""
     return share(value).replace("%", " %")

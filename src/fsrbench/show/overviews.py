@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsrbench.files import atomic
+from fsrbench.measure import crossfit
 from fsrbench.show import md, numbers, wording
 
 if TYPE_CHECKING:
@@ -30,12 +31,21 @@ NOTHING = "no headroom to speak of"
 _CAUGHT = (
     "Caught is the arm's mean difference over the oracle's, on the same cases. It is as unsure as that difference: "
     "where its interval holds zero, nothing is known to have been caught. Where the oracle's own gain does not show in "
-    f"print, stays within the noise floor or has an interval with zero in it, there is {NOTHING}."
+    f"print, stays within the noise floor or has an interval with zero in it, there is {NOTHING}. In brackets stands "
+    "the 95 % BCa interval over persons."
 )
 _CONSTANT = (
     "The same setting for every picture: nobody looks. Of the settings that the oracle tried on every case, each "
     "person is measured with the one that all others together like best. Whoever looks at a picture must beat it."
 )
+_PREDICTOR = (
+    "For each of these settings a ridge regression predicts its gain from what an auditor may see of input and pure "
+    "restoration (its evidence in numbers, and the noise, blur and JPEG quality that the input shows), and each person "
+    "is measured with the setting of which regressions that were fitted on other persons promise most. The "
+    "*predictable headroom* is the larger of this gain and the best constant's: what lies between it and the oracle's "
+    "nobody can be expected to see, as far as straight lines tell."
+)
+_FEW = "{persons} persons are few to learn from: with more of them a predictor may find more."
 
 
 # ------------------------------------------------------------------- headroom
@@ -65,9 +75,23 @@ def headroom_markdown(found: Mapping[str, Any]) -> str:
     if constants:
         head = ["Family", "Knobs", "Metric", "n", "Settings", "Best", "Δ of the constant", "share of the oracle's"]
         parts += ["## What takes no looking", _table([head, *constants], left=3), _CONSTANT]
+    predicted = list(_predicted(found))
+    if predicted:
+        head = ["Family", "Knobs", "Metric", "n", "Settings", "Features", "Δ of the predictor", "share of the oracle's"]
+        parts += ["## What can be predicted", _table([head, *predicted], left=3), _PREDICTOR, *_few(found)]
     caught = list(_caught(found))
     if caught:
-        head = ["Family", "Knobs", "Metric", "Arm", "n", "Δ of the arm", "Δ of its oracle", "caught"]
+        head = [
+            "Family",
+            "Knobs",
+            "Metric",
+            "Arm",
+            "n",
+            "Δ of the arm",
+            "Δ of its oracle",
+            "caught",
+            "of the predictable",
+        ]
         parts += ["## How much of it each arm caught", _table([head, *caught], left=4), _CAUGHT]
     parts += [f"- {md.escape(line)}" for line in (*found["failures"], *found["notes"])]
     return "\n\n".join(parts) + "\n"
@@ -101,11 +125,18 @@ def headroom_lines(found: Mapping[str, Any]) -> Iterator[str]:
         part = f"; {share}" if share == NOTHING else f": {share} of the oracle's"
         told = f"the best constant of {settings}, {best}, gains {delta} {label}{part}"
         yield f"{family} (knobs: {kind}): {told} ({n} cases)"
-    for family, kind, label, arm, n, delta, upper, share in _caught(found):
+    for family, kind, label, n, settings, features, delta, share in _predicted(found):
+        part = f"; {share}" if share == NOTHING else f": {share} of the oracle's"
+        told = f"the best predictor, of {settings} settings from {features} numbers, gains {delta} {label}{part}"
+        yield f"{family} (knobs: {kind}): {told} ({n} cases)"
+    yield from _few(found)
+    for family, kind, label, arm, n, delta, upper, share, could in _caught(found):
         if share == NOTHING:
             yield f"{family} (knobs: {kind}): {NOTHING} in {label} beside {arm} (the oracle's is {upper}, {n} cases)"
         else:
-            yield f"{family} (knobs: {kind}): {arm} caught {share} of the oracle's {upper} {label} ({delta}, {n} cases)"
+            part = "" if could in (NOTHING, numbers.MISSING) else f", {could} of the predictable"
+            told = f"{arm} caught {share} of the oracle's {upper} {label}{part}"
+            yield f"{family} (knobs: {kind}): {told} ({delta}, {n} cases)"
 
 
 def _gains(found: Mapping[str, Any], names: list[str]) -> Iterator[tuple[str, str, list[str]]]:
@@ -153,15 +184,36 @@ def _constants(found: Mapping[str, Any]) -> Iterator[list[str]]:
             yield [*where, *counts, best, _delta(found, metric, about), share]
 
 
+def _predicted(found: Mapping[str, Any]) -> Iterator[list[str]]:
+    for where, metric, bound in _bounds(found):
+        about = bound.get("predictor")
+        if about is not None:
+            counts = [about["n"], about["settings"], len(about["features"])]
+            share = NOTHING if about["share"] is None else numbers.share(about["share"])
+            yield [*where, *map(numbers.whole, counts), _delta(found, metric, about), share]
+
+
+def _few(found: Mapping[str, Any]) -> list[str]:
+    """Said where a predictor had few persons to learn from."""
+    counts = [bound["predictor"]["persons"] for _, _, bound in _bounds(found) if bound.get("predictor") is not None]
+    return [_FEW.format(persons=min(counts))] if counts and min(counts) < crossfit.FEW else []
+
+
 def _caught(found: Mapping[str, Any]) -> Iterator[list[str]]:
     for where, metric, bound in _bounds(found):
         for arm, about in bound.get("caught", {}).items():
             deltas = [_delta(found, metric, about), _number(found, metric, about["oracle"])]
-            share = NOTHING if about["n"] else numbers.MISSING
-            if about["share"] is not None:
-                share = numbers.share(about["share"])
             label = f"{arm} ({about['mark']})" if about["mark"] else arm
-            yield [*where, label, str(about["n"]), *deltas, share]
+            could = about["predictable"]
+            shares = [_share(about["n"], about), numbers.MISSING if could is None else _share(about["n"], could)]
+            yield [*where, label, str(about["n"]), *deltas, *shares]
+
+
+def _share(cases: int, about: Mapping[str, Any]) -> str:
+    """`62% [40%, 80%]`; why there is none."""
+    if about["share"] is None:
+        return NOTHING if cases else numbers.MISSING
+    return numbers.banded(about["share"], about["share_low"], about["share_high"])
 
 
 def _number(found: Mapping[str, Any], metric: str, value: float | None) -> str:

@@ -23,9 +23,10 @@ from fsrbench.core.values import Failure, Score
 from fsrbench.files import atomic
 from fsrbench.files.journal import Journal
 from fsrbench.imaging import png
-from fsrbench.measure import changes, evaluate, subjects, summary_file
+from fsrbench.measure import changes, choosing, choosing_file, evaluate, subjects, summary_file
 from fsrbench.measure import scores as scorefile
 from fsrbench.measure import summary as summarising
+from fsrbench.measure.choosing_values import MeasuredChoice
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary_values import Summary
@@ -84,11 +85,12 @@ def _publish(
         return [folder.scores_file]
 
     _make(journal, folder.scores_file.name, told, write_scores)
-    summary = _summary(what, scores, failures, told, folder)
+    choices = _choices(what, told, folder, workers)
+    summary = _summary(what, scores, failures, choices, told, folder)
     find = FaceFinder(machine)
     _draw_panels(what, cases, summary, folder, find, workers, track)
     _draw_sheet(what, scores, cases, summary, folder, find)
-    results = Results(root, what, Numbers(scores), summary)
+    results = Results(root, what, Numbers(scores), summary, choices)
     _make(journal, folder.plots.name, told, lambda: plots.draw(results, track))
     if also is not None:
         journal.made(plots.SWEEP, told, also(summary))
@@ -174,14 +176,35 @@ def _make(journal: Journal, product: str, inputs: str, make: Callable[[], Iterab
 # --------------------------------------------------------------------- products
 
 
+def _choices(what: Evaluation, told: str, folder: RunFolder, workers: int) -> list[MeasuredChoice]:
+    """What choices among candidates did, as it is stored or measured anew; no table where nothing was chosen."""
+    file = folder.choosing_file
+
+    def write() -> list[Path]:
+        found = choosing.measure(what, folder, workers)
+        if not found:
+            atomic.remove(file)
+            return []
+        choosing_file.write(file, found)
+        return [file]
+
+    _make(folder.journal, file.name, told, write)
+    return choosing_file.read(file)
+
+
 def _summary(
-    what: Evaluation, scores: Sequence[Score], failures: Sequence[Failure], told: str, folder: RunFolder
+    what: Evaluation,
+    scores: Sequence[Score],
+    failures: Sequence[Failure],
+    choices: Sequence[MeasuredChoice],
+    told: str,
+    folder: RunFolder,
 ) -> Summary:
     """The summary as it is stored, or a new one."""
     file = folder.summary_file
 
     def write() -> list[Path]:
-        found = summarising.summarise(what, Numbers(scores), failures)
+        found = summarising.summarise(what, Numbers(scores), failures, choices)
         return write_summary(folder, replace(found, findings=findings.tell(found)))
 
     _make(folder.journal, file.name, told, write)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from fsrbench.core import order
 from fsrbench.measure.claims import TESTED
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, RivalEffect, Summary
-from fsrbench.show import caveats, compute, md, numbers, wording
+from fsrbench.show import caveats, choosing, compute, md, numbers, wording
 
 _AGAINST = (
     "Δ is the mean paired difference between the contender and a control, case by case, with its interval; p as above. "
@@ -56,6 +56,16 @@ def _rival_cell(metric: MetricFacts, effect: RivalEffect | None) -> str:
     parts = [f"{bold}{wording.number(metric, effect.delta, signed=True)}{bold}"]
     parts += [f"[{band[0]}, {band[1]}]" if band else "", wording.shares(effect), wording.p_value(effect.p_adjusted)]
     return "<br>".join(part for part in parts if part)
+
+
+def chosen(summary: Summary) -> list[str]:
+    """A row for each arm that chose among candidates whose pictures are kept."""
+    rows = [
+        [md.escape(family), md.escape(wording.arm_name(summary, arm)), *cells]
+        for family, arm, cells in choosing.rows(summary)
+    ]
+    table = md.table(("Family", "Arm", *choosing.HEAD), rows, "ll" + "r" * len(choosing.HEAD))
+    return [f"## {choosing.TITLE}", table, choosing.reading(summary)] if rows else []
 
 
 def evidence(summary: Summary) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from fsrbench.core import order
+from fsrbench.core.operations import Mean
 from fsrbench.core.values import Round
 from fsrbench.measure.subjects import Evaluation
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, PairedComparison, Statistics, Summary
@@ -112,10 +113,23 @@ def origin(step: Round) -> str:
     return next((one.origin for one in step.candidates if one.chosen), "")
 
 
+def averaged(step: Round) -> str:
+    """`the mean of 3 pictures stands`, of a round that did nothing else; empty for any other."""
+    last = next(reversed(step.restoration.operations), None)
+    if step.candidates or not isinstance(last, Mean):
+        return ""
+    return f"the mean of {numbers.count(len(last.of), 'picture')} stands"
+
+
 def choice(step: Round) -> str:
-    """Who chose in a round that was not audited, and what: `of 3 candidates, metric niqe chose constant 1`."""
+    """Who chose in a round that was not audited, and what: `of 3 candidates, metric niqe chose constant 1`.
+
+    Or how far a certificate reaches: `followed to 0.5: the certificate reaches 0.534`.
+    """
     if step.ranking is None:
-        return "nobody was asked"
+        if step.verdict is not None:
+            return step.verdict.why
+        return averaged(step) or "nobody was asked"
     return f"of {numbers.count(len(step.candidates), 'candidate')}, {step.ranking.judge} chose {origin(step)}"
 
 
@@ -128,7 +142,8 @@ def round_told(step: Round) -> str:
     """One round of an arm in words."""
     audit, decision = step.audit, step.decision
     if audit is None or decision is None:
-        told = [choice(step)] if step.ranking is not None else []
+        spoke = step.ranking is not None or step.verdict is not None or averaged(step)
+        told = [choice(step)] if spoke else []
         told += [spent(step)] if step.bound else []
         return f"round {step.number}: {'; '.join(told)}" if told else ""
     if audit.status == "invalid":
@@ -263,3 +278,8 @@ def arms(summary: Summary, family: str) -> list[str]:
 def standin(models: Iterable[str]) -> str:
     """`embedded` or `stand-in`, which a network's own name holds where it is not the real one; empty where all are."""
     return next((word for word in STAND_INS for model in models if word in model), "")
+
+
+def listed(items: Sequence[str], last: str = "and") -> str:
+    """`a, b and c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"

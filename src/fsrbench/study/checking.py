@@ -13,19 +13,8 @@ from fsrbench.core import passes, plugins
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.near import among, near
 from fsrbench.files import yamlfile
-from fsrbench.study.schema import (
-    NAME,
-    TAKEN,
-    Arm,
-    ArmPolicy,
-    Faces,
-    Family,
-    GuardSettings,
-    LimitSettings,
-    OtherNetwork,
-    Policy,
-    Settings,
-)
+from fsrbench.study.following import ArmPolicy, GuardSettings, Policy
+from fsrbench.study.schema import NAME, TAKEN, Arm, Faces, Family, LimitSettings, OtherNetwork, Settings
 
 
 def validate(data: dict[str, Any], path: Path | None, lines: Mapping[yamlfile.Place, int]) -> Settings:
@@ -111,9 +100,13 @@ def fitting(name: str, arm: Arm, path: Path | None, lines: Mapping[yamlfile.Plac
             raise SettingsError(f"{where}: the way {arm.way} needs one, and this arm names none: add {part}: NAME.")
         if part not in (*way.needs, *way.takes) and given is not None:
             raise SettingsError(f"{where}: the way {arm.way} asks no {part}: leave it out.")
-    if arm.policy != "paper" and "auditor" not in (*way.needs, *way.takes):
-        where = _where(("arms", name, "policy"), path, lines)
+    where = _where(("arms", name, "policy"), path, lines)
+    if arm.policy == "guarded" and "auditor" not in (*way.needs, *way.takes):
         raise SettingsError(f"{where}: the way {arm.way} asks no auditor that policy {arm.policy} could be for.")
+    if arm.policy == "certified" and not arm.follows("certified"):
+        raise SettingsError(
+            f"{where}: an arm that sees the reference, or is there to show noise, cannot be certified: leave it out."
+        )
     if arm.auditor is None and arm.settings:
         key = next(iter(arm.settings))
         where = _where(("arms", name, key), path, lines)
@@ -121,6 +114,9 @@ def fitting(name: str, arm: Arm, path: Path | None, lines: Mapping[yamlfile.Plac
             f"{where}: this arm has no auditor with such a setting; a way's own settings stand under with."
         )
     _own("with", arm.options, way.settings, name, path, lines)
+    if arm.controls and not way.controls(arm.chosen()):
+        where = _where(("arms", name, "controls"), path, lines)
+        raise SettingsError(f"{where}: the way {arm.way} has no controls of its own: leave it out.")
     if arm.judge is not None:
         own = {key: value for key, value in arm.judge.items() if key != "name"}
         _own("judge", own, plugins.load("judges", arm.judge["name"]).settings, name, path, lines)

@@ -6,6 +6,7 @@ said in `configs/default.yaml`; what they do is in the modules that take them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -21,7 +22,12 @@ from fsrbench.core.near import among
 from fsrbench.core.values import PURE
 from fsrbench.files import yamlfile
 from fsrbench.study.checking import fitting, sentence, validate
-from fsrbench.study.schema import FLAGS, Arm, Settings
+from fsrbench.study.schema import NAME, Arm, Settings
+
+FLAGS: dict[auditing.Common, str] = {
+    "base_url": "--base-url", "model": "--lvlm-model", "concurrency": "--concurrency", "max_cost": "--max-cost",
+}  # fmt: skip
+"""Options of the command line, by the setting of an auditor that they stand for."""
 
 
 def load(
@@ -80,6 +86,23 @@ def with_arms(settings: Settings, names: Iterable[str]) -> Settings:
     return settings.model_copy(update={"arms": chosen})
 
 
+def with_controls(settings: Settings) -> Settings:
+    """Arms that ask for their controls, followed by them. One that is there under its name already stands as it is.
+
+    Such an arm keeps its candidates: from their pictures it is measured what choosing gained, and what averaging did.
+    """
+    arms: dict[str, Arm] = {}
+    for name, arm in settings.arms.items():
+        arms[name] = arm.model_copy(update={"controls": False, "keep_candidates": True}) if arm.controls else arm
+        for added, control in arm.declared().controls(arm.chosen()).items() if arm.controls else ():
+            own = {**arm.model_dump(exclude={"controls", "keep_candidates"}), "judge": dict(control.judge)}
+            own["with"] = {**arm.options, **control.settings}
+            arms[f"{name}-{added}"] = settings.arms.get(f"{name}-{added}") or Arm.model_validate(own)
+    if long := next((name for name in arms if not re.fullmatch(NAME, name)), ""):
+        raise SettingsError(f"Arm {long}: a control is called by its arm and what it is. Give the arm a shorter name.")
+    return settings.model_copy(update={"arms": arms})
+
+
 def with_options(
     settings: Settings,
     *,
@@ -126,11 +149,22 @@ def _known_policy(settings: Settings, policy: str) -> None:
 def followed(settings: Settings, policy: str) -> str:
     """Which arms an option --policy holds for and which it leaves alone, in a line; empty where it holds for all."""
     yes = [name for name, arm in settings.arms.items() if arm.follows(policy)]
-    no = [f"{name} ({arm.policy})" for name, arm in settings.arms.items() if arm.auditor and name not in yes]
-    none = [name for name, arm in settings.arms.items() if not arm.auditor]
-    kept = [f"{', '.join(no)} cannot compare two pictures and stays as it is"] if no else []
-    kept += [f"{', '.join(none)} asks nobody"] if none else []
+    rest = {name: arm for name, arm in settings.arms.items() if name not in yes}
+    if policy == "certified":
+        kept = [f"{', '.join(rest)} sees the reference, or shows noise, and stays as it is"] if rest else []
+    else:
+        no = [f"{name} ({arm.policy})" for name, arm in rest.items() if arm.auditor]
+        none = [name for name, arm in rest.items() if not arm.auditor]
+        kept = [f"{', '.join(no)} cannot compare two pictures and stays as it is"] if no else []
+        kept += [f"{', '.join(none)} asks nobody"] if none else []
     return f"Policy {policy} holds for {', '.join(yes)}; {'; '.join(kept)}." if kept else ""
+
+
+def without_certificate(settings: Settings, name: str) -> Settings:
+    """An arm as it proposes: where it stands under a certificate, under policy paper instead."""
+    arm = settings.arms[name].model_dump(exclude={"certificate", "uncertified"})
+    alone = Arm.model_validate({**arm, "policy": "paper" if arm["policy"] == "certified" else arm["policy"]})
+    return settings.model_copy(update={"arms": {**settings.arms, name: alone}})
 
 
 def with_knobs(settings: Settings, family: str, names: Iterable[str]) -> Settings:

@@ -13,16 +13,16 @@ from fsrbench.asking import comparison, prompts
 from fsrbench.case import liveness
 from fsrbench.case.making import OpenTool, Parts
 from fsrbench.case.restore import Pipeline
-from fsrbench.core import auditing, coherence, contracts, plugins
+from fsrbench.core import auditing, contracts, plugins
 from fsrbench.core.contracts import Machine
-from fsrbench.core.errors import AuditorUnreachable, BadOutput, FsrbenchError, SettingsError, StoreError, WeightsError
+from fsrbench.core.errors import AuditorUnreachable, FsrbenchError, SettingsError, StoreError, WeightsError
 from fsrbench.core.forecasts import Demand
-from fsrbench.core.judging import Contest, Judge
 from fsrbench.core.questions import Answer, Evidence, GuardLimits, PolicyLimits, Question
-from fsrbench.core.values import Case, Image, Ranking
+from fsrbench.core.values import Case, Image
 from fsrbench.core.ways import ArmSetup, Basis, Intervention, Network, ToolChoice
 from fsrbench.files import jsonfile
-from fsrbench.study import bases, ledger, networks
+from fsrbench.study import bases, certificates, hearing, ledger, networks
+from fsrbench.study.certificates import Promised
 from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
 
@@ -57,8 +57,10 @@ class OpenFamily:
     """Opened tools, by what they were opened with."""
     turn: Lock = field(default_factory=Lock)
     """Guards the opening of others."""
-    bases: Mapping[str, Basis] = field(default_factory=dict)
-    """Arm → what its settings were fitted on, for arms whose settings were."""
+    bases: Mapping[str, tuple[Basis, ...]] = field(default_factory=dict)
+    """Arm → what its settings and its certificate were fitted on, for arms of which something was."""
+    promises: Mapping[str, Promised] = field(default_factory=dict)
+    """Certified arm → what its certificate promises of these inputs."""
     doubts: tuple[str, ...] = ()
     """What of that is not known to hold here, in sentences."""
     probed: dict[str, Pipeline] = field(default_factory=dict)
@@ -88,13 +90,19 @@ class OpenFamily:
                 self.tools[key] = _tool(choice, self.machine)
             return self.tools[key]
 
+    def shares(self, arm: str, following: str = "") -> bool:
+        """Does the arm that is next propose the same pictures?"""
+        ways = {self.settings.arms[name].way for name in (arm, following) if name}
+        return bool(following) and len(ways) == 1 and self.settings.arms[arm].declared().shares
+
     def weights(self) -> dict[str, str]:
         """Files of all networks that were opened, and those that arms were fitted in, with their hashes.
 
         Those of a network beside the family's own stand as `FILE (BACKEND MODEL)`: two files may have one name.
         """
         found = self.pipeline.weights
-        found |= {f"{basis.file.name} (arm {name})": basis.sha256 for name, basis in self.bases.items()}
+        rests = ((name, basis) for name, bases in self.bases.items() for basis in bases)
+        found |= {f"{basis.file.name} (arm {name})": basis.sha256 for name, basis in rests}
         for network, pipeline in self.others.items():
             whose = " ".join(filter(None, (network.backend, network.model)))
             found |= {f"{file} ({whose})": digest for file, digest in pipeline.restorer.weights.items()}
@@ -125,6 +133,7 @@ def check(settings: Settings) -> None:
     """Refuse arms that cannot be in one of the families, before any work is done in another."""
     for family in settings.families:
         bases.of(settings, family)
+        certificates.check(settings, family)
         offered = settings.offered(family)
         for name, arm in settings.arms.items():
             if wrong := arm.declared().misfit(arm.chosen(), offered):
@@ -181,17 +190,19 @@ def open_family(
     pipeline = networks.pipeline(family, settings, machine)
     fitted = bases.of(settings, family)
     doubts = tuple(bases.check(fitted, settings, pipeline.weights, folder))
+    made = bases.made(fitted, folder)
     setups = {name: _setup(family, settings, machine, name, auditors.get(name), look) for name in settings.arms}
     arms, demands, parts = dict[str, Intervention](), dict[str, Demand | None](), dict[str, Parts]()
     for name, setup in setups.items():
         way = settings.arms[name].declared()
-        arms[name] = way.open(setup)
+        arms[name] = certificates.bounded(way.open(setup), settings, family, name, machine, made)
         demands[name] = way.demand(setup) if way.demand is not None else None
         parts[name] = Parts(way.networks(setup.settings), way.tools(setup.settings))
     reentrant = networks.reentrant(family, settings)
     opened = OpenFamily(
-        family, pipeline, arms, demands, parts, settings, folder, reentrant, machine, bases=fitted, doubts=doubts
-    )
+        family, pipeline, arms, demands, parts, settings, folder, reentrant, machine, bases=fitted, doubts=doubts,
+        promises=certificates.promises(settings, family) if made else {},
+    )  # fmt: skip
     for name, used in parts.items():
         try:  # what cannot be opened is said before any work is done
             for network in used.networks.values():
@@ -229,45 +240,23 @@ def _setup(
 ) -> ArmSetup:
     """What the way of an arm is opened with."""
     arm, own = settings.arms[name], settings.families[family]
+    policy = certificates.proposing(settings, family, name)
+    backend: contracts.Backend = plugins.load("backends", own.backend)
     return ArmSetup(
         arm=name,
         kind=settings.kind(family),
         settings=arm.chosen(),
         offered=settings.offered(family),
-        draws=plugins.load("backends", own.backend).draws,
+        draws=backend.draws,
+        upright=backend.upright,
         ask=ask,
         look=look,
-        judge=_judge(settings, machine, name),
+        judge=hearing.of_arm(settings, _reading(settings, machine), name, look),
         limits=PolicyLimits(**settings.limits_of(name).model_dump(), max_changes=own.max_changes),
-        guards=GuardLimits(**settings.guards.model_dump()) if arm.policy == "guarded" else None,
+        guards=GuardLimits(**settings.guards.model_dump()) if policy == "guarded" else None,
         prompt=own.prompt,
         seeds=arm.variant_of or name,
     )
-
-
-def _judge(settings: Settings, machine: Machine, name: str) -> Callable[[Contest], Ranking] | None:
-    """The judge of an arm, opened; what it lacks is said before any work is done."""
-    arm = settings.arms[name]
-    if arm.judge is None:
-        return None
-    declared: Judge = plugins.load("judges", arm.judge["name"])
-    try:
-        opened = declared.open(arm.judging(), _reading(settings, machine))
-    except FsrbenchError as error:
-        raise type(error)(f"Arm {name}: {error}") from None
-    judge = arm.judge["name"]
-
-    def heard(contest: Contest) -> Ranking:
-        """Its answer, if it is one to this contest. It sees a reference only where it is declared privileged."""
-        answer = opened(contest if declared.privileged else replace(contest, reference=None))
-        if not isinstance(answer, Ranking):
-            raise BadOutput(f"The judge {judge} answered with no ranking.")
-        if wrong := coherence.of_ranking(answer, len(contest.pictures)):
-            raise BadOutput(f"The judge {judge} answered with {wrong}.")
-        scores = tuple(None if score is None else float(score) for score in answer.scores)
-        return replace(answer, scores=scores, order=tuple(map(int, answer.order)))
-
-    return heard
 
 
 def _reading(settings: Settings, machine: Machine) -> Machine:
@@ -281,6 +270,6 @@ def asked(settings: Settings) -> dict[str, str]:
         family: prompts.read(settings.kind(family), chosen.prompt).sha256
         for family, chosen in settings.families.items()
     }
-    if any(arm.policy == "guarded" for arm in settings.arms.values()):
+    if any(certificates.proposing(settings, f, arm) == "guarded" for f in settings.families for arm in settings.arms):
         found["compare"] = comparison.sha256()
     return found

@@ -32,6 +32,11 @@ class RunPaths:
         return self.root / "scores.csv"
 
     @property
+    def choosing_file(self) -> Path:
+        """What every choice among candidates gained."""
+        return self.root / "choosing.csv"
+
+    @property
     def summary_file(self) -> Path:
         """What the numbers come to, for programs."""
         return self.root / "summary.json"
@@ -79,6 +84,26 @@ class RunPaths:
     def choices_file(self, rater: str) -> Path:
         """Every choice of one person as a line."""
         return self.choices / names.of(rater, ".jsonl")
+
+    @property
+    def judged(self) -> Path:
+        """Folder of how good judges are, and of all that they were asked to find out."""
+        return self.root / "judge"
+
+    @property
+    def judged_file(self) -> Path:
+        """What that came to, for programs."""
+        return self.judged / "judge.json"
+
+    @property
+    def judged_page(self) -> Path:
+        """The same as a page that stands alone."""
+        return self.judged / "index.html"
+
+    @property
+    def heard_file(self) -> Path:
+        """Every answer of a judge as a line."""
+        return self.judged / "heard.jsonl"
 
     @property
     def failures_file(self) -> Path:

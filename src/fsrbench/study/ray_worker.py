@@ -66,9 +66,9 @@ class Worker:
         """Open a family."""
         return self._reply(lambda shop: shop.open(family))
 
-    def try_knobs(self, family: str, todo: Sequence[Case]) -> WorkerReply:
+    def try_knobs(self, family: str, cases: Sequence[Case]) -> WorkerReply:
         """Try knobs on the first cases."""
-        return self._reply(lambda shop: shop.try_knobs(family, todo))
+        return self._reply(lambda shop: shop.try_knobs(family, cases))
 
     def work(self, family: str, case: Case) -> WorkerReply:
         """Do what is missing of one case."""

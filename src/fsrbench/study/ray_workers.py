@@ -97,9 +97,9 @@ class _Cluster:
             self._wait({})
         return self.opened[0]
 
-    def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
+    def try_knobs(self, family: str, cases: Sequence[Case]) -> dict[str, Trial] | None:
         """Ask whoever is ready."""
-        found: dict[str, Trial] | None = self._ask("try_knobs", family, [_absolute(case) for case in todo])
+        found: dict[str, Trial] | None = self._ask("try_knobs", family, [_absolute(case) for case in cases])
         return found
 
     def weights(self, family: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ PACKAGES = ("torch", "torchvision", "spandrel", "numpy", "scipy", "opencv-python
 """Packages whose version may move a pixel or a number."""
 
 
-PARTS = ("families", "arms", "prompts", "weights", "evidence", "dead_knobs", "knob_trials", "assumptions")
+PARTS = ("families", "arms", "prompts", "weights", "evidence", "dead_knobs", "knob_trials", "assumptions", "promises")
 """Parts with names in them, to which a later command may add."""
 
 
@@ -56,6 +56,7 @@ def describe(
         "dead_knobs": {},
         "knob_trials": {},
         "assumptions": {},
+        "promises": {},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
 
@@ -78,7 +79,8 @@ def join(old: Mapping[str, Any] | None, new: Mapping[str, Any], root: Path) -> d
             whole, one, other = joined["settings"], before["settings"], new["settings"]
         names = {**one.get(part, {}), **other[part]}
         whole[part] = {name: names[name] for name in (names if part == "arms" else order.families(names))}
-    joined["weights"] = {f: {**before["weights"].get(f, {}), **files} for f, files in joined["weights"].items()}
+    for part in ("weights", "promises"):
+        joined[part] = {f: {**before.get(part, {}).get(f, {}), **own} for f, own in joined[part].items()}
     joined["inputs"] = {**new["inputs"], "hr": new["inputs"]["hr"] or before["inputs"]["hr"]}
     portable = {key: value for key, value in _decisive(joined).items() if key != "inputs"}
     text = json.dumps({**portable, "hr_size": joined["settings"]["hr_size"]}, sort_keys=True)
@@ -96,12 +98,12 @@ def _decisive(record: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: settings[key] for key in ("seed", "models", "scale", "faces", "guards", "families")}
     # A reply that was too long is a result. The other limits decide on failures, which are taken up again, or on words.
     kept["limits"] = {"max_reply": settings["limits"].get("max_reply", MAX_REPLY)}
-    kept["arms"] = {name: _answering(arm) for name, arm in settings["arms"].items()}
+    kept["arms"] = {name: answering(arm) for name, arm in settings["arms"].items()}
     kept["inputs"] = {name: folder for name, folder in record["inputs"].items() if folder is not None}
     return {**kept, **{key: record[key] for key in ("machine", "prompts", "weights", "evidence")}}
 
 
-def _answering(arm: Mapping[str, Any]) -> dict[str, Any]:
+def answering(arm: Mapping[str, Any]) -> dict[str, Any]:
     """An arm's settings without those that its auditor declares to be about handling, such as a limit on cost."""
     auditor = arm.get("auditor") or ""
     known = auditor in plugins.names("auditors")

@@ -78,11 +78,12 @@ def run_study(settings: Settings, machine: Machine, lr: Path, hr: Path | None, o
                     failures += [Failure(family, case.id, PURE, str(error)) for case in todo]
                     continue
                 known: dict[str, Any] = {"weights": {family: opened.weights}, "evidence": opened.evidence}
+                known |= {"promises": {family: dict(opened.promises)}} if opened.promises else {}
                 if opened.assumption:
                     log.warning(f"{family}: {opened.assumption}")
                     known["assumptions"] = {family: opened.assumption}
                 if audited and family not in study["dead_knobs"]:
-                    known |= _tried(pool, family, todo)
+                    known |= _tried(pool, family, cases[:limit])
                 study = folder.write_study(record.join(study, {**study, **known}, out))
                 for outcome in track(family, pool.run(family, todo), len(todo)):
                     done.add((family, outcome.case))
@@ -120,9 +121,9 @@ def _audited(settings: Settings) -> list[str]:
     return [name for name, arm in settings.arms.items() if arm.auditor]
 
 
-def _tried(pool: WorkerPool, family: str, todo: Sequence[Case]) -> dict[str, Any]:
+def _tried(pool: WorkerPool, family: str, cases: Sequence[Case]) -> dict[str, Any]:
     """What offered knobs move, for the record; nothing is known where no case could be read."""
-    trials = pool.try_knobs(family, todo)
+    trials = pool.try_knobs(family, cases)
     if trials is None:
         return {}
     for note in liveness.notes(family, trials):

@@ -20,66 +20,22 @@ from pydantic import (
 )
 
 from fsrbench.core import auditing, contracts, plugins
-from fsrbench.core.budget import Budget
 from fsrbench.core.judging import Judge
 from fsrbench.core.questions import MAX_REASON, MAX_REPLY, Bounds
 from fsrbench.core.values import PURE
 from fsrbench.core.ways import Way
 from fsrbench.files import names
+from fsrbench.study.following import ArmPolicy, Group, GuardSettings, Policy
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """What a family or an arm may be called: it becomes a folder."""
 TAKEN = (PURE, "trails", "audits", "paid", "preflight", "plots", "report", "inputs", "outputs")
 """Names that stand for something else in a run's folder."""
-
-
-FLAGS: dict[auditing.Common, str] = {
-    "base_url": "--base-url", "model": "--lvlm-model", "concurrency": "--concurrency", "max_cost": "--max-cost",
-}  # fmt: skip
-"""Options of the command line, by the setting of an auditor that they stand for."""
-
-
 OwnFile: TypeAlias = Annotated[Path, AfterValidator(names.possible)]
 """A file of the user's; whether it is there is said when it is needed."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class Policy(_Model):
-    """How far auditors are followed."""
-
-    min_confidence: float = Field(default=80, ge=0, le=100)
-    accept_score: float = Field(default=80, ge=0, le=100)
-    retries: int = Field(default=1, ge=0, le=10)
-
-
-class GuardSettings(_Model):
-    """How much worse a candidate may be and still be kept, under policy guarded."""
-
-    consistency: float = Field(default=1.0, ge=0)
-    identity: float = Field(default=0.05, ge=0)
-    niqe: float = Field(default=0.5, ge=0)
-
-
-class ArmPolicy(_Model):
-    """An arm's own limits; what is null is the study's."""
-
-    min_confidence: float | None = Field(default=None, ge=0, le=100)
-    accept_score: float | None = Field(default=None, ge=0, le=100)
-    retries: int | None = Field(default=None, ge=0, le=10)
-    passes: int | None = Field(default=None, ge=0)
-    calls: int | None = Field(default=None, ge=0)
-    seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-
-    def budget(self) -> Budget:
-        """What the arm may spend on one case."""
-        return Budget(self.passes, self.calls, self.seconds, self.cost)
-
-
-class OtherNetwork(_Model):
+class OtherNetwork(Group):
     """A network beside a family's own. A config may give the backend's name alone."""
 
     backend: str
@@ -91,7 +47,7 @@ class OtherNetwork(_Model):
         return {"backend": given} if isinstance(given, str) else given
 
 
-class Family(_Model):
+class Family(Group):
     """One pipeline under test."""
 
     backend: str
@@ -126,10 +82,16 @@ class Arm(BaseModel):
     auditor: str | None = None
     judge: dict[str, Any] | None = None
     """Its `name`, and beside it the judge's own settings. A config may give the name alone."""
-    policy: Literal["paper", "guarded"] = "paper"
+    policy: Literal["paper", "guarded", "certified"] = "paper"
+    certificate: str = "shipped"
+    """Under policy certified: its file, a folder with FAMILY-ARM.json, or `shipped`."""
+    uncertified: bool = False
+    """Follow it where the certificate's guarantee is void, too."""
     limits: ArmPolicy = ArmPolicy()
     keep_candidates: bool = False
     """Store also the pictures that the arm did not end with."""
+    controls: bool = False
+    """Put the controls beside it that its way declares: `config.with_controls` makes arms of them."""
     variant_of: str | None = None
     """Another arm whose seeds it takes: where both see the same picture, they ask the same question."""
 
@@ -159,11 +121,14 @@ class Arm(BaseModel):
     def _as_in_a_config(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """What an earlier version did not know is left out where it says nothing."""
         arm = dump(self)
-        options, judge, kept = (arm.pop(key, None) for key in ("options", "judge", "keep_candidates"))
+        newer = {"with": arm.pop("options", None)}
+        own = ("judge", "keep_candidates", "controls", "certificate", "uncertified")
+        newer |= {key: arm.pop(key, None) for key in own}
         limits = arm["limits"].items()
         arm["limits"] = {key: value for key, value in limits if value is not None or key in Policy.model_fields}
-        said = {"with": options, "judge": judge, "keep_candidates": kept}
-        return {**arm, **{key: value for key, value in said.items() if value}}
+        if self.policy != "certified" and self.certificate == "shipped":
+            del newer["certificate"]
+        return {**arm, **{key: value for key, value in newer.items() if value}}
 
     def declared(self) -> Way:
         """The plugin of its way."""
@@ -198,24 +163,30 @@ class Arm(BaseModel):
         return dict(self.model_extra or {})
 
     def follows(self, policy: str) -> bool:
-        """Can it be run under a policy? Guarded asks its auditor to compare two pictures."""
-        if self.auditor is None:
-            return False
-        return policy != "guarded" or bool(plugins.load("auditors", self.auditor).compares)
+        """Can it be run under a policy? Guarded asks its auditor to compare two pictures; only what is neither noise
+        nor sees a reference can be certified."""
+        if policy == "certified":
+            return self.declared().role != "floor" and not self.privileged
+        return self.auditor is not None and (policy == "paper" or plugins.load("auditors", self.auditor).compares)
+
+    @property
+    def privileged(self) -> bool:
+        """May it look at the reference?"""
+        return any(declared.privileged for declared in (self.declared(), *self.lookers()))
 
     def takes(self, setting: auditing.Common) -> bool:
         """Is this one of its auditor's settings?"""
         return self.auditor is not None and setting in plugins.load("auditors", self.auditor).takes
 
 
-class Faces(_Model):
+class Faces(Group):
     """Networks that find and recognise faces."""
 
     detector: OwnFile | None = None
     recogniser: OwnFile | None = None
 
 
-class LimitSettings(_Model):
+class LimitSettings(Group):
     """Bounds on what is read, and on the time of a case. They may change while a run goes on, all but `max_reply`."""
 
     max_pixels: int = Field(default=40_000_000, ge=1)
@@ -234,7 +205,7 @@ class LimitSettings(_Model):
         return Bounds(self.max_reply, self.max_reason)
 
 
-class Settings(_Model):
+class Settings(Group):
     """Everything that decides a result. Where and how fast it runs is not in here."""
 
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -287,7 +258,7 @@ class Settings(_Model):
 
     def privileged(self, arm: str) -> bool:
         """May this arm look at the reference?"""
-        return any(declared.privileged for declared in (self.arms[arm].declared(), *self.arms[arm].lookers()))
+        return self.arms[arm].privileged
 
     def in_flight(self) -> int:
         """Cases in work that keep an LVLM busy: more than its requests, since a case's audits follow each other."""

@@ -53,14 +53,14 @@ def _round(trail: Trail, step: Round, knobs: Sequence[str]) -> list[object]:
     done, audit, decision = step.restoration, step.audit, step.decision
     left = [trail.family, trail.case, step.arm, step.number, done.backend, done.model, done.precision, done.seed]
     turned = [done.knobs.get(name, "") for name in knobs]
-    said: list[object] = [""] * 15
+    said: list[object] = [""] * 13
     if audit is not None and decision is not None:
         said = [
             audit.score, audit.confidence, ";".join(audit.tags), _pairs(audit.hints), _pairs(decision.applied),
             _pairs(decision.clamped), _pairs(decision.dropped), decision.action, decision.rule,
             decision.why, audit.status, ";".join(audit.repairs), audit.reason,
-            step.verdict.why if step.verdict else "", step.verdict.rule if step.verdict else "",
         ]  # fmt: skip
+    said += ["", ""] if step.verdict is None else [step.verdict.why, step.verdict.rule]
     made = [trail.lr_sha256, done.sha256, done.path, "; ".join(done.notes), f"{done.seconds:.3f}"]
     usage = audit.usage if audit else None
     spent: list[object] = [""] * 5
@@ -94,7 +94,8 @@ def _step(step: Operation) -> str:
     if isinstance(step, Restore):
         network = f"{step.backend} {step.checkpoint}" if step.checkpoint else step.backend
         turned = "".join(f" {name}={value:g}" for name, value in step.knobs.items())
-        return f"restore {network}{turned} seed={step.seed}{_of(step.of)}"
+        seen = "" if step.view is None else f" shown {step.view.told}"
+        return f"restore {network}{turned} seed={step.seed}{seen}{_of(step.of)}"
     if isinstance(step, Treat):
         turned = "".join(f" {name}={value}" for name, value in step.settings.items())
         return f"{step.tool}{turned}{_of(step.of)}"

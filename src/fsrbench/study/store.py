@@ -206,6 +206,16 @@ class RunFolder(RunPaths):
         """Read a stored picture back; refuses one that is not what the trail recorded."""
         return read_made(self.root / restoration.path, restoration.sha256)
 
+    def kept(self, trail: Trail) -> dict[str, Path]:
+        """Hash → picture, of all that is stored of a case: what each round ended with, and kept candidates."""
+        found = {step.restoration.sha256: self.root / step.restoration.path for step in trail.rounds}
+        for step in trail.rounds:
+            for number, one in enumerate(step.candidates):
+                path = self.root / self.candidate_name(trail.family, step.arm, trail.case, step.number, number)
+                if one.sha256 not in found and path.is_file():
+                    found[one.sha256] = path
+        return found
+
     def write_exchange(self, family: str, arm: str, case: str, number: int, exchange: Mapping[str, Any]) -> None:
         """Keep one exchange with an auditor."""
         data = as_json({"format": migrations.EXCHANGE.number, **exchange})

@@ -102,9 +102,8 @@ def run_case(opened: OpenFamily, case: Case) -> UnitOutcome:
     except Exception as error:
         return UnitOutcome(case.id, [Failure(opened.family, case.id, PURE, sentence(error))])
     failures, took = list[Failure](), Tally()
-    for name in opened.arms:
-        if name in trail.arms:
-            continue
+    todo = [name for name in opened.arms if name not in trail.arms]
+    for place, name in enumerate(todo):
         try:
             trail = _intervene(unit, trail, pure, name)
             took += of_rounds(trail.arms[name])
@@ -117,8 +116,9 @@ def run_case(opened: OpenFamily, case: Case) -> UnitOutcome:
             for number, exchange in enumerate(() if kept else getattr(error, "exchanges", ()), start=1):
                 opened.folder.write_exchange(opened.family, name, case.id, number, exchange)
         finally:
-            for pipeline in (unit.pipeline, *unit.others.values()):
-                pipeline.keep_only(lr, pure.seed)
+            if not opened.shares(name, *todo[place + 1 : place + 2]):
+                for pipeline in (unit.pipeline, *unit.others.values()):
+                    pipeline.keep_only(lr, pure.seed)
     return UnitOutcome(case.id, failures, took)
 
 

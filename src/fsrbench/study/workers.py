@@ -6,9 +6,9 @@ open one of their own. What is done with a case is in `unit.py`, how threads tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 from typing import Protocol, TypeAlias
@@ -18,9 +18,11 @@ from fsrbench.case.liveness import Trial
 from fsrbench.core import execute
 from fsrbench.core.auditing import Paid
 from fsrbench.core.contracts import Assuming, Machine
+from fsrbench.core.judging import Judge
 from fsrbench.core.values import Case
 from fsrbench.models import devices
 from fsrbench.study import families, trials, unit
+from fsrbench.study.certificates import Promised
 from fsrbench.study.families import OpenFamily
 from fsrbench.study.schema import Settings
 from fsrbench.study.store import RunFolder
@@ -37,6 +39,8 @@ class FamilyFacts:
     """Which instruments the auditors' evidence is made with."""
     assumption: str = ""
     """What its network, and arms that were fitted on other inputs, take for granted about these."""
+    promises: Mapping[str, Promised] = field(default_factory=dict)
+    """Certified arm → what its certificate promises of these inputs."""
 
 
 class WorkerPool(Protocol):
@@ -48,7 +52,7 @@ class WorkerPool(Protocol):
     def open(self, family: str) -> FamilyFacts:
         """Load a family's network; WeightsError if its checkpoint cannot be used."""
 
-    def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
+    def try_knobs(self, family: str, cases: Sequence[Case]) -> dict[str, Trial] | None:
         """What offered knobs move, tried on the first cases; None if none could be read."""
 
     def run(self, family: str, todo: Sequence[Case]) -> Iterable[UnitOutcome]:
@@ -84,11 +88,11 @@ class OpenStudy:
         restorer = opened.pipeline.restorer
         assumed = [restorer.assumption] if isinstance(restorer, Assuming) and restorer.assumption else []
         told = " ".join([*assumed, *opened.doubts])
-        return FamilyFacts(weights, self._look.available if self._look else {}, told)
+        return FamilyFacts(weights, self._look.available if self._look else {}, told, opened.promises)
 
-    def try_knobs(self, family: str, todo: Sequence[Case]) -> dict[str, Trial] | None:
+    def try_knobs(self, family: str, cases: Sequence[Case]) -> dict[str, Trial] | None:
         """What offered knobs move; nothing is tried where nobody will ask for any."""
-        return trials.try_knobs(self._opened(family), todo) if self._auditors else {}
+        return trials.try_knobs(self._opened(family), cases) if self._auditors else {}
 
     def work(self, family: str, case: Case) -> UnitOutcome:
         """Do what is missing of one case."""
@@ -108,7 +112,7 @@ class OpenStudy:
         with self._turn:
             if self._family is None or self._family.family != family:
                 self._family = None  # its network goes before the next one comes
-                if self._auditors and self._look is None:
+                if self._look is None and (self._auditors or _looked_at(self._settings)):
                     self._look = evidence.open_tools(self._machine)
                 self._family = families.open_family(
                     family, self._settings, self._machine, self._auditors, self._look, self._folder
@@ -116,6 +120,11 @@ class OpenStudy:
             opened = self._family
         devices.share_cores(self._machine, opened.reentrant)  # this thread may have worked for another family before
         return opened
+
+
+def _looked_at(settings: Settings) -> bool:
+    """Does a judge look at pictures as auditors do?"""
+    return any(isinstance(one, Judge) and one.looks for arm in settings.arms.values() for one in arm.lookers())
 
 
 class _Local(OpenStudy):

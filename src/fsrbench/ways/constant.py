@@ -75,7 +75,8 @@ def open_constant(setup: ArmSetup) -> Intervention:
             else:
                 pictures = tuple(one.picture.image for one in proposals)
                 seed = derive_seed(case.pure.seed, setup.seeds, "judge")
-                ranking = setup.judge(Contest(case.case, case.family, seed, case.lr, pictures, case.reference))
+                contest = Contest(case.case, case.family, seed, case.lr, pictures, case.reference, kept=case.kept)
+                ranking = setup.judge(contest)
                 case.spending.called(1, ranking.usage.cost)
                 chosen = ranking.order[0]
         return [RoundDraft(proposals[chosen].picture, candidates=tuple(proposals), ranking=ranking, bound=bound)]

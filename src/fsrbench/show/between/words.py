@@ -41,7 +41,7 @@ def _of_family(found: RunComparison, family: str) -> Iterator[str]:
             if same(side := found.families[family][arm], run):
                 alike.setdefault(side.both[run], []).append(name(found, arm, marked=False))
         for cases, own in alike.items():
-            pictures = f"{findings.listed(own)} ended with the same pictures in {run} and in {found.first}"
+            pictures = f"{wording.listed(own)} ended with the same pictures in {run} and in {found.first}"
             yield f"{pictures}, in {numbers.count(cases, 'case')}."
     yield from _floor(found, family)
 
@@ -87,14 +87,14 @@ def _between(found: RunComparison, family: str, arm: str, run: str) -> Iterator[
     if same(side, run) or (side.role is not None and side.role not in TESTED):
         return
     if side.void:
-        yield f"Nothing is said of {label}: most of its replies could not be used in {findings.listed(side.void)}."
+        yield f"Nothing is said of {label}: most of its replies could not be used in {wording.listed(side.void)}."
         return
     known = {metric: entry for metric, entry in side.metrics.items() if entry.n}
     if not known:
         yield f"{label}: nothing could be measured in both {run} and {first}."
         return
     if chose := [found.metrics[metric].label for metric, entry in known.items() if entry.chose]:
-        yield f"{findings.listed(chose)} chose pictures of {label}, and is no evidence for it."
+        yield f"{wording.listed(chose)} chose pictures of {label}, and is no evidence for it."
     effects = {m: entry.differences[run].effect for m, entry in known.items()}
     tested = {m: effect for m, effect in effects.items() if effect.p is not None}
     shown = {m: effect for m, effect in tested.items() if effect.shown}

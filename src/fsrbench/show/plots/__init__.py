@@ -14,8 +14,10 @@ from fsrbench.files import atomic
 from fsrbench.measure.results import Results
 from fsrbench.study.store import RunFolder
 
-NAMES = ("forest", "sorted_deltas", "knows", "reliability", "knobs", "strength", "decisions")
+NAMES = ("forest", "harm", "sorted_deltas", "knows", "reliability", "knobs", "strength", "decisions", "choosing")
 """In the order in which a reader asks."""
+OF_ONE_CASE = ("forest", "decisions")
+"""Those that are drawn of a single case, too: all others show how cases differ from each other."""
 SWEEP = "sweep"
 """The plot that only a sweep draws."""
 
@@ -33,10 +35,12 @@ def draw(results: Results, track: Track = untracked) -> list[Path]:
     from fsrbench.show.plots import _style
 
     folder = RunFolder(results.root).plots
+    asked = NAMES if len({subject.case for subject in results.what.subjects}) > 1 else OF_ONE_CASE
     written: list[Path] = []
     with _style.settings():
         for name in track("plots", NAMES, len(NAMES)):
-            figure = importlib.import_module(f"fsrbench.show.plots.{name}").figure(results)
+            drawn = name in asked
+            figure = importlib.import_module(f"fsrbench.show.plots.{name}").figure(results) if drawn else None
             if figure is not None:
                 written += _style.write(figure, folder, name, question(name))
                 continue

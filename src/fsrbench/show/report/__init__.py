@@ -48,7 +48,12 @@ def build(results: Results, stale: Collection[str] = (), track: Track = untracke
     _write(root / places.DATA, _script("fsr.setData", inline.as_json(table.data(results, entries, rows, CHUNK))))
     for name in (places.STYLE, *SCRIPTS):
         _write(root / name, _asset(name))
-    _write(folder.report_page, overview.page(results, entries, opening, plots, SCRIPTS))
+    judged = folder.judged_page.is_file()
+    if judged:
+        _write(root / places.JUDGES, folder.judged_page.read_text(encoding="utf-8"))
+    else:
+        atomic.remove(root / places.JUDGES)
+    _write(folder.report_page, overview.page(results, entries, opening, plots, SCRIPTS, judged=judged))
     gallery.sweep()
     return folder.report_page
 

@@ -111,7 +111,8 @@ class Teller:
         what = self.results.what
         subject = what.subjects[entry.place] if entry.place is not None else None
         trail = subject.trail if subject is not None else None
-        pictures, size = self._pictures(subject, trail) if subject is not None else ({}, (0, 0))
+        keys: dict[str, str] = {}
+        pictures, size = self._pictures(subject, trail, keys) if subject is not None else ({}, (0, 0))
         places = _places(subject, trail, what, size[::-1]) if subject is not None else None
         details = {
             "family": entry.family,
@@ -126,16 +127,19 @@ class Teller:
             "numbers": self._numbers(entry),
             "people": people.of_case(self.choices.get((entry.family, entry.case), ()), self.results.summary),
             "failed": entry.failed,
-            "pure": self._round(entry, trail.rounds[0]) if trail is not None else None,
+            "pure": self._round(entry, trail.rounds[0], keys) if trail is not None else None,
             "lr_sha256": trail.lr_sha256 if trail is not None else "",
-            "arms": {arm: list(self._rounds(entry, trail, arm)) for arm in entry.arms},
+            "arms": {arm: list(self._rounds(entry, trail, arm, keys)) for arm in entry.arms},
         }
         return Told(entry, trail, details, self._deltas(entry))
 
     # --------------------------------------------------------------- pictures
 
-    def _pictures(self, subject: Subject, trail: Trail | None) -> tuple[dict[str, Any], tuple[int, int]]:
-        """Key → picture or why there is none: lr, pure, each arm, its earlier rounds, reference; and pure's size."""
+    def _pictures(
+        self, subject: Subject, trail: Trail | None, keys: dict[str, str]
+    ) -> tuple[dict[str, Any], tuple[int, int]]:
+        """Key → picture or why there is none: lr, pure, each arm, its earlier rounds, candidates, reference; and pure's
+        size. `keys` is told the first key of each hash."""
         found: dict[str, Shown] = {}
         bounds = self.results.what.limits.of_pictures()
         if subject.lr is not None:
@@ -143,10 +147,13 @@ class Teller:
             found["lr"] = self.gallery.add(lr, lambda: images.read(lr, **bounds))
         for arm, path in subject.variants.items():
             for number, earlier, content in _earlier(self.folder.root, trail, arm):
-                found[f"{arm}:{number}"] = self._restoration(earlier, content)
+                found[keys.setdefault(content, f"{arm}:{number}")] = self._restoration(earlier, content)
             content = trail.final(arm).sha256 if trail is not None else ""
             found[f"{arm}:"] = self._restoration(path, content)
+            keys.setdefault(content, f"{arm}:")
         size = next((shown.size for key, shown in found.items() if key != "lr" and shown.file), (0, 0))
+        for key, path, content in _candidates(self.folder, trail):
+            found[keys.setdefault(content, key)] = self._restoration(path, content)
         if subject.hr is not None:
             found["reference"] = self._reference(subject.hr, size)
         return {key: {"file": one.file, "why": one.why, "size": one.size} for key, one in found.items()}, size
@@ -185,20 +192,20 @@ class Teller:
 
     # ----------------------------------------------------------------- rounds
 
-    def _rounds(self, entry: Entry, trail: Trail | None, arm: str) -> Iterator[dict[str, Any]]:
+    def _rounds(self, entry: Entry, trail: Trail | None, arm: str, keys: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         """An arm's rounds; for one that failed, what was exchanged before it did."""
         if trail is not None and arm in trail.arms:
             for step in trail.arms[arm]:
-                yield self._round(entry, step)
+                yield self._round(entry, step, keys)
         elif arm in entry.failed:
             for number in range(1, ROUNDS + 1):
                 if not (saw := self._saw(entry, arm, number)):
                     break
                 yield {"number": number, "saw": saw}
 
-    def _round(self, entry: Entry, step: Round) -> dict[str, Any]:
+    def _round(self, entry: Entry, step: Round, keys: Mapping[str, str]) -> dict[str, Any]:
         saw = self._saw(entry, step.arm, step.number) if step.audit else []
-        return {**rounds.shown(step), "saw": saw}
+        return {**rounds.shown(step, keys), "saw": saw}
 
     def _saw(self, entry: Entry, arm: str, number: int) -> list[list[Any]]:
         """What was sent to an auditor and what came back: titles and texts."""
@@ -219,6 +226,18 @@ def _earlier(root: Path, trail: Trail | None, arm: str) -> Iterator[tuple[int, P
         if done.sha256 not in known:
             known.add(done.sha256)
             yield step.number, root / done.path, done.sha256
+
+
+def _candidates(folder: RunFolder, trail: Trail | None) -> Iterator[tuple[str, Path, str]]:
+    """Candidates that no round ended with and whose picture is kept, each once: key, picture, hash."""
+    if trail is None:
+        return
+    kept, known = folder.kept(trail), {step.restoration.sha256 for step in trail.rounds}
+    for arm, steps in trail.arms.items():
+        for number, one in enumerate(one for step in steps for one in step.candidates):
+            if one.sha256 in kept and one.sha256 not in known:
+                known.add(one.sha256)
+                yield f"{arm}:c{number}", kept[one.sha256], one.sha256
 
 
 def _written(text: str) -> str:

@@ -6,7 +6,7 @@ Everything here is told from the summary. Jinja escapes whatever it is given.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from fsrbench.core import order
 from fsrbench.core.values import PURE
 from fsrbench.measure.results import Results
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, MetricResults, Summary
-from fsrbench.show import compute, imprint, numbers, people, tables, wording
+from fsrbench.show import choosing, compute, harm, imprint, numbers, people, tables, wording
 from fsrbench.show.report import places
 from fsrbench.show.report.cases import Entry, title
 from fsrbench.show.report.pictures import Plot
@@ -36,9 +36,15 @@ FEW = 5
 
 
 def page(
-    results: Results, entries: Sequence[Entry], strip: Strip, plots: Sequence[Plot], scripts: Sequence[str]
+    results: Results,
+    entries: Sequence[Entry],
+    strip: Strip,
+    plots: Sequence[Plot],
+    scripts: Sequence[str],
+    *,
+    judged: bool = False,
 ) -> str:
-    """`index.html`."""
+    """`index.html`. `judged`: a page on judges lies beside it."""
     summary = results.summary
     return _template().render(
         name=results.root.resolve().name,
@@ -47,14 +53,22 @@ def page(
         strip=strip,
         plots=plots,
         places=places,
+        judged=judged,
         cases=len(entries),
         families=[_family(summary, family) for family in summary.families],
         metrics=[{"label": wording.heading(about), "unit": about.unit} for about in summary.metrics.values()],
         counts=list(_counts(summary)),
-        took=list(_took(summary)),
+        took=list(_side(summary, compute.rows(summary))),
         compute=compute,
         people=people,
         chose=_chose(summary),
+        harmed=list(_harmed(summary)),
+        shares=list(harm.shares(summary)),
+        harm=harm,
+        harm_reading=list(harm.reading(summary)),
+        chosen_rows=list(_side(summary, choosing.rows(summary))),
+        choosing=choosing,
+        summary=summary,
         statistics=summary.statistics,
         inputs=summary.inputs,
         imprint=imprint.short(summary),
@@ -215,8 +229,15 @@ def _counts(summary: Summary) -> Iterator[dict[str, Any]]:
             }
 
 
-def _took(summary: Summary) -> Iterator[dict[str, Any]]:
-    """What a case took, arm by arm."""
-    for family, arm, cells in compute.rows(summary):
+def _side(summary: Summary, rows: Iterable[tuple[str, str, list[str]]]) -> Iterator[dict[str, Any]]:
+    """The lines of a side table: family, arm and cells."""
+    for family, arm, cells in rows:
         name = "Pure FSR" if arm == PURE else wording.arm_name(summary, arm, marked=False)
+        yield {"family": family, "arm": name, "mark": summary.marks.get(arm, ""), "numbers": cells}
+
+
+def _harmed(summary: Summary) -> Iterator[dict[str, Any]]:
+    """Whom each arm harmed."""
+    for family, arm, cells in harm.rows(summary):
+        name = wording.arm_name(summary, arm, marked=False)
         yield {"family": family, "arm": name, "mark": summary.marks.get(arm, ""), "numbers": cells}

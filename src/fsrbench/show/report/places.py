@@ -13,6 +13,8 @@ STYLE = "style.css"
 CASES = "cases"
 PICTURES = "pictures"
 PLOTS = "plots"
+JUDGES = "judges.html"
+"""How good judges are, where that was found out."""
 ALONE = "This folder stands alone: copy or zip it, it needs no network."
 """Said of a report that is a folder; one that is a file says what it is instead."""
 CHUNK = re.compile(r"\d{3,}\.js")

@@ -29,15 +29,17 @@ def _decided(step: Round) -> str:
     if step.ranking is not None:
         return f"chose {wording.origin(step)}"
     if step.audit is None or step.decision is None:
-        return "not audited"
+        if step.verdict is not None:
+            return step.verdict.rule
+        return wording.averaged(step) or "not audited"
     if step.audit.status == "invalid":
         return "unusable reply"
     rejected = step.verdict is not None and not step.verdict.kept
     return f"{step.decision.action}, not kept" if rejected else step.decision.action
 
 
-def shown(step: Round) -> dict[str, Any]:
-    """A round with every number as it is written."""
+def shown(step: Round, pictures: Mapping[str, str]) -> dict[str, Any]:
+    """A round with every number as it is written. `pictures`: hash → the key under which the page has that picture."""
     told, done = to_json(step), step.restoration
     told["restoration"] |= {
         "seed": str(done.seed),  # more digits than a browser's numbers have
@@ -46,7 +48,8 @@ def shown(step: Round) -> dict[str, Any]:
     }
     told["choice"] = wording.choice(step)
     told["bound"] = wording.spent(step)
-    told["ranked"] = [_ranked(step, place) for place in step.ranking.order] if step.ranking is not None else []
+    ranked = () if step.ranking is None else step.ranking.order
+    told["ranked"] = [_ranked(step, place, pictures) for place in ranked]
     if step.audit is not None:
         told["audit"] |= {
             "hints": _texts(step.audit.hints),
@@ -59,10 +62,11 @@ def shown(step: Round) -> dict[str, Any]:
     return dict(told)
 
 
-def _ranked(step: Round, place: int) -> dict[str, Any]:
+def _ranked(step: Round, place: int, pictures: Mapping[str, str]) -> dict[str, Any]:
     """One candidate as a judge saw it."""
     one, score = step.candidates[place], step.ranking.scores[place] if step.ranking is not None else None
-    return {"origin": one.origin, "score": numbers.short(score), "chosen": one.chosen, "note": one.note}
+    about = {"origin": one.origin, "score": numbers.short(score), "chosen": one.chosen, "note": one.note}
+    return {**about, "picture": pictures.get(one.sha256, "")}
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

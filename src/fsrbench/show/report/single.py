@@ -32,6 +32,7 @@ _POLICY = re.compile(r'(<meta http-equiv="Content-Security-Policy" content=")[^"
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">')
 _SCRIPT = re.compile(r'<script src="([^"]+)"></script>')
 _IMAGE = re.compile(rf'(<img[^>]* src=")((?:{places.PICTURES}|{places.PLOTS})/[^"]+)')
+_JUDGES = re.compile(rf'\s*<a href="{re.escape(places.JUDGES)}">[^<]*</a>')
 _FILES = re.compile(rf'<a href="{places.PLOTS}/[^"]+">((?:<img[^>]*>)?)(?:[A-Z]+)?</a>')
 
 
@@ -121,7 +122,7 @@ def _inline(page: str, report: Path, copies: _Copies, extra: dict[str, list[str]
 
     style = _read(report / places.STYLE)
     page = _STYLE.sub(lambda _: f"<style>{style}</style>", page, count=1)
-    page = _IMAGE.sub(image, _FILES.sub(r"\1", page))
+    page = _IMAGE.sub(image, _FILES.sub(r"\1", _JUDGES.sub("", page)))
     page = _SCRIPT.sub(script, page)
     policy = f"default-src 'none'; script-src {' '.join(allowed)}; style-src {inline.allowed(style)}; img-src data:"
     return _POLICY.sub(lambda found: f"{found[1]}{policy}; base-uri 'none'; form-action 'none'", page, count=1)

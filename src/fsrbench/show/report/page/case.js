@@ -16,6 +16,7 @@ fsr.case = (() => {
     if (key === "lr") return "LR";
     if (key === "reference") return "Reference";
     const [arm, number] = [key.slice(0, key.lastIndexOf(":")), key.slice(key.lastIndexOf(":") + 1)];
+    if (number.startsWith("c")) return `${fsr.title(arm)}, candidate ${number.slice(1)}`;
     return number ? `${fsr.title(arm)}, round ${number}` : fsr.title(arm);
   };
 
@@ -156,18 +157,38 @@ fsr.case = (() => {
   const ranked = (candidates) =>
     candidates.length
       ? m(
-          "table.asked",
+          "table.asked.ranked",
           null,
-          m("thead", null, m("tr", null, m("th", { scope: "col" }, "Candidate"), m("th", { scope: "col" }, "score, higher is better"), m("th", { scope: "col" }, ""))),
+          m("thead", null, m("tr", null, m("th", { scope: "col" }, "Candidate"), m("th", { scope: "col" }, "score (higher is better)"), m("th", { scope: "col" }, ""))),
           m("tbody", null, candidates.map((one) => m("tr", null, m("th", { scope: "row" }, one.origin), m("td", null, one.score), m("td", null, [one.chosen ? "chosen" : "", one.note].filter(Boolean).join("; "))))),
         )
       : null;
+
+  /** The same as pictures side by side, from which the slider takes its sides; nothing where none is kept. */
+  const film = (candidates) => {
+    const kept = candidates.map((one, place) => ({ ...one, rank: place + 1, shown: told.pictures[one.picture] })).filter((one) => one.shown && one.shown.file);
+    if (!kept.length) return null;
+    const take = (side, one) => {
+      fsr.viewer.choose(side, one.picture);
+      parts.viewer.scrollIntoView({ block: "nearest" });
+    };
+    const side = (name, one) => m("button", { type: "button", "aria-label": `Rank ${one.rank} to the ${name}`, onclick: () => take(name, one) }, name);
+    const frame = (one) =>
+      m(
+        "li",
+        { class: one.chosen ? "chosen" : null },
+        m("button.frame", { type: "button", title: one.origin, "aria-label": `Rank ${one.rank}, ${one.origin}: show it to the right`, onclick: () => take("right", one) }, m("img", { src: fsr.picture(one.shown.file), alt: "", decoding: "async" })),
+        m("span", null, m("b", null, `${one.rank}`), ` ${one.score}`),
+        m("span.sides", null, side("left", one), side("right", one)),
+      );
+    return m("ol.film", { "aria-label": "Candidates, the best first" }, kept.map(frame));
+  };
 
   const round = (step) => {
     const title = m("h4", null, `Round ${step.number}`);
     if (!step.restoration) return m("li.round", null, title, saw(step.saw));
     const bound = step.bound ? m("p.faint", null, sentence(step.bound)) : null;
-    if (!step.audit) return m("li.round", null, title, m("p", null, sentence(step.choice)), ranked(step.ranked), bound, m("h5", null, "The picture that stands after it"), made(step));
+    if (!step.audit) return m("li.round", null, title, m("p", null, sentence(step.choice)), film(step.ranked), ranked(step.ranked), bound, m("h5", null, "The picture that stands after it"), made(step));
     const { audit, decision } = step;
     return m(
       "li.round",
