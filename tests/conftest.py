@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -14,6 +15,9 @@ import pytest
 from fsrbench.core.values import Image
 from fsrbench.imaging import images
 from support import ROOT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 SHARED = Path(os.environ.get("FSRBENCH_SHARED", ROOT.parent / "shared"))
 
@@ -88,6 +92,19 @@ def _no_power_is_cut() -> Iterator[None]:
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """An evaluation draws no plots, which take most of its time: for tests that look at everything else."""
     monkeypatch.setattr("fsrbench.show.plots.draw", lambda _results, _track: [])
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium from PATH, without a window."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium on PATH: install chromium or google-chrome to test pages in it")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

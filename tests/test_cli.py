@@ -52,6 +52,7 @@ def test_help_of_every_command() -> None:
         "runs",
         "tables",
         "report",
+        "rate",
         "log",
         "weights",
         "doctor",

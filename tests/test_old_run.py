@@ -142,6 +142,7 @@ def in_the_order_of_then(stored: dict[str, Any]) -> dict[str, Any]:
 def as_then(summary: Summary) -> bytes:
     """Without what was not in a summary then."""
     stored = to_json(summary)
+    assert stored.pop("people") is None
     for arm in stored["run"]["arms"].values():
         del arm["way"], arm["judge"], arm["chosen_by"]
     for family in stored["counts"].values():

@@ -44,6 +44,7 @@ NOT_RUN = {
     "needs a GPU": r"--device cuda|--gpus",
     "needs a container engine": r"^docker ",
     "needs a cluster": r"--executor ray|^srun |\bscontrol\b|^ray ",
+    "serves until it is ended; test_rating_page.py does the same in a browser": r"^fsrbench rate (?!.*--export)",
     "installs into the checkout, or starts these tests": r"^scripts/|\.venv/",
     "writes to the start-up file of a person's shell": r"--install-completion",
 }

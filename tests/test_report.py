@@ -22,7 +22,7 @@ from fsrbench.imaging import images
 from fsrbench.measure import subjects
 from fsrbench.measure import summary as summarising
 from fsrbench.measure.results import Numbers, Results
-from fsrbench.show import report, wording
+from fsrbench.show import inline, report, wording
 from fsrbench.show.report import pictures, rounds, strip
 from fsrbench.study import config, inputs
 from fsrbench.study.store import RunFolder
@@ -236,7 +236,7 @@ def test_what_an_earlier_report_showed_goes(small: Study) -> None:
 
 @given(st.recursive(st.text() | st.none() | st.floats(allow_nan=False, allow_infinity=False), st.lists, max_leaves=5))
 def test_nothing_in_the_data_ends_its_script(value: Any) -> None:
-    text = report._json([value, EVIL])
+    text = inline.as_json([value, EVIL])
     assert not set(text) & set("<>&\u2028\u2029")
     assert json.loads(text) == [value, EVIL]
 

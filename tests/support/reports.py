@@ -11,6 +11,7 @@ from fsrbench.core import plugins
 from fsrbench.core.values import PURE, Audit, Decision, Failure, Restoration, Round, Score, Trail, Verdict
 from fsrbench.imaging import images
 from fsrbench.measure import summary as summarising
+from fsrbench.measure.choices import Choice
 from fsrbench.measure.results import Numbers, Results
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.study.store import RunFolder
@@ -32,6 +33,7 @@ class Study:
     side: int = 64
     failures: list[Failure] = field(default_factory=list)
     seed: int = 0
+    choices: tuple[Choice, ...] = ()
 
     def results(self) -> Results:
         rng = np.random.default_rng(self.seed)
@@ -51,6 +53,7 @@ class Study:
             marks={"rerun": "noise floor"},
             notes=(f"A note: {EVIL}",),
             roles={"lvlm": "contender", "random": "control", "rerun": "floor"},
+            choices=self.choices,
             degraded={self.cases[0]: {"recipe": "paper", "blur": "1.25", "note": EVIL}},
         )
         scores = []

@@ -36,7 +36,7 @@ SCHEMA: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ComparisonReply:
     """The checked fields of a reply to a comparison."""
 
     preferred: Preferred
@@ -53,7 +53,7 @@ PLACEHOLDERS = ("pictures", "answer")
 """What its prompt file holds."""
 
 
-def task(comparison: Comparison, brief: str = "") -> Task[Choice]:
+def task(comparison: Comparison, brief: str = "") -> Task[ComparisonReply]:
     """The question in text, with the pictures of both; `brief` is a prompt file of the user's in place of ours."""
     first, second = comparison.first, comparison.second
     told = labels(first, second)
@@ -95,7 +95,7 @@ def labels(first: Evidence, second: Evidence) -> tuple[str, ...]:
     )
 
 
-def parse(text: str, bounds: Bounds) -> Choice:
+def parse(text: str, bounds: Bounds) -> ComparisonReply:
     """Read one reply."""
     fields, repairs = reply.fields(text, FIELDS, bounds)
     said = fields["preferred"]
@@ -106,4 +106,4 @@ def parse(text: str, bounds: Bounds) -> Choice:
         repairs.append("letter case")
     confidence = reply.percent("confidence", fields["confidence"], repairs)
     reason = reply.reason(fields["reason"], repairs, bounds)
-    return Choice(cast("Preferred", preferred), confidence, reason, tuple(dict.fromkeys(repairs)))
+    return ComparisonReply(cast("Preferred", preferred), confidence, reason, tuple(dict.fromkeys(repairs)))

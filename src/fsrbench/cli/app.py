@@ -23,6 +23,7 @@ from fsrbench.cli import (
     evidence_commands,
     judging_commands,
     options,
+    people_commands,
     picture_commands,
     probes,
     tuning_commands,
@@ -173,6 +174,7 @@ app.command(short_help="Finished runs on the same cases, side by side and tested
 app.command(short_help="What lies in a folder of outputs, and how far it is.")(between_commands.runs)
 app.command(short_help="The tables of a run as LaTeX or CSV.")(between_commands.tables)
 app.command(short_help="Rebuild the report of a run, and say where it is.")(evidence_commands.report)
+app.command(short_help="People's own choices between restorations, blind, in a browser.")(people_commands.rate)
 app.command(short_help="Log a run to MLflow.")(evidence_commands.log)
 
 

@@ -17,7 +17,8 @@ from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import InputError, SettingsError
 from fsrbench.core.values import PURE, Failure, Trail
 from fsrbench.imaging import images
-from fsrbench.measure import case_tables, promises, provenance, remarks, standings
+from fsrbench.measure import case_tables, choices, promises, provenance, remarks, standings
+from fsrbench.measure.choices import Choice
 from fsrbench.measure.harm_values import Promise
 from fsrbench.measure.standings import Standing
 from fsrbench.study import config, ledger, schema
@@ -163,6 +164,8 @@ class Evaluation:
     """What was run; None for plain folders, of which nothing is known."""
     unfinished: tuple[Unfinished, ...] = ()
     """What was paid for cases that are not finished."""
+    choices: tuple[Choice, ...] = ()
+    """What people chose between pictures of this run."""
 
 
 def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Evaluation:
@@ -207,6 +210,7 @@ def of_run(folder: RunFolder, settings: Settings, hr: Path | None = None) -> Eva
         unfinished=tuple(
             one for one in ledger.unfinished(folder) if one.arm in roles and one.family in settings.families
         ),
+        choices=tuple(choices.read(folder)),
     )
 
 

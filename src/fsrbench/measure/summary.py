@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from fsrbench.core import order
 from fsrbench.core.values import Failure
-from fsrbench.measure import choosing, claims, effects, harm, mishaps, shares, signs, stats, tallies
+from fsrbench.measure import choosing, claims, effects, harm, mishaps, preferences, shares, signs, stats, tallies
+from fsrbench.measure.choices import SPOILT
 from fsrbench.measure.choosing_values import MeasuredChoice
+from fsrbench.measure.preference_values import People
 from fsrbench.measure.results import Numbers
 from fsrbench.measure.subjects import Evaluation, Subject
 from fsrbench.measure.summary_values import Canaries, FamilyOutcome, InputFacts, MetricFacts, Statistics, Summary
@@ -56,6 +58,17 @@ def summarise(
         harm=harm.judged(harmed),
         shares={family: shares.of_family(family, what, numbers, persons, measured[family]) for family in names},
         choosing=choosing.of_arms(choices, persons),
+        people=_people(what, persons),
+    )
+
+
+def _people(what: Evaluation, persons: Mapping[str, str] | None) -> People | None:
+    """What people chose; a choice whose case or arm is not compared here is counted and left out."""
+    if not what.choices:
+        return None
+    compared = {(s.family, s.case): {SPOILT, *s.variants} for s in what.subjects}
+    return preferences.told(
+        what.choices, lambda c: compared.get((c.family, c.case), set()).issuperset(c.pair), what.roles, persons
     )
 
 

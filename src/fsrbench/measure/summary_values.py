@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from fsrbench.measure.choosing_values import ArmChoices
 from fsrbench.measure.compute_values import Took
 from fsrbench.measure.harm_values import ObservedHarm, TakenShare
+from fsrbench.measure.preference_values import People
 from fsrbench.measure.provenance import Provenance
 from fsrbench.measure.standings import Standing
 
@@ -290,6 +291,8 @@ class Summary:
     """Family → arm → what choosing among candidates gained, and what averaging did."""
     findings: dict[str, str] = field(default_factory=dict)
     """Family → what it all comes to, in sentences."""
+    people: People | None = None
+    """What people chose, blind; None where nobody was asked."""
 
 
 def rounded(value: float | None) -> float | None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from fsrbench.measure.summary_values import ArmEffect, ArmOutcome, MetricFacts, MetricResults, Summary
-from fsrbench.show import harm, imprint, md, numbers, side_tables, wording
+from fsrbench.show import harm, imprint, md, numbers, people, side_tables, wording
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -73,6 +73,7 @@ def markdown(summary: Summary) -> str:
         parts.append(f"{OUTLIER}\n\n{made}")
     if wording.any_chosen(summary):
         parts.append(wording.CHOSEN_MEANS)
+    parts += people.markdown(summary)
     parts += [*harm.markdown(summary), *side_tables.against(summary), *side_tables.chosen(summary)]
     parts += side_tables.evidence(summary)
     parts += side_tables.counts(summary)

@@ -8,8 +8,7 @@ pure opens the first page. A second build writes only what has changed.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from importlib import resources
 from operator import itemgetter
 from pathlib import Path
@@ -20,6 +19,7 @@ from fsrbench.core.execute import Track, untracked
 from fsrbench.core.values import PURE
 from fsrbench.files import atomic
 from fsrbench.measure.results import Results
+from fsrbench.show import inline
 from fsrbench.show.report import cases, overview, pictures, places, strip, table
 from fsrbench.show.report.cases import Entry, Told
 from fsrbench.study.store import RunFolder
@@ -45,9 +45,9 @@ def build(results: Results, stale: Collection[str] = (), track: Track = untracke
     rows = _write_cases(root / places.CASES, entries, teller, shown, track)
     opening = strip.tell(results, picked, shown, gallery)
     plots = pictures.plots(folder.plots, root / places.PLOTS, stale)
-    _write(root / places.DATA, _script("fsr.setData", _json(table.data(results, entries, rows, CHUNK))))
+    _write(root / places.DATA, _script("fsr.setData", inline.as_json(table.data(results, entries, rows, CHUNK))))
     for name in (places.STYLE, *SCRIPTS):
-        _write(root / name, resources.files(__package__).joinpath("page", name).read_text(encoding="utf-8"))
+        _write(root / name, _asset(name))
     judged = folder.judged_page.is_file()
     if judged:
         _write(root / places.JUDGES, folder.judged_page.read_text(encoding="utf-8"))
@@ -88,6 +88,15 @@ def _write_cases(
     return rows
 
 
+def style() -> str:
+    """How the report looks: colours, type and controls, for other pages of the house too."""
+    return _asset(places.STYLE)
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath("page", name).read_text(encoding="utf-8")
+
+
 def _tell(teller: cases.Teller, entries: Sequence[Entry]) -> list[Told]:
     """Everything about each case, in the order of `entries`."""
 
@@ -107,16 +116,8 @@ def _cases(number: int, told: Sequence[dict[str, Any]]) -> str:
             raise TypeError(f"{type(value).__name__} does not go into a report")
         return [lines.setdefault(line, len(lines)) for line in value.words.split("\n")]
 
-    details = _json(told, shared)  # before the lines, which it finds
-    return _script("fsr.setCases", str(number), _json(list(lines)), details)
-
-
-def _json(value: Any, other: Callable[[object], object] | None = None) -> str:
-    """JSON that cannot end its script, nor be markup: what could stands escaped."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=other)
-    for mark in "<>&\u2028\u2029":
-        text = text.replace(mark, f"\\u{ord(mark):04x}")
-    return text
+    details = inline.as_json(told, shared)  # before the lines, which it finds
+    return _script("fsr.setCases", str(number), inline.as_json(list(lines)), details)
 
 
 def _script(function: str, *values: str) -> str:

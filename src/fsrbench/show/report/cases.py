@@ -13,9 +13,10 @@ from fsrbench.core.errors import StoreError
 from fsrbench.core.values import PURE, Round, Score, Trail
 from fsrbench.imaging import faces, images
 from fsrbench.measure import subjects
+from fsrbench.measure.choices import Choice
 from fsrbench.measure.results import Results
 from fsrbench.measure.subjects import Evaluation, Subject
-from fsrbench.show import numbers, patches, regions, wording
+from fsrbench.show import numbers, patches, people, regions, wording
 from fsrbench.show.patches import PatchPlaces
 from fsrbench.show.report import rounds
 from fsrbench.show.report.pictures import Gallery, Shown
@@ -101,6 +102,9 @@ class Teller:
         self.scores: dict[tuple[str, str], list[Score]] = {}
         for score in results.numbers.scores:
             self.scores.setdefault((score.family, score.case), []).append(score)
+        self.choices: dict[tuple[str, str], list[Choice]] = {}
+        for choice in results.what.choices:
+            self.choices.setdefault((choice.family, choice.case), []).append(choice)
 
     def tell(self, entry: Entry) -> Told:
         """One case."""
@@ -121,6 +125,7 @@ class Teller:
             "patches": dict(places.boxes) if places is not None else None,
             "where": places.said if places is not None else "",
             "numbers": self._numbers(entry),
+            "people": people.of_case(self.choices.get((entry.family, entry.case), ()), self.results.summary),
             "failed": entry.failed,
             "pure": self._round(entry, trail.rounds[0], keys) if trail is not None else None,
             "lr_sha256": trail.lr_sha256 if trail is not None else "",

@@ -15,7 +15,7 @@ from fsrbench.core import order
 from fsrbench.core.values import PURE
 from fsrbench.measure.results import Results
 from fsrbench.measure.summary_values import ArmEffect, MetricFacts, MetricResults, Summary
-from fsrbench.show import choosing, compute, harm, imprint, numbers, tables, wording
+from fsrbench.show import choosing, compute, harm, imprint, numbers, people, tables, wording
 from fsrbench.show.report import places
 from fsrbench.show.report.cases import Entry, title
 from fsrbench.show.report.pictures import Plot
@@ -60,6 +60,8 @@ def page(
         counts=list(_counts(summary)),
         took=list(_side(summary, compute.rows(summary))),
         compute=compute,
+        people=people,
+        chose=_chose(summary),
         harmed=list(_harmed(summary)),
         shares=list(harm.shares(summary)),
         harm=harm,
@@ -197,6 +199,18 @@ def _between(metric: MetricFacts, low: float | None, high: float | None, *, sign
     if low is None or high is None:
         return ""
     return " … ".join(wording.number(metric, end, signed=signed) for end in (low, high))
+
+
+def _chose(summary: Summary) -> dict[str, Any] | None:
+    """What people chose; None where nobody was asked."""
+    found = summary.people
+    if found is None:
+        return None
+    return {
+        "arms": list(people.arms(summary, found)),
+        "raters": list(people.raters(found)),
+        "sentences": people.sentences(found),
+    }
 
 
 def _counts(summary: Summary) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,6 @@ many as are asked for and as fit. The page may load nothing from anywhere: what 
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import json
 import re
@@ -18,6 +17,7 @@ from typing import Any
 
 from fsrbench.core.errors import StoreError
 from fsrbench.files import atomic
+from fsrbench.show import inline
 from fsrbench.show.report import places
 
 NAME = "report.html"
@@ -107,7 +107,7 @@ def _inline(page: str, report: Path, copies: _Copies, extra: dict[str, list[str]
     allowed: list[str] = []
 
     def run(words: str) -> str:
-        allowed.append(_hash(words))
+        allowed.append(inline.allowed(words))
         return f"<script>{words}</script>"
 
     def script(found: re.Match[str]) -> str:
@@ -124,13 +124,8 @@ def _inline(page: str, report: Path, copies: _Copies, extra: dict[str, list[str]
     page = _STYLE.sub(lambda _: f"<style>{style}</style>", page, count=1)
     page = _IMAGE.sub(image, _FILES.sub(r"\1", _JUDGES.sub("", page)))
     page = _SCRIPT.sub(script, page)
-    policy = f"default-src 'none'; script-src {' '.join(allowed)}; style-src {_hash(style)}; img-src data:"
+    policy = f"default-src 'none'; script-src {' '.join(allowed)}; style-src {inline.allowed(style)}; img-src data:"
     return _POLICY.sub(lambda found: f"{found[1]}{policy}; base-uri 'none'; form-action 'none'", page, count=1)
-
-
-def _hash(words: str) -> str:
-    """How a policy names a script or a style."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(words.encode()).digest()).decode()}'"
 
 
 def _handed(script: str) -> list[Any]:

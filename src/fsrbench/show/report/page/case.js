@@ -52,6 +52,8 @@ fsr.case = (() => {
 
   /* ------------------------------------------------------------ patches */
 
+  const people = () => (told.people.length ? section("What people chose", m("ul.people", null, told.people.map((line) => m("li", null, line)))) : null);
+
   const patches = (arm) => {
     const keys = ["lr", "pure:", `${arm}:`, "reference"].filter((key, place, all) => told.pictures[key] && told.pictures[key].file && all.indexOf(key) === place);
     if (!told.patches || !keys.length) {
@@ -328,7 +330,7 @@ fsr.case = (() => {
     parts.models.replaceChildren(fsr.badge(told.family), ...told.models.map(([model, standsIn]) => fsr.badge(model, standsIn)));
     tabs(arm);
     const pure = told.failed.pure ? m("p.invalid", null, m("b", null, "Nothing could be restored: "), told.failed.pure) : null;
-    parts.info.replaceChildren(...[pure, numbers(arm), patches(arm), rounds(arm), ...input()].filter(Boolean));
+    parts.info.replaceChildren(...[pure, numbers(arm), people(), patches(arm), rounds(arm), ...input()].filter(Boolean));
     if (another) parts.info.scrollTop = 0;
   };
 
