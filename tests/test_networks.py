@@ -256,7 +256,7 @@ def test_what_a_file_says_of_sharpening_is_done_without_seams(compact: Path) -> 
 @pytest.mark.parametrize("asked", ["1", True, -0.1, 11, None])
 def test_a_file_that_asks_for_strange_sharpening_is_refused(asked: object) -> None:
     with pytest.raises(WeightsError, match="asks for sharpening by"):
-        networks.sharpening_of(networks.Checkpoint(Path("a"), {}, {"sharpen": asked}))
+        sharpening.asked({"sharpen": asked}, Path("a"))
 
 
 def test_same_bytes_each_time(compact: Path) -> None:

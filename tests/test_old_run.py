@@ -143,6 +143,8 @@ def as_then(summary: Summary) -> bytes:
     """Without what was not in a summary then."""
     stored = to_json(summary)
     assert stored.pop("people") is None
+    for newer in ("harm", "shares", "choosing"):
+        del stored[newer]
     for arm in stored["run"]["arms"].values():
         del arm["way"], arm["judge"], arm["chosen_by"]
     for family in stored["counts"].values():

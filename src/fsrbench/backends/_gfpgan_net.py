@@ -27,7 +27,7 @@ class FaceNet:
         self._net: Any
         checkpoint = networks.read(path)
         self._net, self.hyperparameters = networks.load_gfpgan(checkpoint, device)
-        self._sharpen = networks.sharpening_of(checkpoint)
+        self._sharpen = sharpening.asked(checkpoint.about, path)
         self._device = device
         self.size: int = 2**self._net.log_size
 

@@ -36,8 +36,6 @@ LARGEST_SCALE = 16
 """Factor of a network; usual ones have 2 or 4."""
 SMALLEST_TILE = 32
 """Halving stops here: if this does not fit, nothing will."""
-MAX_SHARPEN = 10.0
-"""The strongest sharpening that a file may ask for."""
 MAX_HYPERPARAMETER = 4096
 """The largest number that a checkpoint may give the constructor of its network."""
 _STEP = 4
@@ -120,17 +118,9 @@ def build(checkpoint: Checkpoint, device: str = "cpu") -> LoadedNetwork:
         model.size_requirements = type(model.size_requirements)(minimum=4)
     model.eval().to(device)
     model.model.requires_grad_(requires_grad=False)
-    sharpen = sharpening_of(checkpoint)
+    sharpen = sharpening.asked(checkpoint.about, path)
     context = _reach(model.model, architecture) + (_STEP if sharpen else 0)
     return LoadedNetwork(model, architecture, _size(model.tags), model.scale, context, sharpen)
-
-
-def sharpening_of(checkpoint: Checkpoint) -> float:
-    """By how much a file says that its network's pictures are to be sharpened."""
-    asked = checkpoint.about.get("sharpen", 0.0)
-    if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 <= asked <= MAX_SHARPEN:
-        raise WeightsError(f"{checkpoint.path} asks for sharpening by {asked!r:.50} (allowed: 0 to {MAX_SHARPEN:g}).")
-    return float(asked)
 
 
 def mix(first: Checkpoint, second: Checkpoint, share: float) -> Checkpoint:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from fsrbench.core.errors import WeightsError
 
 if TYPE_CHECKING:
     from fsrbench.core.values import Image
@@ -13,6 +17,16 @@ SIDE = 5
 """Of the square over which a picture is averaged, twice."""
 REACH = 2 * (SIDE // 2)
 """How far a pixel looks around."""
+STRONGEST = 10.0
+"""The most that a file may ask for."""
+
+
+def asked(about: Mapping[str, Any], path: Path) -> float:
+    """By how much a file of fsrbench's own says that its network's pictures are to be sharpened."""
+    strength = about.get("sharpen", 0.0)
+    if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= STRONGEST:
+        raise WeightsError(f"{path} asks for sharpening by {strength!r:.50} (allowed: 0 to {STRONGEST:g}).")
+    return float(strength)
 
 
 def sharpened(image: Image, strength: float) -> Image:

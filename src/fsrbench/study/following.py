@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from fsrbench.core.budget import Budget
 
 
-class Group(BaseModel):
+class SettingsGroup(BaseModel):
     """Settings that belong together; a name that is none of them is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class Policy(Group):
+class Policy(SettingsGroup):
     """How far auditors are followed."""
 
     min_confidence: float = Field(default=80, ge=0, le=100)
@@ -21,7 +21,7 @@ class Policy(Group):
     retries: int = Field(default=1, ge=0, le=10)
 
 
-class GuardSettings(Group):
+class GuardSettings(SettingsGroup):
     """How much worse a candidate may be and still be kept, under policy guarded."""
 
     consistency: float = Field(default=1.0, ge=0)
@@ -29,7 +29,7 @@ class GuardSettings(Group):
     niqe: float = Field(default=0.5, ge=0)
 
 
-class ArmPolicy(Group):
+class ArmPolicy(SettingsGroup):
     """An arm's own limits; what is null is the study's."""
 
     min_confidence: float | None = Field(default=None, ge=0, le=100)

@@ -25,7 +25,7 @@ from fsrbench.core.questions import MAX_REASON, MAX_REPLY, Bounds
 from fsrbench.core.values import PURE
 from fsrbench.core.ways import Way
 from fsrbench.files import names
-from fsrbench.study.following import ArmPolicy, Group, GuardSettings, Policy
+from fsrbench.study.following import ArmPolicy, GuardSettings, Policy, SettingsGroup
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """What a family or an arm may be called: it becomes a folder."""
@@ -35,7 +35,7 @@ OwnFile: TypeAlias = Annotated[Path, AfterValidator(names.possible)]
 """A file of the user's; whether it is there is said when it is needed."""
 
 
-class OtherNetwork(Group):
+class OtherNetwork(SettingsGroup):
     """A network beside a family's own. A config may give the backend's name alone."""
 
     backend: str
@@ -47,7 +47,7 @@ class OtherNetwork(Group):
         return {"backend": given} if isinstance(given, str) else given
 
 
-class Family(Group):
+class Family(SettingsGroup):
     """One pipeline under test."""
 
     backend: str
@@ -179,14 +179,14 @@ class Arm(BaseModel):
         return self.auditor is not None and setting in plugins.load("auditors", self.auditor).takes
 
 
-class Faces(Group):
+class Faces(SettingsGroup):
     """Networks that find and recognise faces."""
 
     detector: OwnFile | None = None
     recogniser: OwnFile | None = None
 
 
-class LimitSettings(Group):
+class LimitSettings(SettingsGroup):
     """Bounds on what is read, and on the time of a case. They may change while a run goes on, all but `max_reply`."""
 
     max_pixels: int = Field(default=40_000_000, ge=1)
@@ -205,7 +205,7 @@ class LimitSettings(Group):
         return Bounds(self.max_reply, self.max_reason)
 
 
-class Settings(Group):
+class Settings(SettingsGroup):
     """Everything that decides a result. Where and how fast it runs is not in here."""
 
     seed: int = Field(default=0, ge=0, lt=2**63)
