@@ -195,9 +195,9 @@ def test_what_one_oracle_measured_the_others_take_over(
     made: list[tuple[object, ...]] = []
     original = Pipeline.restore
 
-    def counted(self: Pipeline, lr: Any, knobs: Any, seed: int) -> Any:
+    def counted(self: Pipeline, lr: Any, knobs: Any, seed: int, *how: Any) -> Any:
         made.append((seed, tuple(sorted(knobs.items()))))
-        return original(self, lr, knobs, seed)
+        return original(self, lr, knobs, seed, *how)
 
     monkeypatch.setattr(Pipeline, "restore", counted)
     plan = headroom.Plan(settings_of("arms.oracle.combine=1"), *faces)

@@ -149,6 +149,5 @@ def test_every_name_is_one_that_the_first_step_gives() -> None:
     rules = {migrations._decision_rule({"action": a, "why": w}) for a, w in migrations._DECISIONS}
     assert rules == set(get_args(DecisionRule))
     both = itertools.product(CHOICES, CHOICES, (True, False))
-    assert {migrations._verdict_rule({"preferences": [a, b], "kept": k}) for a, b, k in both} == set(
-        get_args(VerdictRule)
-    )
+    given = {migrations._verdict_rule({"preferences": [a, b], "kept": k}) for a, b, k in both}
+    assert given == set(get_args(VerdictRule)) - {"certified", "not certified", "uncertified"}

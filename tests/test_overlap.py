@@ -213,7 +213,7 @@ def test_on_a_cpu_each_core_has_a_pass_with_one_thread_unless_passes_must_take_t
 
 def test_every_native_backend_may_be_called_by_many_and_upstream_ones_may_not() -> None:
     found = {name: plugins.load("backends", name).reentrant for name in plugins.names("backends")}
-    assert {name for name, may in found.items() if may} == {*BACKENDS.values(), "bicubic"}
+    assert {name for name, may in found.items() if may} == {*BACKENDS.values(), "bicubic", "faithful"}
 
 
 def test_a_thread_that_worked_for_another_family_takes_the_threads_of_the_one_at_hand(tmp_path: Path) -> None:

@@ -320,7 +320,7 @@ def test_a_grid_over_a_family_keeps_its_prompt_knobs_and_seeds(faces: tuple[Path
         ({"arm": "heuristic", "grid": {"policy.accept_score": [80, "80"]}}, "line 3, .*1: '80' is not a number"),
         ({"arm": "heuristic", "grid": {"families.general.tile": [False, 64]}}, "line 3, .*0: False is not a number"),
         ({"arm": "heuristic", "grid": {"policy.accept_score": [60, 101]}}, "line 3, .*less than or equal to 100"),
-        ({"arm": "heuristic", "grid": {"policy": ["paper", "gaurded"]}}, "line 3, .*'paper' or 'guarded'"),
+        ({"arm": "heuristic", "grid": {"policy": ["paper", "gaurded"]}}, "line 3, .*'paper', 'guarded' or 'certified'"),
         ({"arm": "heuristic", "grid": {"families.general.backend": ["bicubik"]}}, "line 3, .*Did you mean bicubic"),
         ({"arm": "heuristic", "grid": {"policy.accept_score": list(range(50))}}, "150 points .*max_points: 150"),
         ({"arm": "heuristic", "grid": {letter: list(range(99)) for letter in "abcdefgh"}}, "points .arms"),
