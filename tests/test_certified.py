@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsrbench import __version__
-from fsrbench.case import certificate, certified, making, pathfeatures
+from fsrbench.case import certificate, certified, making, pathfeatures, tuned
 from fsrbench.case.certificate import Certificate, RadiusPrediction, SeenHarm
 from fsrbench.case.certified import CertifiedArm
 from fsrbench.case.pathfeatures import PathFeatures
@@ -28,6 +28,7 @@ from fsrbench.core.stored import Knobs, to_json
 from fsrbench.core.values import Audit, Image
 from fsrbench.core.ways import CaseContext, RoundDraft
 from fsrbench.imaging import images
+from fsrbench.models import weights
 from fsrbench.study import certificates, config
 from fsrbench.study.store import RunFolder
 from support import draw_face
@@ -326,3 +327,15 @@ def test_where_a_certificate_lies(tmp_path: Path) -> None:
     assert certificate.place("x.json", "general", "lvlm") == Path("x.json")
     assert certificate.place("shipped", "blind", "internal").name == "blind-internal.json"
     assert certificate.place("shipped", "blind", "internal").parent.name == "certificates"
+
+
+@pytest.mark.parametrize("family", ["general", "blind", "prior"])
+def test_the_shipped_certificates_are_of_the_shipped_networks(family: str) -> None:
+    path = certificate.place(certificate.SHIPPED, family, "constant")
+    found = certificate.read(path, family, "constant")
+    own = {weights.sha256(weights.embedded(name)) for name in (family, "faithful")}
+    constant = tuned.place(tuned.SHIPPED, family)
+    assert own <= set(found.weights.values()) <= own | {weights.sha256(constant)}, (
+        "make them again: docs/certificate.md"
+    )
+    assert (found.recipe, found.alpha, found.persons) == ("paper", 0.1, 16)
