@@ -47,12 +47,15 @@ def main() -> None:
     parser.add_argument("--certificate", action="append", default=[], metavar="ARM=FILE", help="repeatable")
     parser.add_argument("--draws", type=int, default=8, help="degraded inputs made of each face (default: 8)")
     parser.add_argument("--family", default="general", help="which pipeline (default: general)")
-    parser.add_argument("--arm", action="append", help="only these arms of certified.yaml; repeatable")
+    parser.add_argument(
+        "--config", type=Path, default=CONFIG, metavar="FILE", help="the arms (default: certified.yaml)"
+    )
+    parser.add_argument("--arm", action="append", help="only these arms of it; repeatable")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting; repeatable")
     parser.add_argument("--workers", type=int, default=2, help="cases in flight (default: 2)")
     given = parser.parse_args()
     high, low, persons = inputs(given.hr, given.out, given.draws, seed=1)
-    known = yamlfile.read(CONFIG)[0]["arms"]
+    known = yamlfile.read(given.config)[0]["arms"]
     arms = given.arm or list(known)
     changes = [f"clusters={json.dumps(str(persons))}", *given.set]
     for named in given.certificate:
@@ -61,7 +64,7 @@ def main() -> None:
         changes.append(f"arms.certified-{arm}={json.dumps(under)}")
         arms.append(f"certified-{arm}")
     run = api.run(
-        lr=low, hr=high, out=given.out / "run", families=given.family, arms=arms, config=CONFIG, settings=changes,
+        lr=low, hr=high, out=given.out / "run", families=given.family, arms=arms, config=given.config, settings=changes,
         workers=given.workers, offline=True, progress=True,
     )  # fmt: skip
     print((run.path / "summary.md").read_text(encoding="utf-8"))
