@@ -46,7 +46,7 @@ def test_the_commands_run_in_the_order_of_the_table(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("FSRBENCH_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlflow").as_uri())
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    assert len(EXAMPLES) == 20
+    assert len(EXAMPLES) == 22
     for example in EXAMPLES:
         if example.startswith("fsrbench log ") and not importlib.util.find_spec("mlflow"):
             continue  # an extra; test_tracking.py says that it was left out
