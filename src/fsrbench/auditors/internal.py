@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsrbench.auditors import _search, _settings
 from fsrbench.auditors._search import KnobChange, Scorer
-from fsrbench.core import plugins
+from fsrbench.core import knobgrid, plugins
 from fsrbench.core.auditing import Auditor
 from fsrbench.core.contracts import Damage, Metric, Recipe
 from fsrbench.core.errors import SettingsError
@@ -104,7 +104,9 @@ class Internal:
         if plain is None:
             return []
         tried = []
-        for change in _search.singles(question, self.levels)[: self.restores // self.rehearses - 1]:
+        for change in knobgrid.singles(question.offered, question.knobs, self.levels)[
+            : self.restores // self.rehearses - 1
+        ]:
             scores = self._scores(rehearsal, made_up, {**question.knobs, **change}, known)
             if scores is not None:
                 sign = 1 if self.metric.better == "higher" else -1

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsrbench.auditors import _search, _settings
 from fsrbench.auditors._search import KnobChange, Scorer
-from fsrbench.core import plugins
+from fsrbench.core import knobgrid, plugins
 from fsrbench.core.auditing import Auditor
 from fsrbench.core.contracts import Metric
 from fsrbench.core.errors import AuditorUnreachable, FsrbenchError
@@ -105,7 +105,7 @@ class Oracle:
         room = self.combine if question.max_changes is None else min(self.combine, question.max_changes)
         if room < 1:
             return []
-        singles = attempts(_search.singles(question, self.levels)[: self.budget])
+        singles = attempts(knobgrid.singles(question.offered, question.knobs, self.levels)[: self.budget])
         if room < 2:
             return singles
         pairs = [

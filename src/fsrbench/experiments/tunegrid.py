@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import product
 
-from fsrbench.core import passes
+from fsrbench.core import knobgrid, passes
 from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.stored import KnobValue
@@ -25,11 +25,8 @@ Setting = dict[str, KnobValue]
 
 def values(knob: Knob, steps: int) -> tuple[KnobValue, ...]:
     """Where a knob is tried: all choices, or its band in so many steps, with its default."""
-    if knob.choices:
-        return knob.choices
-    low, high = knob.band
-    even = (round(low + (high - low) * step / steps, 6) for step in range(steps + 1))
-    return tuple(sorted({*even, knob.default}))
+    tried = knobgrid.values(knob, steps)
+    return tuple(tried if knob.choices else sorted({*tried, knob.default}))
 
 
 def settings(offered: Mapping[str, Knob], steps: int) -> list[Setting]:

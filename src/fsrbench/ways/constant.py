@@ -16,10 +16,9 @@ from fsrbench.core import passes
 from fsrbench.core.contracts import Knob
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.forecasts import Demand
-from fsrbench.core.judging import Contest
 from fsrbench.core.stored import KnobValue
-from fsrbench.core.values import derive_seed
 from fsrbench.core.ways import ArmSetup, CaseContext, Intervention, Proposal, RoundDraft, Way
+from fsrbench.ways import _judged
 
 
 class Constant(BaseModel):
@@ -73,11 +72,7 @@ def open_constant(setup: ArmSetup) -> Intervention:
             if over := case.spending.bound(calls=1):
                 chosen, bound = 0, over
             else:
-                pictures = tuple(one.picture.image for one in proposals)
-                seed = derive_seed(case.pure.seed, setup.seeds, "judge")
-                contest = Contest(case.case, case.family, seed, case.lr, pictures, case.reference, kept=case.kept)
-                ranking = setup.judge(contest)
-                case.spending.called(1, ranking.usage.cost)
+                ranking = _judged.ranking(setup, case, proposals)
                 chosen = ranking.order[0]
         return [RoundDraft(proposals[chosen].picture, candidates=tuple(proposals), ranking=ranking, bound=bound)]
 

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fsrbench.core.errors import SettingsError
 from fsrbench.core.forecasts import Demand
-from fsrbench.core.judging import Contest
 from fsrbench.core.operations import NOISIEST, TURNS, View
 from fsrbench.core.values import derive_seed
 from fsrbench.core.ways import ArmSetup, CaseContext, Control, Intervention, Proposal, RoundDraft, Way
+from fsrbench.ways import _judged
 
 SHIFTS = ((0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.5, 0.5))
 """Pixels of the input by which views are shifted."""
@@ -47,9 +47,7 @@ class Select(BaseModel):
 def open_select(setup: ArmSetup) -> Intervention:
     """Check that so many candidates differ."""
     settings: Select = setup.settings
-    if setup.judge is None:
-        raise TypeError(f"arm {setup.arm} was opened without a judge")
-    judge, varies = setup.judge, _varies(setup)
+    varies = _varies(setup)
     if varies == "noise" and not setup.draws:
         raise SettingsError(
             f"Arm {setup.arm}: the network of this family draws no noise, so that all candidates would be one picture. "
@@ -84,10 +82,7 @@ def open_select(setup: ArmSetup) -> Intervention:
         unheard = case.spending.bound(calls=1)
         if len(proposals) == 1 or unheard:
             return [RoundDraft(case.pure, candidates=proposals, bound=bound or unheard)]
-        pictures = tuple(one.picture.image for one in proposals)
-        seed = derive_seed(case.pure.seed, setup.seeds, "judge")
-        ranking = judge(Contest(case.case, case.family, seed, case.lr, pictures, case.reference))
-        case.spending.called(1, ranking.usage.cost)
+        ranking = _judged.ranking(setup, case, proposals)
         best = [place for place in ranking.order if ranking.scores[place] is not None][: settings.keep]
         first = proposals[best[0]].picture if best else case.pure
         chosen = RoundDraft(first, candidates=proposals, ranking=ranking, bound=bound)
