@@ -32,7 +32,7 @@ def test_a_run_with_all_its_products_loads_nothing_that_it_does_not_use(tmp_path
         f"print('LOADED', sorted({set(UNUSED)!r} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert (tmp_path / "out" / "plots" / "knows.png").is_file()
+    assert (tmp_path / "out" / "plots" / "forest.png").is_file()
     assert done.stdout.strip().endswith("LOADED []")
 
 

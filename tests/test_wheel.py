@@ -59,7 +59,7 @@ def test_what_it_holds(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "fsrbench/_shipped/configs/default.yaml" in names
     assert "fsrbench/_shipped/prompts/blind.md" in names
-    assert sum(name.endswith(".safetensors") for name in names) == 3
+    assert sum(name.endswith(".safetensors") for name in names) == 4
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"fsrbench"}
 
 
