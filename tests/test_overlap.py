@@ -363,8 +363,8 @@ def test_networks_run_in_inference_mode_with_channels_last(precision: str) -> No
 
 
 FURTHEST = {"general": (4, 1.0), "blind": (9, 1.5), "prior": (24, 2.5)}
-"""Largest and mean difference of 8-bit values between bf16 and fp32, with room: on six faces at most 3, 7 and 19, and in
-the mean of one 0.4, 1.0 and 1.8. What these networks make is sharpened, and what bf16 rounds with it."""
+"""Largest and mean difference of 8-bit values between bf16 and fp32, with room: on six faces at most 3, 7 and 19, and
+in the mean of one 0.4, 1.0 and 1.8. What these networks make is sharpened, and what bf16 rounds with it."""
 
 
 @pytest.mark.slow
